@@ -1,0 +1,294 @@
+//! L4 authorization: `istio.security.Authorization` as data, and the one function that decides.
+//!
+//! Rules are alternatives; all clauses of a rule must hold; matches in a clause are alternatives; all fields of a match must
+//! hold; values in a field are alternatives; of a `not` field none may hold.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::Serialize;
+
+use crate::{identity::Identity, service::contains, workload::Name};
+
+/// What a policy does with what it matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Action {
+    /// Lets it in; where an allow policy applies, what none allows is refused.
+    Allow,
+    /// Refuses it, whatever allows it.
+    Deny,
+}
+
+/// Which workloads a policy concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum PolicyScope {
+    /// All of the mesh.
+    Global,
+    /// All of its namespace.
+    Namespace,
+    /// Those that name it.
+    WorkloadSelector,
+}
+
+/// A pattern for a text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum StringMatch {
+    /// Equal to.
+    Exact(Name),
+    /// Begins with.
+    Prefix(Name),
+    /// Ends with.
+    Suffix(Name),
+    /// Any text that is there at all.
+    Presence,
+}
+
+impl StringMatch {
+    /// Tells whether a text, absent as `None`, matches.
+    #[must_use]
+    pub fn matches(&self, text: Option<&str>) -> bool {
+        let Some(text) = text else { return false };
+        match self {
+            Self::Exact(exact) => text == &**exact,
+            Self::Prefix(prefix) => text.starts_with(&**prefix),
+            Self::Suffix(suffix) => text.ends_with(&**suffix),
+            Self::Presence => !text.is_empty(),
+        }
+    }
+}
+
+/// A block of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Block {
+    /// An address in the block.
+    pub address: IpAddr,
+    /// The prefix length in bits.
+    pub length: u8,
+}
+
+/// A namespace and a service account in it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceAccountMatch {
+    /// The namespace.
+    pub namespace: Name,
+    /// The service account.
+    pub service_account: Name,
+}
+
+/// One set of conditions; an empty field is no condition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Match {
+    /// Namespaces of the client.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<StringMatch>,
+    /// Namespaces the client may not be of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_namespaces: Vec<StringMatch>,
+    /// Identities of the client, without `spiffe://`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub principals: Vec<StringMatch>,
+    /// Identities the client may not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_principals: Vec<StringMatch>,
+    /// Service accounts of the client.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub service_accounts: Vec<ServiceAccountMatch>,
+    /// Service accounts the client may not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_service_accounts: Vec<ServiceAccountMatch>,
+    /// Addresses of the client.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub source_ips: Vec<Block>,
+    /// Addresses the client may not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_source_ips: Vec<Block>,
+    /// Addresses of the server.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub destination_ips: Vec<Block>,
+    /// Addresses the server may not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_destination_ips: Vec<Block>,
+    /// Ports of the server.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub destination_ports: Vec<u16>,
+    /// Ports the server may not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_destination_ports: Vec<u16>,
+}
+
+impl Match {
+    /// Tells whether the match has no condition at all; such a one never matches.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn matches(&self, peer: &Peer<'_>) -> bool {
+        let principal = peer.identity.map(|id| format!("{}/ns/{}/sa/{}", id.trust_domain(), id.namespace(), id.service_account()));
+        let namespace = peer.identity.map(Identity::namespace);
+        let text = |any: &[StringMatch], not: &[StringMatch], value: Option<&str>| {
+            (any.is_empty() || any.iter().any(|m| m.matches(value))) && !not.iter().any(|m| m.matches(value))
+        };
+        let block = |any: &[Block], not: &[Block], ip: IpAddr| {
+            let inside = |b: &Block| contains(b.address, b.length, ip);
+            (any.is_empty() || any.iter().any(inside)) && !not.iter().any(inside)
+        };
+        let account = |m: &ServiceAccountMatch| {
+            peer.identity.is_some_and(|id| id.namespace() == &*m.namespace && id.service_account() == &*m.service_account)
+        };
+        let port = peer.destination.port();
+        !self.is_empty()
+            && text(&self.namespaces, &self.not_namespaces, namespace)
+            && text(&self.principals, &self.not_principals, principal.as_deref())
+            && (self.service_accounts.is_empty() || self.service_accounts.iter().any(account))
+            && !self.not_service_accounts.iter().any(account)
+            && block(&self.source_ips, &self.not_source_ips, peer.source)
+            && block(&self.destination_ips, &self.not_destination_ips, peer.destination.ip())
+            && (self.destination_ports.is_empty() || self.destination_ports.contains(&port))
+            && !self.not_destination_ports.contains(&port)
+    }
+}
+
+/// One authorization policy; `rules` are alternatives of clauses of matches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Policy {
+    /// Its name.
+    pub name: Name,
+    /// Its namespace; empty for one that belongs to the mesh.
+    pub namespace: Name,
+    /// Whom it concerns.
+    pub scope: PolicyScope,
+    /// What it does.
+    pub action: Action,
+    /// When.
+    pub rules: Vec<Vec<Vec<Match>>>,
+    /// Only reports what it would do.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+impl Policy {
+    /// Returns the resource name, `namespace/name`.
+    #[must_use]
+    pub fn key(&self) -> Name {
+        format!("{}/{}", self.namespace, self.name).into()
+    }
+
+    /// Tells whether any rule matches; a policy without rules never does.
+    #[must_use]
+    pub fn matches(&self, peer: &Peer<'_>) -> bool {
+        // An empty clause holds: it states no condition.
+        let clause = |matches: &Vec<Match>| matches.is_empty() || matches.iter().any(|m| m.matches(peer));
+        self.rules.iter().any(|rule| rule.iter().all(clause))
+    }
+}
+
+/// What is known of a connection when it is decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer<'a> {
+    /// The client's proven identity; none for plaintext.
+    pub identity: Option<&'a Identity>,
+    /// The client's address.
+    pub source: IpAddr,
+    /// The server's address and port.
+    pub destination: SocketAddr,
+}
+
+/// The outcome of a decision, with the policy that made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// No policy refuses it; the allow policy that let it in, if one was needed.
+    Allow(Option<Name>),
+    /// This policy refuses it.
+    DeniedBy(Name),
+    /// Allow policies apply and none allows it.
+    NotAllowed,
+}
+
+impl Decision {
+    /// Tells whether the connection may go on.
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        matches!(self, Self::Allow(_))
+    }
+}
+
+impl std::fmt::Display for Decision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Allow(None) => write!(f, "allowed: no policy refuses it"),
+            Self::Allow(Some(policy)) => write!(f, "allowed by policy {policy}"),
+            Self::DeniedBy(policy) => write!(f, "policy rejection: explicitly denied by {policy}"),
+            Self::NotAllowed => write!(f, "policy rejection: allow policies exist, but none allowed it"),
+        }
+    }
+}
+
+/// Decides over a connection by the policies that apply to its destination: refusals first, then permissions.
+pub fn decide<'p>(policies: impl Iterator<Item = &'p Policy>, peer: &Peer<'_>) -> Decision {
+    let mut allowed = Decision::Allow(None);
+    for policy in policies.filter(|p| !p.dry_run) {
+        match policy.action {
+            Action::Deny if policy.matches(peer) => return Decision::DeniedBy(policy.key()),
+            Action::Deny => {}
+            Action::Allow if matches!(allowed, Decision::Allow(Some(_))) => {}
+            Action::Allow if policy.matches(peer) => allowed = Decision::Allow(Some(policy.key())),
+            Action::Allow => allowed = Decision::NotAllowed,
+        }
+    }
+    allowed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(name: &str, action: Action, rules: Vec<Vec<Vec<Match>>>) -> Policy {
+        Policy { name: name.into(), namespace: "ns".into(), scope: PolicyScope::Namespace, action, rules, dry_run: false }
+    }
+
+    #[test]
+    fn refusals_win_and_permissions_exclude() {
+        let alice: Identity = "spiffe://cluster.local/ns/a/sa/alice".parse().expect("valid");
+        let peer = |identity| Peer { identity, source: [10, 0, 0, 1].into(), destination: ([10, 0, 0, 2], 80).into() };
+        let principal = |m: StringMatch| Match { principals: vec![m], ..Match::default() };
+        let strict = policy(
+            "strict",
+            Action::Deny,
+            vec![vec![vec![Match { not_principals: vec![StringMatch::Presence], ..Match::default() }]]],
+        );
+        let allow_alice =
+            policy("alice", Action::Allow, vec![vec![vec![principal(StringMatch::Exact("cluster.local/ns/a/sa/alice".into()))]]]);
+        let nothing = policy("nothing", Action::Allow, vec![]);
+        let port = policy(
+            "port",
+            Action::Deny,
+            vec![vec![vec![Match { destination_ports: vec![80], ..Match::default() }]]],
+        );
+        let block = policy(
+            "block",
+            Action::Deny,
+            vec![vec![vec![Match { source_ips: vec![Block { address: [10, 0, 0, 0].into(), length: 8 }], ..Match::default() }]]],
+        );
+        let empty_match = policy("empty", Action::Deny, vec![vec![vec![Match::default()]]]);
+        let dry = Policy { dry_run: true, ..port.clone() };
+        let cases: Vec<(Vec<&Policy>, Option<&Identity>, bool)> = vec![
+            (vec![], None, true),
+            (vec![&strict], None, false),
+            (vec![&strict], Some(&alice), true),
+            (vec![&allow_alice], Some(&alice), true),
+            (vec![&allow_alice], None, false),
+            (vec![&nothing], Some(&alice), false),
+            (vec![&allow_alice, &port], Some(&alice), false),
+            (vec![&block], Some(&alice), false),
+            (vec![&empty_match], Some(&alice), true),
+            (vec![&dry], Some(&alice), true),
+        ];
+        for (policies, identity, allowed) in cases {
+            let names: Vec<_> = policies.iter().map(|p| &p.name).collect();
+            assert_eq!(decide(policies.iter().copied(), &peer(identity)).is_allowed(), allowed, "{names:?} {identity:?}");
+        }
+    }
+}

@@ -1,0 +1,469 @@
+//! The mesh as one party sees it: keyed data, cheap to copy, and the question where a connection goes.
+//!
+//! A `World` is a set of persistent maps: a copy shares all that did not change. A writer changes its copy and publishes it;
+//! readers hold an immutable snapshot and never wait.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use imbl::{HashMap, OrdMap};
+use serde::Serialize;
+
+use crate::{
+    policy::{Decision, Peer, Policy, PolicyScope, decide},
+    service::{Cidr, LoadBalancerMode, Scope, Service},
+    workload::{Destination, GatewayAddress, Health, Name, NetworkAddress, NetworkMode, Ports, Protocol, ServiceKey, Workload},
+};
+
+/// One workload behind a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The workload.
+    pub workload: Arc<Workload>,
+    /// Its ports for this service.
+    pub ports: Ports,
+}
+
+/// Why a connection is refused before it is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+pub enum Refusal {
+    /// The service exists, but nothing takes its traffic.
+    #[error("no healthy upstream: the service has no endpoint that takes traffic on this port")]
+    NoHealthyUpstream,
+    /// The service has no such port.
+    #[error("the service has no such port")]
+    NoSuchPort,
+    /// The waypoint that must be used is unknown.
+    #[error("the waypoint of the destination is not known")]
+    UnknownWaypoint,
+    /// The destination has no address.
+    #[error("the destination has no address")]
+    NoAddress,
+    /// The destination is on another network, whose gateway is unknown.
+    #[error("the gateway of the destination's network is not known")]
+    UnknownGateway,
+}
+
+/// Where a connection goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NextHop {
+    /// To this address in the clear; the workload is known when it is of the mesh's cluster.
+    Direct {
+        /// The address.
+        address: SocketAddr,
+        /// Whom it belongs to.
+        workload: Option<Arc<Workload>>,
+        /// The service that was addressed.
+        service: Option<Arc<Service>>,
+    },
+    /// To the workload, through HBONE at its own address.
+    Tunnel {
+        /// Where the tunnel ends.
+        gateway: SocketAddr,
+        /// What the tunnel carries to.
+        target: SocketAddr,
+        /// Whom it belongs to; its identity must be proven.
+        workload: Arc<Workload>,
+        /// The service that was addressed.
+        service: Option<Arc<Service>>,
+    },
+    /// To a waypoint, through HBONE, which carries on to the target.
+    Waypoint {
+        /// Where the tunnel ends.
+        gateway: SocketAddr,
+        /// The address the application asked for.
+        target: SocketAddr,
+        /// The waypoint; its identity must be proven.
+        workload: Arc<Workload>,
+        /// The service that was addressed.
+        service: Option<Arc<Service>>,
+    },
+    /// Nowhere.
+    Refuse {
+        /// Why.
+        reason: Refusal,
+        /// The service that was addressed.
+        service: Option<Arc<Service>>,
+    },
+}
+
+/// Everything that is known of the mesh.
+#[derive(Clone, Default, Debug)]
+pub struct World {
+    /// Workloads by unique name.
+    pub workloads: HashMap<Name, Arc<Workload>>,
+    /// Services by namespace and host name.
+    pub services: HashMap<ServiceKey, Arc<Service>>,
+    /// Policies by `namespace/name`.
+    pub policies: HashMap<Name, Arc<Policy>>,
+    by_address: HashMap<NetworkAddress, Arc<Workload>>,
+    by_vip: HashMap<NetworkAddress, OrdMap<ServiceKey, Arc<Service>>>,
+    by_cidr: OrdMap<ServiceKey, Arc<Service>>,
+    endpoints: HashMap<ServiceKey, OrdMap<Name, Endpoint>>,
+    // Policies that concern more than single workloads: by namespace, mesh-wide ones under the empty name.
+    wide_policies: HashMap<Name, OrdMap<Name, Arc<Policy>>>,
+}
+
+impl World {
+    /// Puts a workload in, in place of the one with its unique name.
+    pub fn insert_workload(&mut self, workload: Workload) {
+        self.remove_workload(&workload.uid.clone());
+        let workload = Arc::new(workload);
+        // Host-network workloads share their node's address: it names none of them.
+        if workload.network_mode == NetworkMode::Standard {
+            for address in &workload.addresses {
+                let key = NetworkAddress { network: workload.network.clone(), address: *address };
+                // A pod that ended may keep its address for a moment beside its successor: what takes traffic wins.
+                let keep = self.by_address.get(&key).is_some_and(|old| {
+                    old.status == Health::Healthy && old.protocol == Protocol::Hbone && workload.status == Health::Unhealthy
+                });
+                if !keep {
+                    self.by_address.insert(key, workload.clone());
+                }
+            }
+        }
+        for (service, ports) in &workload.services {
+            let endpoint = Endpoint { workload: workload.clone(), ports: ports.clone() };
+            self.endpoints.entry(service.clone()).or_default().insert(workload.uid.clone(), endpoint);
+        }
+        self.workloads.insert(workload.uid.clone(), workload);
+    }
+
+    /// Takes a workload out; tells whether it was there.
+    pub fn remove_workload(&mut self, uid: &str) -> bool {
+        let Some(workload) = self.workloads.remove(uid) else { return false };
+        for address in &workload.addresses {
+            let key = NetworkAddress { network: workload.network.clone(), address: *address };
+            if self.by_address.get(&key).is_some_and(|found| found.uid == workload.uid) {
+                self.by_address.remove(&key);
+            }
+        }
+        for service in workload.services.keys() {
+            if let Some(endpoints) = self.endpoints.get_mut(service) {
+                endpoints.remove(&workload.uid);
+                if endpoints.is_empty() {
+                    self.endpoints.remove(service);
+                }
+            }
+        }
+        true
+    }
+
+    /// Puts a service in, in place of the one with its key.
+    pub fn insert_service(&mut self, service: Service) {
+        self.remove_service(&service.key.clone());
+        let service = Arc::new(service);
+        for vip in &service.vips {
+            self.by_vip.entry(vip.clone()).or_default().insert(service.key.clone(), service.clone());
+        }
+        if !service.cidr_vips.is_empty() {
+            self.by_cidr.insert(service.key.clone(), service.clone());
+        }
+        self.services.insert(service.key.clone(), service);
+    }
+
+    /// Takes a service out; tells whether it was there.
+    pub fn remove_service(&mut self, key: &ServiceKey) -> bool {
+        let Some(service) = self.services.remove(key) else { return false };
+        for vip in &service.vips {
+            if let Some(holders) = self.by_vip.get_mut(vip) {
+                holders.remove(key);
+                if holders.is_empty() {
+                    self.by_vip.remove(vip);
+                }
+            }
+        }
+        self.by_cidr.remove(key);
+        true
+    }
+
+    /// Puts a policy in, in place of the one with its key.
+    pub fn insert_policy(&mut self, policy: Policy) {
+        let key = policy.key();
+        self.remove_policy(&key);
+        let policy = Arc::new(policy);
+        if let Some(holder) = wide_holder(&policy) {
+            self.wide_policies.entry(holder).or_default().insert(key.clone(), policy.clone());
+        }
+        self.policies.insert(key, policy);
+    }
+
+    /// Takes a policy out; tells whether it was there.
+    pub fn remove_policy(&mut self, key: &str) -> bool {
+        let Some(policy) = self.policies.remove(key) else { return false };
+        if let Some(holder) = wide_holder(&policy)
+            && let Some(policies) = self.wide_policies.get_mut(&holder)
+        {
+            policies.remove(key);
+            if policies.is_empty() {
+                self.wide_policies.remove(&holder);
+            }
+        }
+        true
+    }
+
+    /// Finds the workload that owns an address.
+    #[must_use]
+    pub fn workload_at(&self, network: &Name, address: IpAddr) -> Option<&Arc<Workload>> {
+        self.by_address.get(&NetworkAddress { network: network.clone(), address: address.to_canonical() })
+    }
+
+    /// Finds the service behind a virtual address, preferring the client's namespace, then the canonical one, then the
+    /// longest prefix.
+    #[must_use]
+    pub fn service_at(&self, network: &Name, address: IpAddr, client_namespace: &str) -> Option<&Arc<Service>> {
+        let address = address.to_canonical();
+        let rank = |s: &Arc<Service>| (&*s.key.namespace == client_namespace, s.canonical);
+        if let Some(holders) = self.by_vip.get(&NetworkAddress { network: network.clone(), address }) {
+            return holders.values().max_by_key(|s| rank(s));
+        }
+        let length = |s: &Arc<Service>| {
+            let hit = |c: &&Cidr| c.network == *network && c.contains(address);
+            s.cidr_vips.iter().filter(hit).map(|c| c.length).max()
+        };
+        self.by_cidr.values().filter_map(|s| Some((rank(s).0, length(s)?, s.canonical, s))).max_by_key(|c| (c.0, c.1, c.2)).map(|c| c.3)
+    }
+
+    /// Returns the endpoints of a service.
+    pub fn endpoints(&self, key: &ServiceKey) -> impl Iterator<Item = &Endpoint> {
+        self.endpoints.get(key).into_iter().flat_map(|e| e.values())
+    }
+
+    /// Returns the policies that apply to a workload: mesh-wide, of its namespace, and those it names.
+    ///
+    /// A policy that the workload names and that is not known yet is left out: the agent sends policies before the workloads
+    /// that name them.
+    pub fn policies_for<'a>(&'a self, workload: &'a Workload) -> impl Iterator<Item = &'a Policy> {
+        let wide = ["", &*workload.namespace].into_iter().filter_map(|h| self.wide_policies.get(h)).flat_map(|p| p.values());
+        let own = workload.authorization_policies.iter().filter_map(|key| self.policies.get(key));
+        wide.chain(own).map(|p| &**p)
+    }
+
+    /// Decides over a connection to a workload.
+    #[must_use]
+    pub fn decide(&self, workload: &Workload, peer: &Peer<'_>) -> Decision {
+        decide(self.policies_for(workload), peer)
+    }
+
+    /// Tells where a connection of `source` to `destination` goes; `random` chooses between equal endpoints.
+    #[must_use]
+    pub fn next_hop(&self, source: &Workload, destination: SocketAddr, random: u64) -> NextHop {
+        let network = &source.network;
+        let destination = SocketAddr::new(destination.ip().to_canonical(), destination.port());
+        if let Some(service) = self.service_at(network, destination.ip(), &source.namespace) {
+            let service = service.clone();
+            if let Some(waypoint) = &service.waypoint {
+                return self.to_waypoint(source, waypoint, destination, Some(service.clone()), random);
+            }
+            return match self.choose(&service, source, destination.port(), None, random) {
+                Ok((endpoint, port)) => self.to_workload(source, &endpoint.workload, port, Some(service)),
+                Err(_) if service.load_balancer.mode == LoadBalancerMode::Passthrough => {
+                    NextHop::Direct { address: destination, workload: None, service: Some(service) }
+                }
+                Err(reason) => NextHop::Refuse { reason, service: Some(service) },
+            };
+        }
+        let Some(workload) = self.workload_at(network, destination.ip()) else {
+            return NextHop::Direct { address: destination, workload: None, service: None };
+        };
+        let is_own = |waypoint: &GatewayAddress| self.is_behind(waypoint, source);
+        match &workload.waypoint {
+            Some(waypoint) if !is_own(waypoint) => self.to_waypoint(source, waypoint, destination, None, random),
+            _ => to_address(workload.clone(), destination, None),
+        }
+    }
+
+    fn to_workload(&self, source: &Workload, workload: &Arc<Workload>, port: u16, service: Option<Arc<Service>>) -> NextHop {
+        if workload.network != source.network {
+            // Several networks need tunnels in tunnels through gateways; until a gateway can be used, refusing is the safe answer.
+            return NextHop::Refuse { reason: Refusal::UnknownGateway, service };
+        }
+        match workload.addresses.first() {
+            Some(address) => to_address(workload.clone(), SocketAddr::new(*address, port), service),
+            None => NextHop::Refuse { reason: Refusal::NoAddress, service },
+        }
+    }
+
+    /// Tells whether a workload is one of those behind a waypoint's address.
+    #[must_use]
+    pub fn is_behind(&self, waypoint: &GatewayAddress, workload: &Workload) -> bool {
+        match &waypoint.destination {
+            Destination::Hostname(key) => workload.services.contains_key(key),
+            Destination::Address(a) => {
+                workload.addresses.contains(&a.address)
+                    || self.by_vip.get(a).is_some_and(|holders| holders.keys().any(|key| workload.services.contains_key(key)))
+            }
+        }
+    }
+
+    fn to_waypoint(
+        &self, source: &Workload, waypoint: &GatewayAddress, target: SocketAddr, service: Option<Arc<Service>>, random: u64,
+    ) -> NextHop {
+        let port = waypoint.hbone_mtls_port;
+        let found = match &waypoint.destination {
+            Destination::Hostname(key) => self.services.get(key),
+            Destination::Address(a) => self.service_at(&a.network, a.address, &source.namespace),
+        };
+        let hop = match (found, &waypoint.destination) {
+            (Some(gateway), _) => self.choose(gateway, source, port, Some(port), random).ok().and_then(|(endpoint, port)| {
+                Some((SocketAddr::new(*endpoint.workload.addresses.first()?, port), endpoint.workload.clone()))
+            }),
+            (None, Destination::Address(a)) => {
+                self.workload_at(&a.network, a.address).map(|w| (SocketAddr::new(a.address, port), w.clone()))
+            }
+            (None, Destination::Hostname(_)) => None,
+        };
+        match hop {
+            Some((gateway, workload)) => NextHop::Waypoint { gateway, target, workload, service },
+            None => NextHop::Refuse { reason: Refusal::UnknownWaypoint, service },
+        }
+    }
+
+    /// Chooses an endpoint of a service for a client and resolves the port on it.
+    fn choose(
+        &self, service: &Service, source: &Workload, port: u16, fallback: Option<u16>, random: u64,
+    ) -> Result<(Endpoint, u16), Refusal> {
+        let target = service.ports.get(&port).map(|p| p.target_port);
+        if target.is_none() && fallback.is_none() {
+            return Err(Refusal::NoSuchPort);
+        }
+        let resolve = |endpoint: &Endpoint| {
+            let own = endpoint.ports.get(&port).copied().filter(|p| *p != 0);
+            own.or(target.filter(|t| *t != 0)).or(fallback)
+        };
+        let balancer = &service.load_balancer;
+        let mut best = (0, 0_u64, Vec::new());
+        for endpoint in self.endpoints(&service.key) {
+            let workload = &endpoint.workload;
+            let serves = balancer.allow_unhealthy || workload.status == Health::Healthy;
+            let Some(port) = resolve(endpoint).filter(|_| serves && workload.capacity > 0) else { continue };
+            let rank = nearness(&balancer.routing_preferences, source, workload);
+            match balancer.mode {
+                LoadBalancerMode::Strict if rank < balancer.routing_preferences.len() => continue,
+                LoadBalancerMode::Failover if rank < best.0 => continue,
+                LoadBalancerMode::Failover if rank > best.0 => best = (rank, 0, Vec::new()),
+                _ => {}
+            }
+            best.1 += u64::from(workload.capacity);
+            best.2.push((endpoint, port));
+        }
+        if best.2.is_empty() {
+            return Err(Refusal::NoHealthyUpstream);
+        }
+        let mut left = random % best.1;
+        for (endpoint, port) in best.2 {
+            let capacity = u64::from(endpoint.workload.capacity);
+            if left < capacity {
+                return Ok((endpoint.clone(), port));
+            }
+            left -= capacity;
+        }
+        Err(Refusal::NoHealthyUpstream)
+    }
+}
+
+fn to_address(workload: Arc<Workload>, target: SocketAddr, service: Option<Arc<Service>>) -> NextHop {
+    match workload.protocol {
+        Protocol::Hbone => NextHop::Tunnel { gateway: SocketAddr::new(target.ip(), HBONE_PORT), target, workload, service },
+        Protocol::Tcp => NextHop::Direct { address: target, workload: Some(workload), service },
+    }
+}
+
+/// The port on which every workload of the mesh takes HBONE.
+pub const HBONE_PORT: u16 = 15008;
+
+fn wide_holder(policy: &Policy) -> Option<Name> {
+    match policy.scope {
+        PolicyScope::Global => Some("".into()),
+        PolicyScope::Namespace => Some(policy.namespace.clone()),
+        PolicyScope::WorkloadSelector => None,
+    }
+}
+
+/// Counts how many leading scopes two workloads share.
+fn nearness(scopes: &[Scope], a: &Workload, b: &Workload) -> usize {
+    let same = |scope: &Scope| match scope {
+        Scope::Region => a.locality.region == b.locality.region,
+        Scope::Zone => a.locality.zone == b.locality.zone,
+        Scope::Subzone => a.locality.subzone == b.locality.subzone,
+        Scope::Node => a.node == b.node,
+        Scope::Cluster => a.cluster_id == b.cluster_id,
+        Scope::Network => a.network == b.network,
+    };
+    scopes.iter().take_while(|s| same(s)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::service::{IpFamilies, LoadBalancer, TargetPort};
+
+    fn pod(name: &str, last: u8, protocol: Protocol, services: &[&ServiceKey]) -> Workload {
+        Workload {
+            uid: format!("c//Pod/ns/{name}").into(),
+            name: name.into(),
+            namespace: "ns".into(),
+            addresses: vec![[10, 0, 0, last].into()],
+            protocol,
+            service_account: name.into(),
+            capacity: 1,
+            services: services.iter().map(|k| ((*k).clone(), BTreeMap::from([(80, 8080)]))).collect(),
+            ..Workload::default()
+        }
+    }
+
+    fn service(name: &str, vip: u8) -> Service {
+        Service {
+            name: name.into(),
+            key: ServiceKey { namespace: "ns".into(), hostname: format!("{name}.ns.svc.cluster.local").into() },
+            vips: vec![NetworkAddress { network: "".into(), address: [10, 96, 0, vip].into() }],
+            cidr_vips: vec![],
+            ports: BTreeMap::from([(80, TargetPort { target_port: 8080, app_protocol: 0 })]),
+            subject_alt_names: vec![],
+            waypoint: None,
+            load_balancer: LoadBalancer::default(),
+            ip_families: IpFamilies::Automatic,
+            canonical: true,
+            ingress_use_waypoint: false,
+        }
+    }
+
+    #[test]
+    fn services_workloads_and_strangers_are_told_apart() {
+        let mut world = World::default();
+        let web = service("web", 1);
+        let client = pod("client", 1, Protocol::Hbone, &[]);
+        world.insert_service(web.clone());
+        world.insert_service(service("empty", 2));
+        world.insert_workload(client.clone());
+        world.insert_workload(pod("server", 2, Protocol::Hbone, &[&web.key]));
+        world.insert_workload(pod("plain", 3, Protocol::Tcp, &[]));
+        let hop = |ip: [u8; 4], port| world.next_hop(&client, (ip, port).into(), 7);
+        assert!(matches!(hop([10, 96, 0, 1], 80), NextHop::Tunnel { gateway, target, .. }
+            if gateway == ([10, 0, 0, 2], 15008).into() && target == ([10, 0, 0, 2], 8080).into()));
+        assert!(matches!(hop([10, 0, 0, 2], 9), NextHop::Tunnel { target, .. } if target == ([10, 0, 0, 2], 9).into()));
+        assert!(matches!(hop([10, 0, 0, 3], 80), NextHop::Direct { workload: Some(_), .. }));
+        assert!(matches!(hop([1, 1, 1, 1], 80), NextHop::Direct { workload: None, .. }));
+        assert!(matches!(hop([10, 96, 0, 1], 81), NextHop::Refuse { reason: Refusal::NoSuchPort, .. }));
+        assert!(matches!(hop([10, 96, 0, 2], 80), NextHop::Refuse { reason: Refusal::NoHealthyUpstream, .. }));
+    }
+
+    #[test]
+    fn a_removed_or_changed_workload_leaves_no_trace() {
+        let mut world = World::default();
+        let web = service("web", 1);
+        world.insert_service(web.clone());
+        world.insert_workload(pod("server", 2, Protocol::Hbone, &[&web.key]));
+        world.insert_workload(Workload { addresses: vec![[10, 0, 0, 9].into()], ..pod("server", 2, Protocol::Hbone, &[&web.key]) });
+        assert!(world.workload_at(&"".into(), [10, 0, 0, 2].into()).is_none());
+        assert_eq!(world.endpoints(&web.key).count(), 1);
+        assert!(world.remove_workload("c//Pod/ns/server"));
+        assert!(world.by_address.is_empty() && world.endpoints.is_empty());
+        assert!(world.remove_service(&web.key));
+        assert!(world.by_vip.is_empty() && world.services.is_empty());
+    }
+}

@@ -1,0 +1,9 @@
+//! What every long-running role needs: stopping in order, readiness, small HTTP servers, logging.
+
+pub mod drain;
+pub mod http;
+pub mod logging;
+pub mod readiness;
+
+pub use drain::Drain;
+pub use readiness::Readiness;
