@@ -1,1 +1,8 @@
-//! (being written)
+//! Linux ground of the node roles: network namespaces, sockets inside them, redirect rules over
+//! netlink, and the packets that hand a pod from the cni agent to ztunnel. Used by `cni` and `ztunnel`.
+#![allow(unsafe_code)] // setns, socket options and descriptor passing have no safe interface; this is the one crate that may
+
+pub mod netns;
+pub mod sockets;
+pub mod zds;
+pub mod rules;

@@ -1,0 +1,394 @@
+//! The redirection as data: which packets of a pod go to ztunnel, and which rewrite on the node keeps
+//! probes out. `nft` writes it into the kernel, [`std::fmt::Display`] shows it as `nft` would.
+//!
+//! Numbers are the contract with Istio's ztunnel and cni: ports, marks and the probe source.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Mark on every packet that ztunnel itself sends inside a pod.
+pub const ZTUNNEL_MARK: u32 = 0x539;
+/// Connection mark of the flows whose replies must come back to ztunnel.
+pub const REPLY_MARK: u32 = 0x111;
+/// The bits of a mark that are ours; the others may belong to somebody else.
+pub const MARK_MASK: u32 = 0xfff;
+/// Where outgoing connections go.
+pub const OUTBOUND_PORT: u16 = 15001;
+/// Where incoming plaintext connections go.
+pub const INBOUND_PLAINTEXT_PORT: u16 = 15006;
+/// Where HBONE arrives; it is reached directly.
+pub const HBONE_PORT: u16 = 15008;
+/// The source that probes from the node carry (IPv4).
+pub const PROBE_SOURCE_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 7, 127);
+/// The source that probes from the node carry (IPv6).
+pub const PROBE_SOURCE_V6: Ipv6Addr =
+    Ipv6Addr::new(0xfd16, 0x9254, 0x7127, 0x1337, 0xffff, 0xffff, 0xffff, 0xffff);
+/// Routing table that delivers locally.
+pub const REPLY_TABLE: u8 = 100;
+/// Preference of the policy route.
+pub const REPLY_PREFERENCE: u32 = 32764;
+/// Our table's name in a pod.
+pub const POD_TABLE: &str = "ambient";
+/// Our table's name on the node.
+pub const HOST_TABLE: &str = "ambient-host";
+/// Set of the enrolled pods' IPv4 addresses on the node.
+pub const PROBES_V4: &str = "probes-v4";
+/// Set of the enrolled pods' IPv6 addresses on the node.
+pub const PROBES_V6: &str = "probes-v6";
+
+/// One `inet` table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Name.
+    pub name: &'static str,
+    /// Sets of addresses.
+    pub sets: Vec<Set>,
+    /// Base chains.
+    pub chains: Vec<Chain>,
+}
+
+/// A set of addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Set {
+    /// Name.
+    pub name: &'static str,
+    /// IPv6 or IPv4.
+    pub v6: bool,
+}
+
+/// A base chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// Name.
+    pub name: &'static str,
+    /// What the chain may do.
+    pub kind: Kind,
+    /// Where packets meet it.
+    pub hook: Hook,
+    /// Order among the chains of the hook.
+    pub priority: i32,
+    /// Rules, first match wins.
+    pub rules: Vec<Rule>,
+}
+
+/// Types of base chains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Plain.
+    Filter,
+    /// Translates addresses.
+    Nat,
+    /// Routes anew when a packet's mark was changed.
+    Route,
+}
+
+/// Hooks, with the kernel's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// Received, before routing.
+    Prerouting = 0,
+    /// Made here, after routing.
+    Output = 3,
+    /// About to leave.
+    Postrouting = 4,
+}
+
+/// A rule: all conditions hold → the action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Conditions.
+    pub when: Vec<Match>,
+    /// What then happens.
+    pub then: Action,
+}
+
+/// A condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// TCP.
+    Tcp,
+    /// A pure SYN: `tcp flags & (fin|syn|rst|ack) == syn`.
+    Syn,
+    /// Destination port differs.
+    NotPort(u16),
+    /// The packet's mark, under [`MARK_MASK`].
+    Mark(u32),
+    /// Not the packet's mark, under [`MARK_MASK`].
+    NotMark(u32),
+    /// The connection's mark, under [`MARK_MASK`].
+    ConnectionMark(u32),
+    /// Source address.
+    Source(IpAddr),
+    /// Destination address.
+    Destination(IpAddr),
+    /// The family, and a destination that is not loopback.
+    NotLoopback {
+        /// IPv6 or IPv4.
+        v6: bool,
+    },
+    /// Leaves through the loopback interface.
+    ToLoopback,
+    /// A socket of this host made the packet.
+    HasSocket,
+    /// Destination is in the set.
+    InSet(&'static str, bool),
+}
+
+/// What a rule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// No further rule of the chain.
+    Accept,
+    /// To a local port.
+    Redirect(u16),
+    /// Another source address.
+    Snat(IpAddr),
+    /// Sets our bits of the connection's mark.
+    SetConnectionMark(u32),
+    /// Gives the packet its connection's mark.
+    RestoreMark,
+}
+
+/// What the rules of a pod do at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// New connections are redirected.
+    Capture {
+        /// Incoming ones as well (false for ingress gateways).
+        inbound: bool,
+    },
+    /// Nothing new is redirected; what runs through ztunnel goes on.
+    ///
+    /// The nat chains and a rule that needs connection tracking stay: with the last of them the kernel
+    /// stops tracking in that namespace, and every redirected stream would lose its translation.
+    Draining,
+}
+
+/// The rules inside a pod.
+pub fn pod_table(mode: Mode) -> Table {
+    let (prerouting, output) = match mode {
+        Mode::Capture { inbound } => (if inbound { capture_in() } else { vec![] }, capture_out()),
+        Mode::Draining => (vec![never()], vec![never()]),
+    };
+    Table {
+        name: POD_TABLE,
+        sets: vec![],
+        chains: vec![
+            // ztunnel connects to the application with the client's address as source. The mark on
+            // the connection lets the answers find back: they are routed to lo, not to the client.
+            Chain {
+                name: "prerouting-mark",
+                kind: Kind::Filter,
+                hook: Hook::Prerouting,
+                priority: -150,
+                rules: vec![Rule {
+                    when: vec![Match::Mark(ZTUNNEL_MARK)],
+                    then: Action::SetConnectionMark(REPLY_MARK),
+                }],
+            },
+            Chain {
+                name: "output-mark",
+                kind: Kind::Route,
+                hook: Hook::Output,
+                priority: -150,
+                rules: vec![Rule {
+                    when: vec![Match::ConnectionMark(REPLY_MARK)],
+                    then: Action::RestoreMark,
+                }],
+            },
+            Chain {
+                name: "prerouting-nat",
+                kind: Kind::Nat,
+                hook: Hook::Prerouting,
+                priority: -100,
+                rules: prerouting,
+            },
+            Chain {
+                name: "output-nat",
+                kind: Kind::Nat,
+                hook: Hook::Output,
+                priority: -100,
+                rules: output,
+            },
+        ],
+    }
+}
+
+/// The rules on the node: what the node's own sockets (the kubelet) send to an enrolled pod carries
+/// the probe source, which the pod's rules let through.
+pub fn host_table() -> Table {
+    let snat = |set, v6, source: IpAddr| Rule {
+        when: vec![Match::Tcp, Match::HasSocket, Match::InSet(set, v6)],
+        then: Action::Snat(source),
+    };
+    Table {
+        name: HOST_TABLE,
+        sets: vec![Set { name: PROBES_V4, v6: false }, Set { name: PROBES_V6, v6: true }],
+        chains: vec![Chain {
+            name: "postrouting",
+            kind: Kind::Nat,
+            hook: Hook::Postrouting,
+            // Before the masquerading of kube-proxy and of CNI plugins, which sits at 100: the first
+            // translation of a connection stays.
+            priority: 90,
+            rules: vec![
+                snat(PROBES_V4, false, PROBE_SOURCE_V4.into()),
+                snat(PROBES_V6, true, PROBE_SOURCE_V6.into()),
+            ],
+        }],
+    }
+}
+
+fn capture_in() -> Vec<Rule> {
+    let mut rules = vec![
+        accept(vec![Match::Source(PROBE_SOURCE_V4.into()), Match::Tcp]),
+        accept(vec![Match::Source(PROBE_SOURCE_V6.into()), Match::Tcp]),
+    ];
+    for v6 in [false, true] {
+        rules.push(Rule {
+            when: vec![
+                Match::NotLoopback { v6 },
+                Match::Tcp,
+                Match::NotPort(HBONE_PORT),
+                Match::NotMark(ZTUNNEL_MARK),
+                // Connections older than the enrolment look new to connection tracking; redirecting
+                // one resets it. Only what starts now starts with a pure SYN.
+                Match::Syn,
+            ],
+            then: Action::Redirect(INBOUND_PLAINTEXT_PORT),
+        });
+    }
+    rules
+}
+
+fn capture_out() -> Vec<Rule> {
+    let mut rules = vec![
+        accept(vec![Match::Destination(PROBE_SOURCE_V4.into()), Match::Tcp]),
+        accept(vec![Match::Destination(PROBE_SOURCE_V6.into()), Match::Tcp]),
+        accept(vec![Match::Tcp, Match::Mark(REPLY_MARK)]),
+        // A pod that calls its own address, and everything on loopback.
+        accept(vec![Match::ToLoopback]),
+    ];
+    for v6 in [false, true] {
+        rules.push(Rule {
+            when: vec![
+                Match::NotLoopback { v6 },
+                Match::Tcp,
+                Match::NotMark(ZTUNNEL_MARK),
+                Match::Syn,
+            ],
+            then: Action::Redirect(OUTBOUND_PORT),
+        });
+    }
+    rules
+}
+
+/// Matches nothing (no connection starts from ztunnel's mark towards the probe source), yet needs
+/// translation, which keeps connection tracking switched on.
+fn never() -> Rule {
+    Rule {
+        when: vec![
+            Match::Destination(Ipv4Addr::BROADCAST.into()),
+            Match::Tcp,
+            Match::Mark(ZTUNNEL_MARK),
+            Match::Syn,
+        ],
+        then: Action::Redirect(OUTBOUND_PORT),
+    }
+}
+
+fn accept(when: Vec<Match>) -> Rule {
+    Rule { when, then: Action::Accept }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "table inet {} {{", self.name)?;
+        for set in &self.sets {
+            let kind = if set.v6 { "ipv6_addr" } else { "ipv4_addr" };
+            writeln!(f, "\tset {} {{\n\t\ttype {kind}\n\t}}\n", set.name)?;
+        }
+        for (i, chain) in self.chains.iter().enumerate() {
+            if i > 0 {
+                writeln!(f)?;
+            }
+            writeln!(f, "{chain}")?;
+        }
+        writeln!(f, "}}")
+    }
+}
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            Kind::Filter => "filter",
+            Kind::Nat => "nat",
+            Kind::Route => "route",
+        };
+        let hook = match self.hook {
+            Hook::Prerouting => "prerouting",
+            Hook::Output => "output",
+            Hook::Postrouting => "postrouting",
+        };
+        // nft shows the well-known priorities by name.
+        let priority = match (self.priority, self.hook) {
+            (-150, _) => "mangle".to_owned(),
+            (-100, Hook::Prerouting) => "dstnat".to_owned(),
+            (100, Hook::Postrouting) => "srcnat".to_owned(),
+            (90, Hook::Postrouting) => "srcnat - 10".to_owned(),
+            (other, _) => other.to_string(),
+        };
+        writeln!(f, "\tchain {} {{", self.name)?;
+        writeln!(f, "\t\ttype {kind} hook {hook} priority {priority}; policy accept;")?;
+        for rule in &self.rules {
+            writeln!(f, "\t\t{rule}")?;
+        }
+        write!(f, "\t}}")
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for condition in &self.when {
+            write!(f, "{condition} ")?;
+        }
+        write!(f, "{}", self.then)
+    }
+}
+
+impl fmt::Display for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ip = |v6| if v6 { "ip6" } else { "ip" };
+        match self {
+            Match::Tcp => write!(f, "meta l4proto tcp"),
+            Match::Syn => write!(f, "tcp flags & (fin | syn | rst | ack) == syn"),
+            Match::NotPort(port) => write!(f, "tcp dport != {port}"),
+            Match::Mark(mark) => write!(f, "meta mark & {MARK_MASK:#010x} == {mark:#010x}"),
+            Match::NotMark(mark) => write!(f, "meta mark & {MARK_MASK:#010x} != {mark:#010x}"),
+            Match::ConnectionMark(m) => write!(f, "ct mark & {MARK_MASK:#010x} == {m:#010x}"),
+            Match::Source(a) => write!(f, "{} saddr {a}", ip(a.is_ipv6())),
+            Match::Destination(a) => write!(f, "{} daddr {a}", ip(a.is_ipv6())),
+            Match::NotLoopback { v6: false } => write!(f, "ip daddr != 127.0.0.0/8"),
+            Match::NotLoopback { v6: true } => write!(f, "ip6 daddr != ::1"),
+            Match::ToLoopback => write!(f, "oif \"lo\""),
+            Match::HasSocket => write!(f, "meta skuid >= 0"),
+            Match::InSet(set, v6) => write!(f, "{} daddr @{set}", ip(*v6)),
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Action::Accept => write!(f, "accept"),
+            Action::Redirect(port) => write!(f, "redirect to :{port}"),
+            Action::Snat(to) => {
+                write!(f, "snat {} to {to}", if to.is_ipv6() { "ip6" } else { "ip" })
+            }
+            Action::SetConnectionMark(mark) => {
+                write!(f, "ct mark set ct mark & {:#010x} | {mark:#010x}", !MARK_MASK)
+            }
+            Action::RestoreMark => write!(f, "meta mark set ct mark"),
+        }
+    }
+}
