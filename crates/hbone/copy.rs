@@ -1,0 +1,160 @@
+//! The copy loops: bytes between a socket and a tunnel, or between two sockets, with half-close and resets carried over.
+//!
+//! Memory is bound to work, not to connections: a buffer exists only between a read and the write of what was read.
+
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use h2::SendStream;
+use tokio::{
+    io::{AsyncWriteExt, Interest},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::stream::Stream;
+
+/// The smallest and largest read, bytes; a direction grows to the largest while reads fill the buffer, and shrinks again.
+const READ: (usize, usize) = (4 << 10, 64 << 10);
+/// How long a direction may rest when the other one has ended.
+const HALF_CLOSED: Duration = Duration::from_secs(3600);
+
+/// How many bytes went each way, readable while the copy runs.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// From the client to the server.
+    pub sent: AtomicU64,
+    /// From the server to the client.
+    pub received: AtomicU64,
+}
+
+/// Tells which side broke a connection.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A socket.
+    #[error("the local connection broke")]
+    Socket(#[from] io::Error),
+    /// The tunnel.
+    #[error("the tunnel broke")]
+    Tunnel(#[from] h2::Error),
+    /// Half closed and silent for too long.
+    #[error("half closed and idle for {HALF_CLOSED:?}")]
+    HalfClosed,
+}
+
+/// Copies between a socket and a tunnel until both directions have ended. `from_socket` counts what the socket sends.
+///
+/// # Errors
+/// A side that broke; the other one is reset, so that a break never looks like an end of data.
+pub async fn tunnel(socket: TcpStream, mut stream: Stream, from_socket: &AtomicU64, to_socket: &AtomicU64) -> Result<(), Error> {
+    let mut socket = socket;
+    let outcome = {
+        let (read, mut write) = socket.split();
+        let send = &mut stream.send;
+        let recv = &mut stream.recv;
+        let up = async {
+            let mut size = READ.0;
+            loop {
+                let bytes = receive(read.as_ref(), &mut size).await?;
+                if bytes.is_empty() {
+                    send.send_data(Bytes::new(), true)?;
+                    return Ok::<_, Error>(());
+                }
+                from_socket.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                push(send, bytes).await?;
+            }
+        };
+        let down = async {
+            while let Some(bytes) = recv.data().await {
+                let bytes = bytes?;
+                write.write_all(&bytes).await?;
+                to_socket.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                recv.flow_control().release_capacity(bytes.len())?;
+            }
+            write.shutdown().await?;
+            Ok::<_, Error>(())
+        };
+        both(up, down).await
+    };
+    if outcome.is_err() {
+        stream.reset();
+        let _ = socket.set_zero_linger();
+    }
+    outcome
+}
+
+/// Copies between two sockets until both directions have ended.
+///
+/// # Errors
+/// A side that broke; the other one is reset.
+pub async fn sockets(mut client: TcpStream, mut server: TcpStream, counts: &Counts) -> Result<(), Error> {
+    let outcome = {
+        let (client_read, mut client_write) = client.split();
+        let (server_read, mut server_write) = server.split();
+        let up = relay(client_read.as_ref(), &mut server_write, &counts.sent);
+        let down = relay(server_read.as_ref(), &mut client_write, &counts.received);
+        both(up, down).await
+    };
+    if outcome.is_err() {
+        let _ = client.set_zero_linger();
+        let _ = server.set_zero_linger();
+    }
+    outcome
+}
+
+async fn relay(read: &TcpStream, write: &mut tokio::net::tcp::WriteHalf<'_>, count: &AtomicU64) -> Result<(), Error> {
+    let mut size = READ.0;
+    loop {
+        let bytes = receive(read, &mut size).await?;
+        if bytes.is_empty() {
+            write.shutdown().await?;
+            return Ok(());
+        }
+        write.write_all(&bytes).await?;
+        count.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    }
+}
+
+/// Runs both directions; when one has ended, the other one may not rest for ever.
+async fn both(up: impl Future<Output = Result<(), Error>>, down: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    tokio::pin!(up, down);
+    tokio::select! {
+        first = &mut up => { first?; timeout(HALF_CLOSED, down).await.unwrap_or(Err(Error::HalfClosed)) }
+        first = &mut down => { first?; timeout(HALF_CLOSED, up).await.unwrap_or(Err(Error::HalfClosed)) }
+    }
+}
+
+/// Reads what is there into a buffer made for it; empty at the end of data.
+async fn receive(socket: &TcpStream, size: &mut usize) -> io::Result<Bytes> {
+    loop {
+        socket.ready(Interest::READABLE).await?;
+        let mut buffer = BytesMut::with_capacity(*size);
+        match socket.try_read_buf(&mut buffer) {
+            Ok(read) => {
+                if read == *size {
+                    *size = (*size * 4).min(READ.1);
+                } else if read < *size / 8 {
+                    *size = (*size / 4).max(READ.0);
+                }
+                return Ok(buffer.freeze());
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Sends bytes as the peer's window allows.
+async fn push(send: &mut SendStream<Bytes>, mut bytes: Bytes) -> Result<(), Error> {
+    while !bytes.is_empty() {
+        send.reserve_capacity(bytes.len());
+        let granted = std::future::poll_fn(|context| send.poll_capacity(context)).await;
+        let granted = granted.ok_or_else(|| h2::Error::from(h2::Reason::CANCEL))??;
+        send.send_data(bytes.split_to(granted.min(bytes.len())), false)?;
+    }
+    Ok(())
+}
