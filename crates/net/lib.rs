@@ -2,7 +2,12 @@
 //! netlink, and the packets that hand a pod from the cni agent to ztunnel. Used by `cni` and `ztunnel`.
 #![allow(unsafe_code)] // setns, socket options and descriptor passing have no safe interface; this is the one crate that may
 
+pub mod netlink;
 pub mod netns;
-pub mod sockets;
-pub mod zds;
+pub mod nft;
+pub mod redirect;
+pub mod route;
 pub mod rules;
+pub mod sockets;
+pub mod streams;
+pub mod zds;

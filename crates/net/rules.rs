@@ -21,8 +21,9 @@ pub const HBONE_PORT: u16 = 15008;
 /// The source that probes from the node carry (IPv4).
 pub const PROBE_SOURCE_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 7, 127);
 /// The source that probes from the node carry (IPv6).
-pub const PROBE_SOURCE_V6: Ipv6Addr =
-    Ipv6Addr::new(0xfd16, 0x9254, 0x7127, 0x1337, 0xffff, 0xffff, 0xffff, 0xffff);
+pub const PROBE_SOURCE_V6: Ipv6Addr = Ipv6Addr::new(
+    0xfd16, 0x9254, 0x7127, 0x1337, 0xffff, 0xffff, 0xffff, 0xffff,
+);
 /// Routing table that delivers locally.
 pub const REPLY_TABLE: u8 = 100;
 /// Preference of the policy route.
@@ -223,7 +224,16 @@ pub fn host_table() -> Table {
     };
     Table {
         name: HOST_TABLE,
-        sets: vec![Set { name: PROBES_V4, v6: false }, Set { name: PROBES_V6, v6: true }],
+        sets: vec![
+            Set {
+                name: PROBES_V4,
+                v6: false,
+            },
+            Set {
+                name: PROBES_V6,
+                v6: true,
+            },
+        ],
         chains: vec![Chain {
             name: "postrouting",
             kind: Kind::Nat,
@@ -283,8 +293,8 @@ fn capture_out() -> Vec<Rule> {
     rules
 }
 
-/// Matches nothing (no connection starts from ztunnel's mark towards the probe source), yet needs
-/// translation, which keeps connection tracking switched on.
+/// Matches nothing (TCP to the broadcast address does not exist), yet needs translation, which keeps
+/// connection tracking switched on.
 fn never() -> Rule {
     Rule {
         when: vec![
@@ -298,7 +308,10 @@ fn never() -> Rule {
 }
 
 fn accept(when: Vec<Match>) -> Rule {
-    Rule { when, then: Action::Accept }
+    Rule {
+        when,
+        then: Action::Accept,
+    }
 }
 
 impl fmt::Display for Table {
@@ -339,7 +352,10 @@ impl fmt::Display for Chain {
             (other, _) => other.to_string(),
         };
         writeln!(f, "\tchain {} {{", self.name)?;
-        writeln!(f, "\t\ttype {kind} hook {hook} priority {priority}; policy accept;")?;
+        writeln!(
+            f,
+            "\t\ttype {kind} hook {hook} priority {priority}; policy accept;"
+        )?;
         for rule in &self.rules {
             writeln!(f, "\t\t{rule}")?;
         }
@@ -361,7 +377,7 @@ impl fmt::Display for Match {
         let ip = |v6| if v6 { "ip6" } else { "ip" };
         match self {
             Match::Tcp => write!(f, "meta l4proto tcp"),
-            Match::Syn => write!(f, "tcp flags & (fin | syn | rst | ack) == syn"),
+            Match::Syn => write!(f, "tcp flags syn / fin,syn,rst,ack"),
             Match::NotPort(port) => write!(f, "tcp dport != {port}"),
             Match::Mark(mark) => write!(f, "meta mark & {MARK_MASK:#010x} == {mark:#010x}"),
             Match::NotMark(mark) => write!(f, "meta mark & {MARK_MASK:#010x} != {mark:#010x}"),
@@ -383,10 +399,19 @@ impl fmt::Display for Action {
             Action::Accept => write!(f, "accept"),
             Action::Redirect(port) => write!(f, "redirect to :{port}"),
             Action::Snat(to) => {
-                write!(f, "snat {} to {to}", if to.is_ipv6() { "ip6" } else { "ip" })
+                write!(
+                    f,
+                    "snat {} to {to}",
+                    if to.is_ipv6() { "ip6" } else { "ip" }
+                )
             }
             Action::SetConnectionMark(mark) => {
-                write!(f, "ct mark set ct mark & {:#010x} | {mark:#010x}", !MARK_MASK)
+                // As nft shows it: bits that are set anyway need not be cleared.
+                write!(
+                    f,
+                    "ct mark set ct mark & {:#010x} | {mark:#010x}",
+                    !MARK_MASK | mark
+                )
             }
             Action::RestoreMark => write!(f, "meta mark set ct mark"),
         }

@@ -1,0 +1,78 @@
+//! Which TCP streams of a pod run through ztunnel, asked of the kernel (`sock_diag`).
+//!
+//! Un-enrolment waits for the last of them. Works on the calling thread's namespace: enter it first.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::netlink::{Error, Link, Message, attribute};
+use crate::rules::{HBONE_PORT, INBOUND_PLAINTEXT_PORT, MARK_MASK, OUTBOUND_PORT, ZTUNNEL_MARK};
+
+/// `SOCK_DIAG_BY_FAMILY` of linux/sock_diag.h.
+const BY_FAMILY: u16 = 20;
+/// `INET_DIAG_MARK` of linux/inet_diag.h.
+const MARK: u16 = 15;
+/// TCP states as bits: ESTABLISHED 1, SYN_SENT 2, SYN_RECV 3, FIN_WAIT1 4, FIN_WAIT2 5, CLOSE_WAIT 8,
+/// LAST_ACK 9, CLOSING 11. Not TIME_WAIT (6), CLOSE (7), LISTEN (10): they carry nothing.
+const LIVE: u32 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9 | 1 << 11;
+
+/// One TCP socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Its own end.
+    pub local: SocketAddr,
+    /// The other end.
+    pub remote: SocketAddr,
+    /// `SO_MARK`.
+    pub mark: u32,
+}
+
+impl Stream {
+    /// Whether this is a leg of a redirected or tunnelled stream.
+    ///
+    /// HBONE connections themselves do not count: they are pooled, and stay open without streams.
+    pub fn is_served_by_ztunnel(&self) -> bool {
+        let redirected = [OUTBOUND_PORT, INBOUND_PLAINTEXT_PORT].contains(&self.local.port());
+        let ours = self.mark & MARK_MASK == ZTUNNEL_MARK;
+        let tunnel = self.local.port() == HBONE_PORT || self.remote.port() == HBONE_PORT;
+        redirected || (ours && !tunnel)
+    }
+}
+
+/// All TCP sockets of the namespace that carry something.
+pub fn list() -> Result<Vec<Stream>, Error> {
+    let mut link = Link::open(libc::NETLINK_SOCK_DIAG)?;
+    let mut out = Vec::new();
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        // struct inet_diag_req_v2: family, protocol, extensions, pad, states, id (48 bytes).
+        let mut body = [0u8; 56];
+        body[0] = family as u8;
+        body[1] = libc::IPPROTO_TCP as u8;
+        body[4..8].copy_from_slice(&LIVE.to_ne_bytes());
+        let ask = Message::new("the list of sockets", BY_FAMILY, 0).body(&body);
+        out.extend(link.dump(ask)?.iter().filter_map(|answer| stream(answer)));
+    }
+    Ok(out)
+}
+
+/// struct inet_diag_msg: family, state, timer, retransmits, id {sport, dport, src[16], dst[16], ...},
+/// expires, queues, uid, inode: 72 bytes, then attributes.
+fn stream(answer: &[u8]) -> Option<Stream> {
+    let port = |at: usize| Some(u16::from_be_bytes([*answer.get(at)?, *answer.get(at + 1)?]));
+    let v6 = i32::from(*answer.first()?) == libc::AF_INET6;
+    let address = |at: usize| -> Option<IpAddr> {
+        Some(if v6 {
+            Ipv6Addr::from(*answer.get(at..)?.first_chunk::<16>()?).to_canonical()
+        } else {
+            Ipv4Addr::from(*answer.get(at..)?.first_chunk::<4>()?).into()
+        })
+    };
+    let mark = answer
+        .get(72..)
+        .and_then(|b| attribute(b, MARK))
+        .and_then(|v| v.first_chunk::<4>());
+    Some(Stream {
+        local: SocketAddr::new(address(8)?, port(4)?),
+        remote: SocketAddr::new(address(24)?, port(6)?),
+        mark: mark.map_or(0, |m| u32::from_ne_bytes(*m)),
+    })
+}

@@ -1,0 +1,435 @@
+//! The redirection in the real kernel: namespaces made here, traffic through a stand-in proxy.
+//! Needs root; without it every test fails and says so.
+#![allow(clippy::unwrap_used)] // a failed step is the test's result
+
+use std::net::{IpAddr, SocketAddr};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use net::netns::Netns;
+use net::redirect::{self, Check};
+use net::rules::{self, Mode};
+use net::sockets::{self, ConnectOptions, Family, ListenOptions};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+const CAPTURE: Mode = Mode::Capture { inbound: true };
+const WAIT: Duration = Duration::from_secs(5);
+
+/// A node (which also plays the rest of the world) and one pod behind a veth pair.
+struct World {
+    node: Netns,
+    pod: Netns,
+    proxied: Arc<AtomicUsize>,
+}
+
+fn fresh_netns() -> Netns {
+    assert!(
+        nix::unistd::geteuid().is_root(),
+        "this test makes network namespaces: run it as root"
+    );
+    std::thread::spawn(|| {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+        run("ip link set lo up");
+        Netns::current().unwrap()
+    })
+    .join()
+    .unwrap()
+}
+
+fn run(command: &str) -> String {
+    let out = Command::new("sh").args(["-c", command]).output().unwrap();
+    let error = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "`{command}` failed: {error}");
+    String::from_utf8(out.stdout).unwrap()
+}
+
+fn run_in(netns: &Netns, command: &str) -> String {
+    netns.run(|| run(command)).unwrap()
+}
+
+impl World {
+    fn new() -> Self {
+        use std::os::fd::{AsFd, AsRawFd};
+        let (node, pod) = (fresh_netns(), fresh_netns());
+        let pod_path = format!(
+            "/proc/{}/fd/{}",
+            std::process::id(),
+            pod.as_fd().as_raw_fd()
+        );
+        run_in(
+            &node,
+            &format!(
+                "ip link add veth0 type veth peer name eth0 netns {pod_path} &&
+                 ip addr add 10.1.0.1/24 dev veth0 && ip -6 addr add fd01::1/64 dev veth0 nodad &&
+                 ip link set veth0 up"
+            ),
+        );
+        run_in(
+            &pod,
+            "ip addr add 10.1.0.2/24 dev eth0 && ip -6 addr add fd01::2/64 dev eth0 nodad &&
+             ip link set eth0 up && ip route add default via 10.1.0.1 &&
+             ip -6 route add default via fd01::1",
+        );
+        Self {
+            node,
+            pod,
+            proxied: Arc::default(),
+        }
+    }
+
+    fn listener(&self, netns: &Netns, address: &str) -> TcpListener {
+        let options = ListenOptions::default();
+        let listener = sockets::listen(Some(netns), address.parse().unwrap(), &options);
+        TcpListener::from_std(listener.unwrap()).unwrap()
+    }
+
+    /// Tells each client its address as the server sees it, then echoes.
+    fn serve(&self, netns: &Netns, port: u16) {
+        let listener = self.listener(netns, &format!("[::]:{port}"));
+        tokio::spawn(async move {
+            while let Ok((mut stream, peer)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let line = format!("{}\n", peer.ip().to_canonical());
+                    stream.write_all(line.as_bytes()).await?;
+                    let (mut read, mut write) = stream.split();
+                    tokio::io::copy(&mut read, &mut write).await
+                });
+            }
+        });
+    }
+
+    /// What ztunnel does with plaintext, and nothing else.
+    fn start_proxy(&self) {
+        for port in [rules::OUTBOUND_PORT, rules::INBOUND_PLAINTEXT_PORT] {
+            let options = ListenOptions {
+                mark: Some(rules::ZTUNNEL_MARK),
+                reuse_port: true,
+                ..Default::default()
+            };
+            let address = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port));
+            let listener = sockets::listen(Some(&self.pod), address, &options).unwrap();
+            let listener = TcpListener::from_std(listener).unwrap();
+            let (pod, proxied) = (self.pod.clone(), self.proxied.clone());
+            tokio::spawn(async move {
+                while let Ok((stream, peer)) = listener.accept().await {
+                    proxied.fetch_add(1, SeqCst);
+                    let inbound = port == rules::INBOUND_PLAINTEXT_PORT;
+                    tokio::spawn(forward(pod.clone(), stream, peer, inbound));
+                }
+            });
+        }
+    }
+
+    async fn dial(&self, netns: &Netns, to: &str) -> Stream {
+        let to: SocketAddr = to.parse().unwrap();
+        let socket = sockets::tcp_socket(Some(netns), Family::from(to), &ConnectOptions::default());
+        let stream = timeout(WAIT, sockets::connect(socket.unwrap(), to)).await;
+        Stream::new(stream.expect("connect timed out").unwrap()).await
+    }
+
+    fn proxied(&self) -> usize {
+        self.proxied.load(SeqCst)
+    }
+}
+
+async fn forward(pod: Netns, mut client: TcpStream, peer: SocketAddr, inbound: bool) {
+    let to = sockets::original_dst(&client).unwrap();
+    let source = SocketAddr::new(peer.ip().to_canonical(), 0);
+    let options = ConnectOptions {
+        mark: Some(rules::ZTUNNEL_MARK),
+        transparent: inbound,
+        bind: inbound.then_some(source),
+        nodelay: true,
+        keepalive: Some(sockets::Keepalive::default()),
+    };
+    let socket = sockets::tcp_socket(Some(&pod), to.into(), &options).unwrap();
+    let mut server = sockets::connect(socket, to).await.unwrap();
+    let _ = copy_bidirectional(&mut client, &mut server).await;
+}
+
+/// A connection whose server said how it sees the client.
+struct Stream {
+    stream: TcpStream,
+    seen: IpAddr,
+}
+
+impl Stream {
+    async fn new(mut stream: TcpStream) -> Self {
+        let mut line = Vec::new();
+        loop {
+            match timeout(WAIT, stream.read_u8())
+                .await
+                .expect("the server said nothing")
+                .unwrap()
+            {
+                b'\n' => break,
+                byte => line.push(byte),
+            }
+        }
+        Self {
+            stream,
+            seen: String::from_utf8(line).unwrap().parse().unwrap(),
+        }
+    }
+
+    async fn echo(&mut self) {
+        self.stream.write_all(b"ping").await.unwrap();
+        let mut answer = [0; 4];
+        timeout(WAIT, self.stream.read_exact(&mut answer))
+            .await
+            .expect("no echo")
+            .unwrap();
+        assert_eq!(&answer, b"ping");
+    }
+}
+
+fn ip(s: &str) -> IpAddr {
+    s.parse().unwrap()
+}
+
+async fn streams_survive(node_ip: &str, pod_ip: &str) {
+    let at = |ip: &str, port: u16| SocketAddr::new(ip.parse().unwrap(), port).to_string();
+    let (out, inward) = (at(node_ip, 9000), at(pod_ip, 8000));
+    let w = World::new();
+    w.serve(&w.node, 9000);
+    w.serve(&w.pod, 8000);
+    let mut old = Vec::new();
+    for _ in 0..20 {
+        old.push(w.dial(&w.pod, &out).await);
+        old.push(w.dial(&w.node, &inward).await);
+    }
+    w.start_proxy();
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    assert_eq!(redirect::verify(&w.pod, CAPTURE).unwrap(), Check::Intact);
+
+    // What is older goes on; what is new goes through the proxy, with the client's address kept.
+    for stream in &mut old {
+        stream.echo().await;
+    }
+    assert_eq!(w.proxied(), 0);
+    let mut new = vec![w.dial(&w.pod, &out).await];
+    assert_eq!((w.proxied(), new[0].seen), (1, ip(pod_ip)));
+    new.push(w.dial(&w.node, &inward).await);
+    assert_eq!((w.proxied(), new[1].seen), (2, ip(node_ip)));
+    for stream in &mut new {
+        stream.echo().await;
+    }
+    // Loopback, and a pod that calls itself, are left alone.
+    let loopback = if ip(pod_ip).is_ipv4() {
+        "127.0.0.1:8000"
+    } else {
+        "[::1]:8000"
+    };
+    w.dial(&w.pod, loopback).await.echo().await;
+    w.dial(&w.pod, &inward).await.echo().await;
+    assert_eq!(w.proxied(), 2);
+    assert!(redirect::served_streams(&w.pod).unwrap() >= 4);
+
+    // Draining: both kinds go on, nothing new is redirected.
+    redirect::apply(&w.pod, Mode::Draining).unwrap();
+    assert_eq!(
+        redirect::verify(&w.pod, Mode::Draining).unwrap(),
+        Check::Intact
+    );
+    for stream in old.iter_mut().chain(&mut new) {
+        stream.echo().await;
+    }
+    w.dial(&w.pod, &out).await.echo().await;
+    w.dial(&w.node, &inward).await.echo().await;
+    assert_eq!(w.proxied(), 2);
+
+    drop(new);
+    let quiet = async {
+        while redirect::served_streams(&w.pod).unwrap() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(WAIT, quiet).await.expect("streams are left over");
+    redirect::remove(&w.pod).unwrap();
+    redirect::remove(&w.pod).unwrap();
+    for stream in &mut old {
+        stream.echo().await;
+    }
+    w.dial(&w.pod, &out).await.echo().await;
+    assert_eq!(w.proxied(), 2);
+    assert_no_trace(&w.pod);
+}
+
+fn assert_no_trace(netns: &Netns) {
+    assert_eq!(run_in(netns, "nft list ruleset"), "");
+    for family in ["-4", "-6"] {
+        assert!(!run_in(netns, &format!("ip {family} rule")).contains("0x111"));
+        let routes = run_in(
+            netns,
+            &format!("ip {family} route show table 100 2>/dev/null || true"),
+        );
+        assert_eq!(routes, "");
+    }
+}
+
+#[tokio::test]
+async fn streams_survive_enrolment_and_unenrolment_ipv4() {
+    streams_survive("10.1.0.1", "10.1.0.2").await;
+}
+
+#[tokio::test]
+async fn streams_survive_enrolment_and_unenrolment_ipv6() {
+    streams_survive("fd01::1", "fd01::2").await;
+}
+
+#[tokio::test]
+async fn probes_of_the_node_bypass_the_proxy() {
+    let w = World::new();
+    w.serve(&w.pod, 8000);
+    w.start_proxy();
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    let pods = [ip("10.1.0.2"), ip("fd01::2")];
+    assert_eq!(
+        redirect::reconcile_host(&w.node, &pods).unwrap(),
+        Check::Repaired
+    );
+    assert_eq!(
+        redirect::reconcile_host(&w.node, &pods).unwrap(),
+        Check::Intact
+    );
+    // The answers to the probe source go to the node, as with any bridge or veth CNI.
+    let mut v4 = w.dial(&w.node, "10.1.0.2:8000").await;
+    v4.echo().await;
+    assert_eq!(v4.seen, IpAddr::from(rules::PROBE_SOURCE_V4));
+    let mut v6 = w.dial(&w.node, "[fd01::2]:8000").await;
+    v6.echo().await;
+    assert_eq!(v6.seen, IpAddr::from(rules::PROBE_SOURCE_V6));
+    assert_eq!(w.proxied(), 0);
+    // Without the set entry the same connection is captured.
+    redirect::delete_from_host(&w.node, &pods).unwrap();
+    redirect::delete_from_host(&w.node, &pods).unwrap();
+    w.dial(&w.node, "10.1.0.2:8000").await.echo().await;
+    assert_eq!(w.proxied(), 1);
+    redirect::add_to_host(&w.node, &pods).unwrap();
+    redirect::add_to_host(&w.node, &pods).unwrap();
+    // A pod that went away leaves the set when the node reconciles.
+    assert_eq!(
+        redirect::reconcile_host(&w.node, &pods[..1]).unwrap(),
+        Check::Repaired
+    );
+    assert!(!run_in(&w.node, "nft list ruleset").contains("fd01::2"));
+    redirect::remove_host(&w.node).unwrap();
+    assert_no_trace(&w.node);
+}
+
+#[test]
+fn the_kernel_holds_what_the_text_says() {
+    let netns = fresh_netns();
+    // nft elides what follows from the rest, and our comments are not part of the rule.
+    let plain = |s: &str| {
+        let s = without_comments(s);
+        s.replace("meta l4proto tcp tcp", "tcp")
+            .replace("meta l4proto tcp ", "")
+            .replace("l4proto tcp ", "")
+    };
+    for table in [
+        rules::pod_table(CAPTURE),
+        rules::pod_table(Mode::Capture { inbound: false }),
+        rules::pod_table(Mode::Draining),
+        rules::host_table(),
+    ] {
+        netns.run(|| net::nft::replace(&table)).unwrap().unwrap();
+        let shown = run_in(&netns, &format!("nft list table inet {}", table.name));
+        assert_eq!(plain(&shown), plain(&table.to_string()), "\n{shown}");
+    }
+}
+
+/// Cuts ` comment "..."` out of each line.
+fn without_comments(listing: &str) -> String {
+    listing
+        .lines()
+        .map(|l| l.split(" comment \"").next().unwrap_or_default().to_owned() + "\n")
+        .collect()
+}
+
+#[test]
+fn what_is_lost_is_noticed_and_restored() {
+    let netns = fresh_netns();
+    redirect::apply(&netns, CAPTURE).unwrap();
+    for damage in [
+        "nft flush ruleset",
+        "nft flush chain inet ambient output-nat",
+        "nft delete chain inet ambient prerouting-nat",
+        "nft insert rule inet ambient output-nat accept",
+        "nft add rule inet ambient prerouting-nat accept",
+        "ip rule del fwmark 0x111/0xfff lookup 100",
+        "ip route flush table 100",
+    ] {
+        run_in(&netns, damage);
+        assert_eq!(
+            redirect::verify(&netns, CAPTURE).unwrap(),
+            Check::Repaired,
+            "after `{damage}`"
+        );
+        assert_eq!(
+            redirect::verify(&netns, CAPTURE).unwrap(),
+            Check::Intact,
+            "after `{damage}`"
+        );
+    }
+    // Somebody else's table is none of our business.
+    run_in(&netns, "nft add table inet other");
+    assert_eq!(redirect::verify(&netns, CAPTURE).unwrap(), Check::Intact);
+    redirect::remove(&netns).unwrap();
+    assert!(!redirect::is_present(&netns).unwrap());
+    assert_eq!(
+        run_in(&netns, "nft list ruleset").trim(),
+        "table inet other {\n}"
+    );
+}
+
+#[test]
+fn many_pods_fit_in_the_set() {
+    let netns = fresh_netns();
+    let pods: Vec<IpAddr> = (0..3000u32)
+        .map(|i| std::net::Ipv4Addr::from(0x0a00_0001 + i).into())
+        .collect();
+    redirect::reconcile_host(&netns, &pods).unwrap();
+    // A set that is just growing may be listed incompletely: the kernel moves its elements meanwhile.
+    let grown = || redirect::reconcile_host(&netns, &pods).unwrap() == Check::Intact;
+    assert!((0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        grown()
+    }));
+    let listed = netns
+        .run(|| net::nft::list_elements(&rules::host_table()))
+        .unwrap()
+        .unwrap();
+    assert_eq!(listed.len(), pods.len());
+}
+
+#[test]
+fn a_thread_comes_home_also_after_a_panic() {
+    let (home, away) = (Netns::current().unwrap(), fresh_netns());
+    assert_ne!(home, away);
+    assert_eq!(away.enter(|| Netns::current().unwrap()).unwrap(), away);
+    let panicked = std::panic::catch_unwind(|| away.enter(|| panic!("expected by the test")));
+    assert!(panicked.is_err());
+    assert_eq!(Netns::current().unwrap(), home);
+    assert_eq!(away.run(|| Netns::current().unwrap()).unwrap(), away);
+    let started = std::time::Instant::now();
+    for _ in 0..1000 {
+        sockets::tcp_socket(Some(&away), Family::V4, &ConnectOptions::default()).unwrap();
+    }
+    println!(
+        "a socket in another namespace costs {:?}",
+        started.elapsed() / 1000
+    );
+}
+
+#[test]
+fn only_a_network_namespace_is_one() {
+    let file = std::fs::File::open("/proc/self/ns/mnt").unwrap();
+    assert!(Netns::from_fd(file.into()).is_err());
+    assert!(Netns::from_fd(std::fs::File::open("/dev/null").unwrap().into()).is_err());
+    assert!(Netns::open("/nonexistent").is_err());
+}
