@@ -1,1 +1,80 @@
-fn main() {}
+//! The binary: a call of the container runtime, a role, or a command of the operator.
+
+mod args;
+mod cluster;
+mod completion;
+mod error;
+mod install;
+mod manifest;
+mod namespace;
+mod roles;
+mod screen;
+mod status;
+mod uninstall;
+mod verify;
+mod version;
+mod ztunnel_config;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{
+    args::{Cli, Command, Global},
+    error::Error,
+    screen::Screen,
+};
+
+fn main() -> ExitCode {
+    // Fails only if it was done before.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    if let Some(code) = roles::plugin() {
+        return ExitCode::from(code);
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            // A closed pipe is the only way for this to fail.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let result = match (cli.role, cli.command) {
+        (Some(role), None) => roles::run(role),
+        (None, Some(command)) => run(command, &cli.global),
+        (Some(_), Some(_)) => Err(Error::usage("--role starts a component and takes no command")),
+        (None, None) => Err(Error::usage("no command given").hint("`ambient --help` lists them")),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            error.print();
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(command: Command, global: &Global) -> Result<u8, Error> {
+    let screen = Screen::new(global.color);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::internal("cannot start the runtime").caused_by(&error))?;
+    let result = runtime.block_on(async {
+        match command {
+            Command::Install(args) => install::run(args, global, &screen).await,
+            Command::Manifest(args) => manifest::run(&args, global, &screen),
+            Command::Uninstall(args) => uninstall::run(args, global, &screen).await,
+            Command::Namespace(args) => namespace::run(args, global, &screen).await,
+            Command::Status(args) => status::run(args, global, &screen).await,
+            Command::ZtunnelConfig(args) => ztunnel_config::run(args, global, &screen).await,
+            Command::Verify(args) => verify::run(args, global, &screen).await,
+            Command::Version(args) => version::run(args, global, &screen).await,
+            Command::Completion(args) => completion::run(&args, &screen),
+        }
+    });
+    // Forwarded connections may still be open on the other side: do not wait for them.
+    runtime.shutdown_background();
+    result
+}

@@ -1,0 +1,99 @@
+//! What can be typed: the flags that every command takes, and the list of commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{completion, install, manifest, namespace, roles::Role, status, uninstall, verify, version, ztunnel_config};
+
+/// An ambient service mesh for Kubernetes in one binary
+#[derive(Debug, Parser)]
+#[command(name = "ambient", version, arg_required_else_help = true, max_term_width = 120)]
+#[command(after_help = "Examples:
+  ambient install                          install the mesh, or bring it up to date
+  ambient namespace add shop               enrol every pod of a namespace, without restart
+  ambient status                           see whether all is well
+  ambient verify web.shop db.shop:5432     see evidence that traffic is mTLS
+
+Exit codes: 0 done, 1 the cluster or the request failed, 2 wrong usage, 255 internal fault.")]
+pub struct Cli {
+    /// Run as a component of the mesh instead of a command
+    #[arg(long, value_enum, value_name = "ROLE")]
+    pub role: Option<Role>,
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Flags that every command takes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod's own account]
+    #[arg(long, short = 'c', global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig to use
+    #[arg(long, global = true)]
+    pub context: Option<String>,
+    /// Namespace that the command is about
+    #[arg(long, short, global = true)]
+    pub namespace: Option<String>,
+    /// Namespace that the mesh is installed in
+    #[arg(long, short, global = true, value_name = "NAMESPACE", default_value = "istio-system", alias = "istioNamespace")]
+    pub istio_namespace: String,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// How a result is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Columns for people
+    #[default]
+    #[value(alias = "short")]
+    Table,
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+}
+
+/// The commands, one file each.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Install the mesh, or bring it up to date
+    #[command(visible_alias = "apply")]
+    Install(install::Args),
+    /// Print the manifests that install applies
+    Manifest(manifest::Args),
+    /// Take the mesh out of the cluster again
+    Uninstall(uninstall::Args),
+    /// Enrol namespaces and pods, or take them out
+    #[command(visible_alias = "ns")]
+    Namespace(namespace::Args),
+    /// Show whether the mesh is well
+    Status(status::Args),
+    /// Show what the ztunnels know: workloads, services, policies, certificates, connections
+    #[command(visible_alias = "zc")]
+    ZtunnelConfig(ztunnel_config::Args),
+    /// Prove from live evidence whether traffic is mTLS
+    Verify(verify::Args),
+    /// Show the versions of this program and of the mesh
+    Version(version::Args),
+    /// Print the completion script of a shell
+    Completion(completion::Args),
+}

@@ -1,0 +1,66 @@
+//! Asking a pod's admin port, through the API server's port forwarding: no route to the pod is needed.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::{Method, Request, body::Bytes};
+use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+
+use crate::{cluster::Cluster, error::Error};
+
+/// Longest that one question may take.
+const LIMIT: Duration = Duration::from_secs(30);
+/// Largest answer that is read: a dump of a hundred thousand workloads is some 100 MB.
+const LARGEST: usize = 1 << 30;
+
+/// An answer of a pod.
+#[derive(Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Body as text.
+    pub body: String,
+}
+
+/// Sends one request to a port of a pod, as if from inside the pod.
+pub async fn ask(cluster: &Cluster, pod: &str, port: u16, method: Method, path: &str) -> Result<Answer, Error> {
+    let what = format!("ask {pod}:{port}{path}");
+    tokio::time::timeout(LIMIT, exchange(cluster, pod, port, method, path))
+        .await
+        .unwrap_or_else(|_| Err(Error::user(format!("no answer within {} s", LIMIT.as_secs()))))
+        .map_err(|error| Error::user(format!("cannot {what}")).because(error.to_string().replace("error: ", "").trim_end()))
+}
+
+/// Asks for a page, and takes nothing but success for an answer.
+pub async fn get(cluster: &Cluster, pod: &str, port: u16, path: &str) -> Result<String, Error> {
+    let answer = ask(cluster, pod, port, Method::GET, path).await?;
+    if answer.status == 200 {
+        return Ok(answer.body);
+    }
+    Err(Error::user(format!("{pod}:{port}{path} answered {}", answer.status)).because(answer.body))
+}
+
+async fn exchange(cluster: &Cluster, pod: &str, port: u16, method: Method, path: &str) -> Result<Answer, Error> {
+    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.system);
+    let mut forward = pods.portforward(pod, &[port]).await.map_err(|error| cluster.failed("forward a port", &error))?;
+    let stream = forward.take_stream(port).ok_or_else(|| Error::internal("no stream for the forwarded port"))?;
+    let http = |error: hyper::Error| Error::user("the connection broke").caused_by(&error);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(http)?;
+    let driver = tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "localhost")
+        .header("connection", "close")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| Error::internal("cannot build the request").caused_by(&error))?;
+    let response = sender.send_request(request).await.map_err(http)?;
+    let status = response.status().as_u16();
+    let body = Limited::new(response.into_body(), LARGEST).collect().await;
+    driver.abort();
+    forward.abort();
+    let body = body.map_err(|error| Error::user("the answer broke off").caused_by(error.as_ref()))?.to_bytes();
+    Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
+}

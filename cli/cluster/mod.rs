@@ -1,0 +1,107 @@
+//! The cluster that a command talks to: connecting, applying, waiting, forwarding.
+
+pub mod apply;
+pub mod forward;
+pub mod objects;
+pub mod wait;
+
+use std::time::Duration;
+
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+use crate::{args::Global, error::Error};
+
+/// A connection to the API server.
+#[derive(Clone)]
+pub struct Cluster {
+    /// Sends requests.
+    pub client: Client,
+    /// Where the API server is, for messages.
+    pub url: String,
+    /// Namespace of the mesh.
+    pub system: String,
+    /// Version that the server reports, such as `1.34` and `v1.34.2`.
+    pub version: Version,
+}
+
+/// Version of a Kubernetes.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// First number.
+    pub major: u32,
+    /// Second number.
+    pub minor: u32,
+    /// As the server wrote it.
+    pub full: String,
+}
+
+impl Cluster {
+    /// Connects, and asks for the version to see that it works.
+    pub async fn connect(global: &Global) -> Result<Self, Error> {
+        let mut config = configuration(global).await?;
+        config.connect_timeout = Some(Duration::from_secs(5));
+        let url = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let client = Client::try_from(config)
+            .map_err(|error| Error::user(format!("cannot use the credentials for {url}")).caused_by(&error))?;
+        let answer = tokio::time::timeout(Duration::from_secs(15), client.apiserver_version()).await;
+        let info = match answer {
+            Ok(Ok(info)) => info,
+            Ok(Err(error)) => return Err(unreachable(&url, &error)),
+            Err(_) => return Err(Error::user(format!("no answer from the cluster at {url} within 15 s")).hint(REACH_HINT)),
+        };
+        let number = |text: &str| text.trim_end_matches('+').parse().unwrap_or(0);
+        let version = Version { major: number(&info.major), minor: number(&info.minor), full: info.git_version };
+        Ok(Self { client, url, system: global.istio_namespace.clone(), version })
+    }
+
+    /// Returns the failure of a request: what was tried, why the server refused.
+    pub fn failed(&self, what: &str, error: &kube::Error) -> Error {
+        failed(&self.url, what, error)
+    }
+}
+
+const REACH_HINT: &str = "check --kubeconfig and --context, and that the API server is up (`kubectl cluster-info`)";
+
+async fn configuration(global: &Global) -> Result<Config, Error> {
+    let options = KubeConfigOptions { context: global.context.clone(), ..KubeConfigOptions::default() };
+    if let Some(path) = &global.kubeconfig {
+        let file = Kubeconfig::read_from(path)
+            .map_err(|error| Error::user(format!("cannot read kubeconfig {}", path.display())).caused_by(&error))?;
+        return Config::from_custom_kubeconfig(file, &options)
+            .await
+            .map_err(|error| Error::user(format!("kubeconfig {} is of no use", path.display())).caused_by(&error));
+    }
+    if global.context.is_some() {
+        return Config::from_kubeconfig(&options)
+            .await
+            .map_err(|error| Error::user("cannot use that context of the kubeconfig").caused_by(&error));
+    }
+    Config::infer().await.map_err(|error| {
+        Error::user("no cluster is configured").caused_by(&error).hint("give --kubeconfig FILE, or set KUBECONFIG")
+    })
+}
+
+fn unreachable(url: &str, error: &kube::Error) -> Error {
+    match error {
+        kube::Error::Api(_) => failed(url, "ask for the version", error),
+        _ => Error::user(format!("cannot reach the cluster at {url}")).caused_by(error).hint(REACH_HINT),
+    }
+}
+
+fn failed(url: &str, what: &str, error: &kube::Error) -> Error {
+    match error {
+        // The server's own sentence says it all; the library would print it twice, with the whole structure.
+        kube::Error::Api(status) => {
+            let failed = Error::user(format!("cannot {what}")).because(status.message.clone());
+            match status.code {
+                401 => failed.hint("the credentials of the kubeconfig are not accepted: renew them"),
+                403 => failed.hint("the account of the kubeconfig lacks this right: ask the cluster's administrator"),
+                _ => failed,
+            }
+        }
+        _ => Error::user(format!("cannot {what} at {url}")).caused_by(error),
+    }
+}

@@ -1,0 +1,219 @@
+//! Waiting for workloads to be ready, by watch; and when time is up, saying which pod is in the way and why.
+
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, future::try_join_all};
+use k8s_openapi::api::{
+    apps::v1::{DaemonSet, Deployment},
+    core::v1::{Event, Pod},
+};
+use kube::{
+    Api,
+    api::{ListParams, LogParams},
+    runtime::watcher::watch_object,
+};
+
+use crate::{cluster::Cluster, error::Error, screen::progress::Progress};
+
+/// A workload of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workload {
+    /// Control plane.
+    Agent,
+    /// Node agent.
+    Cni,
+    /// Node proxy.
+    Ztunnel,
+}
+
+impl Workload {
+    /// All of them, in the order in which they depend on one another.
+    pub const ALL: [Self; 3] = [Self::Agent, Self::Cni, Self::Ztunnel];
+
+    /// Returns the name of the Deployment or DaemonSet.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Agent => "ambient-agent",
+            Self::Cni => "ambient-cni",
+            Self::Ztunnel => "ztunnel",
+        }
+    }
+
+    /// Returns the selector of its pods.
+    pub fn selector(self) -> &'static str {
+        match self {
+            Self::Agent => "app.kubernetes.io/name=ambient-agent",
+            Self::Cni => "app=ambient-cni",
+            Self::Ztunnel => "app=ztunnel",
+        }
+    }
+}
+
+/// How far a workload is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Pods that are ready and of the newest form.
+    pub ready: usize,
+    /// Pods there should be.
+    pub wanted: usize,
+    /// Whether the numbers speak of the newest form.
+    pub current: bool,
+}
+
+impl Count {
+    /// Returns whether nothing is left to wait for.
+    pub fn complete(self) -> bool {
+        self.current && self.ready >= self.wanted
+    }
+}
+
+/// Waits until all the workloads are ready.
+pub async fn ready(cluster: &Cluster, workloads: &[Workload], limit: Duration, progress: &Progress) -> Result<(), Error> {
+    let all = try_join_all(workloads.iter().map(|&workload| one(cluster, workload, progress)));
+    let result = tokio::time::timeout(limit, all).await;
+    progress.clear();
+    match result {
+        Ok(done) => done.map(|_| ()),
+        Err(_) => {
+            let mut error = Error::user(format!("not ready within {} s", limit.as_secs()));
+            for &workload in workloads {
+                for reason in obstacles(cluster, workload).await {
+                    error = error.because(reason);
+                }
+            }
+            Err(error.hint("`ambient install` may be run again; `kubectl -n istio-system describe pod` tells more"))
+        }
+    }
+}
+
+/// Counts the pods of a workload as they are now.
+pub async fn count(cluster: &Cluster, workload: Workload) -> Result<Option<Count>, Error> {
+    let failed = |error: kube::Error| cluster.failed(&format!("read {}", workload.name()), &error);
+    let client = cluster.client.clone();
+    Ok(match workload {
+        Workload::Agent => {
+            let api: Api<Deployment> = Api::namespaced(client, &cluster.system);
+            api.get_opt(workload.name()).await.map_err(failed)?.as_ref().map(of_deployment)
+        }
+        Workload::Cni | Workload::Ztunnel => {
+            let api: Api<DaemonSet> = Api::namespaced(client, &cluster.system);
+            api.get_opt(workload.name()).await.map_err(failed)?.as_ref().map(of_daemon_set)
+        }
+    })
+}
+
+async fn one(cluster: &Cluster, workload: Workload, progress: &Progress) -> Result<(), Error> {
+    let client = cluster.client.clone();
+    let (name, system) = (workload.name(), &cluster.system);
+    let mut counts = match workload {
+        Workload::Agent => watch_object(Api::namespaced(client, system), name)
+            .map_ok(|object: Option<Deployment>| object.as_ref().map(of_deployment))
+            .boxed(),
+        Workload::Cni | Workload::Ztunnel => watch_object(Api::namespaced(client, system), name)
+            .map_ok(|object: Option<DaemonSet>| object.as_ref().map(of_daemon_set))
+            .boxed(),
+    };
+    while let Some(next) = counts.next().await {
+        // A watch that breaks is begun again by the stream itself; the time-out above bounds it.
+        let Ok(Some(count)) = next else { continue };
+        progress.set(name, count.ready, count.wanted);
+        if count.complete() {
+            return Ok(());
+        }
+    }
+    Err(Error::internal(format!("the watch of {name} ended")))
+}
+
+fn of_deployment(object: &Deployment) -> Count {
+    let wanted = object.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let status = object.status.clone().unwrap_or_default();
+    let updated = status.updated_replicas.unwrap_or(0);
+    // Old pods may still be ready beside new ones that are not: count what is both.
+    let old = status.replicas.unwrap_or(0) - updated;
+    let ready = (status.available_replicas.unwrap_or(0) - old).min(updated).max(0);
+    Count {
+        ready: number(ready),
+        wanted: number(wanted),
+        current: status.observed_generation >= object.metadata.generation,
+    }
+}
+
+fn of_daemon_set(object: &DaemonSet) -> Count {
+    let status = object.status.clone().unwrap_or_default();
+    let ready = status.number_ready.min(status.updated_number_scheduled.unwrap_or(0));
+    Count {
+        ready: number(ready),
+        wanted: number(status.desired_number_scheduled),
+        current: status.observed_generation >= object.metadata.generation,
+    }
+}
+
+fn number(count: i32) -> usize {
+    usize::try_from(count).unwrap_or(0)
+}
+
+/// Says of each pod that is not ready: where it is, what it waits for, its last event and its last words.
+pub async fn obstacles(cluster: &Cluster, workload: Workload) -> Vec<String> {
+    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.system);
+    let Ok(list) = pods.list(&ListParams::default().labels(workload.selector())).await else { return Vec::new() };
+    if list.items.is_empty() {
+        return match count(cluster, workload).await {
+            Ok(Some(count)) if count.complete() => Vec::new(),
+            _ => vec![format!("{}: no pod was made", workload.name())],
+        };
+    }
+    let mut found = Vec::new();
+    for pod in list.items.iter().filter(|pod| !is_ready(pod)) {
+        let name = pod.metadata.name.clone().unwrap_or_default();
+        let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_else(|| "no node".into());
+        let mut text = format!("pod {name} on {node}: {}", waiting_reason(pod));
+        if let Some(event) = last_event(cluster, &name).await {
+            text += &format!("\nlast event: {event}");
+        }
+        let params = LogParams { tail_lines: Some(5), ..LogParams::default() };
+        if let Ok(log) = pods.logs(&name, &params).await
+            && !log.trim().is_empty()
+        {
+            text += &format!("\nlast log lines:\n  {}", log.trim_end().replace('\n', "\n  "));
+        }
+        found.push(text);
+    }
+    found
+}
+
+/// Returns whether the pod reports itself ready.
+pub fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
+}
+
+fn waiting_reason(pod: &Pod) -> String {
+    let Some(status) = &pod.status else { return "no status yet".into() };
+    for container in status.container_statuses.iter().flatten() {
+        let state = container.state.clone().unwrap_or_default();
+        if let Some(waiting) = state.waiting {
+            let reason = waiting.reason.unwrap_or_else(|| "waiting".into());
+            return waiting.message.map_or_else(|| reason.clone(), |message| format!("{reason}: {message}"));
+        }
+        if let Some(ended) = state.terminated {
+            return format!("ended with code {} ({})", ended.exit_code, ended.reason.unwrap_or_default());
+        }
+        if !container.ready {
+            return "running, but its readiness probe fails".into();
+        }
+    }
+    let unmet = status.conditions.iter().flatten().find(|condition| condition.status != "True");
+    let message = unmet.and_then(|condition| condition.message.clone());
+    message.unwrap_or_else(|| status.phase.clone().unwrap_or_else(|| "no phase yet".into()))
+}
+
+async fn last_event(cluster: &Cluster, pod: &str) -> Option<String> {
+    let events: Api<Event> = Api::namespaced(cluster.client.clone(), &cluster.system);
+    let params = ListParams::default().fields(&format!("involvedObject.name={pod}"));
+    let mut list = events.list(&params).await.ok()?.items;
+    list.sort_by_key(|event| event.last_timestamp.clone());
+    // A warning says more than the routine around it.
+    let warning = list.iter().rev().find(|event| event.type_.as_deref() == Some("Warning"));
+    let event = warning.or(list.last())?;
+    Some(format!("{}: {}", event.reason.clone().unwrap_or_default(), event.message.clone().unwrap_or_default()))
+}

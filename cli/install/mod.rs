@@ -1,0 +1,137 @@
+//! `ambient install`: check, render, apply, prune, wait.
+
+mod preflight;
+pub mod render;
+pub mod values;
+
+use std::{path::PathBuf, time::Duration};
+
+use kube::api::DynamicObject;
+
+use crate::{
+    args::Global,
+    cluster::{
+        Cluster,
+        apply::{self, Change, Outcome},
+        wait::{self, Workload},
+    },
+    error::Error,
+    manifest,
+    screen::{Screen, Tone, diff, progress::Progress},
+};
+use render::render;
+use values::Values;
+
+/// Install the mesh, or bring it up to date
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ambient install
+  ambient install --dry-run                     show what would change, as the server computes it
+  ambient install --set agent.replicas=2 --set trustDomain=example.org
+  ambient install -f values.yaml --timeout 60s")]
+pub struct Args {
+    #[command(flatten)]
+    settings: Settings,
+    /// Show what would change and keep nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the manifests instead of applying them
+    #[arg(long, conflicts_with = "dry_run")]
+    print: bool,
+    /// Wait until all components are ready
+    #[arg(long, default_value_t = true, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    wait: bool,
+    /// Longest to wait, such as 90s or 5m
+    #[arg(long, default_value = "300s", value_parser = duration)]
+    timeout: Duration,
+}
+
+/// What decides the manifests.
+#[derive(Debug, clap::Args)]
+pub struct Settings {
+    /// Overlay file with settings; may be repeated, later ones win
+    #[arg(long, short = 'f', value_name = "FILE")]
+    pub filename: Vec<PathBuf>,
+    /// One setting, such as image.tag=dev; may be repeated, wins over files
+    #[arg(long, short = 's', value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// Reads a duration such as `90s`, `5m` or `1h`; a number alone is seconds.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(char::is_alphabetic);
+    let number: u64 = digits.parse().map_err(|_| "want a number and a unit, such as 90s".to_owned())?;
+    let factor = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        unit => return Err(format!("unknown unit {unit:?}: want s, m or h")),
+    };
+    Ok(Duration::from_secs(number.saturating_mul(factor)))
+}
+
+/// Runs the command.
+pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Error> {
+    let values = Values::read(&args.settings.filename, &args.settings.set)?;
+    let objects = render(&values, &global.istio_namespace)?;
+    if args.print {
+        return manifest::print(&objects, screen);
+    }
+    let started = std::time::Instant::now();
+    let cluster = Cluster::connect(global).await?;
+    preflight::check(&cluster, &objects).await?;
+    if args.dry_run {
+        return show_plan(&cluster, &objects, screen).await;
+    }
+    let outcomes = apply_in_order(&cluster, &objects).await?;
+    for outcome in outcomes.iter().filter(|outcome| outcome.change != Change::Unchanged) {
+        let verb = match outcome.change {
+            Change::Created => "created",
+            Change::Changed => "changed",
+            Change::Pruned => "pruned",
+            Change::Unchanged => continue,
+        };
+        screen.line(format!("{verb} {}", outcome.title))?;
+    }
+    screen.line(apply::summary(&outcomes))?;
+    if args.wait {
+        wait::ready(&cluster, &Workload::ALL, args.timeout, &Progress::new(screen)).await?;
+        let mark = screen.mark(true);
+        screen.line(format!("{mark} the mesh is ready after {:.1} s", started.elapsed().as_secs_f64()))?;
+    }
+    Ok(0)
+}
+
+/// Applies in three steps, each at once: what holds others, what allows, what runs.
+async fn apply_in_order(cluster: &Cluster, objects: &[DynamicObject]) -> Result<Vec<Outcome>, Error> {
+    let step = |object: &DynamicObject| match object.types.as_ref().map_or("", |types| types.kind.as_str()) {
+        "Namespace" | "CustomResourceDefinition" => 0,
+        "Deployment" | "DaemonSet" => 2,
+        _ => 1,
+    };
+    let mut outcomes = Vec::new();
+    for number in 0..3 {
+        let part: Vec<DynamicObject> = objects.iter().filter(|object| step(object) == number).cloned().collect();
+        outcomes.extend(apply::apply(cluster, &part, false).await?);
+    }
+    outcomes.extend(apply::prune(cluster, objects, false).await?);
+    Ok(outcomes)
+}
+
+/// Prints the difference that the server computed, and the count.
+async fn show_plan(cluster: &Cluster, objects: &[DynamicObject], screen: &Screen) -> Result<u8, Error> {
+    let mut outcomes = apply::apply(cluster, objects, true).await?;
+    outcomes.extend(apply::prune(cluster, objects, true).await?);
+    for outcome in outcomes.iter().filter(|outcome| outcome.change != Change::Unchanged) {
+        // A definition that is new is 10,000 lines that nobody wrote.
+        if outcome.change == Change::Created && outcome.title.starts_with("CustomResourceDefinition") {
+            screen.line(screen.paint(Tone::Good, &format!("+ {}", outcome.title)))?;
+            continue;
+        }
+        let text = diff::unified(&outcome.title, outcome.before.as_ref(), outcome.after.as_ref());
+        screen.text(&diff::painted(screen, &text))?;
+    }
+    screen.line(format!("dry run: {}", apply::summary(&outcomes)))?;
+    Ok(0)
+}
+

@@ -1,0 +1,89 @@
+//! From settings to manifests: a pure function.
+
+use kube::{ResourceExt, api::DynamicObject};
+use minijinja::{Environment, Error as TemplateError, UndefinedBehavior, context};
+use serde::Deserialize;
+
+use crate::{
+    cluster::objects::{COMPONENT, MANAGED_BY, PART_OF},
+    error::Error,
+    install::values::Values,
+};
+
+/// Templates by component.
+const TEMPLATES: [(&str, &str); 5] = [
+    ("base", include_str!("../../templates/base.yaml")),
+    ("crds", include_str!("../../templates/crds/istio.yaml")),
+    ("agent", include_str!("../../templates/agent.yaml")),
+    ("cni", include_str!("../../templates/cni.yaml")),
+    ("ztunnel", include_str!("../../templates/ztunnel.yaml")),
+];
+
+/// Returns all objects of an installation, in the order of their dependence.
+pub fn render(values: &Values, namespace: &str) -> Result<Vec<DynamicObject>, Error> {
+    let environment = environment();
+    let image = format!("{}:{}", values.image.repository, values.image.tag);
+    let control_plane = format!("istiod.{namespace}.svc:15012");
+    let mut objects = Vec::new();
+    for (component, source) in TEMPLATES {
+        let fault = |error: &dyn std::error::Error| Error::internal(format!("template {component}")).because(error.to_string());
+        let text = match component {
+            // No template: descriptions in it may hold braces.
+            "crds" => source.to_owned(),
+            _ => environment
+                .render_named_str(component, source, context! { values, namespace, image, control_plane })
+                .map_err(|error| fault(&error))?,
+        };
+        for document in serde_yaml::Deserializer::from_str(&text) {
+            let object = Option::<DynamicObject>::deserialize(document).map_err(|error| fault(&error))?;
+            objects.extend(object.map(|object| labelled(object, component)));
+        }
+    }
+    Ok(objects)
+}
+
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.add_filter("pull_secrets", |names: Vec<String>| -> Result<String, TemplateError> {
+        let names = names.iter().map(|name| serde_json::json!({ "name": name }));
+        Ok(serde_json::Value::from_iter(names).to_string())
+    });
+    environment
+}
+
+/// Adds the labels by which `install` and `uninstall` know their own.
+fn labelled(mut object: DynamicObject, component: &str) -> DynamicObject {
+    let labels = object.labels_mut();
+    for (key, value) in [PART_OF, MANAGED_BY, (COMPONENT, component)] {
+        labels.insert(key.to_owned(), value.to_owned());
+    }
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::objects::{KINDS, title};
+
+    #[test]
+    fn every_object_is_of_a_kind_that_install_prunes() {
+        let values = Values::read(&[], &["resourceQuotas=true".into(), "network=a".into()]).expect("valid");
+        let objects = render(&values, "istio-system").expect("renders");
+        for object in &objects {
+            let kind = &object.types.as_ref().expect("typed").kind;
+            assert!(KINDS.iter().any(|(_, _, known)| known == kind), "{}", title(object));
+        }
+        assert!(objects.iter().any(|object| title(object) == "DaemonSet istio-system/ztunnel"));
+    }
+
+    #[test]
+    fn settings_reach_the_manifests() {
+        let values = Values::read(&[], &["trustDomain=example.org".into(), "image.pullSecrets=[a]".into()]).expect("valid");
+        let objects = render(&values, "mesh").expect("renders");
+        let agent = objects.iter().find(|object| title(object) == "Deployment mesh/ambient-agent").expect("is there");
+        let text = agent.data.to_string();
+        assert!(text.contains(r#"{"name":"TRUST_DOMAIN","value":"example.org"}"#), "{text}");
+        assert!(text.contains(r#""imagePullSecrets":[{"name":"a"}]"#), "{text}");
+    }
+}

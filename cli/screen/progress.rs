@@ -1,0 +1,63 @@
+//! Progress of what is waited for: moving bars on a terminal, one line per change elsewhere.
+
+use std::{cell::RefCell, collections::HashMap, time::Duration};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::screen::Screen;
+
+/// The things that are waited for, by name.
+#[derive(Debug)]
+pub struct Progress {
+    bars: MultiProgress,
+    live: bool,
+    items: RefCell<HashMap<String, Item>>,
+}
+
+#[derive(Debug)]
+struct Item {
+    bar: ProgressBar,
+    last: String,
+}
+
+impl Progress {
+    /// Starts with nothing.
+    pub fn new(screen: &Screen) -> Self {
+        Self { bars: MultiProgress::new(), live: screen.live, items: RefCell::default() }
+    }
+
+    /// Reports that `done` of `all` parts of a thing are there.
+    pub fn set(&self, name: &str, done: usize, all: usize) {
+        let mut items = self.items.borrow_mut();
+        let item = items.entry(name.to_owned()).or_insert_with(|| Item { bar: self.bar(name), last: String::new() });
+        let text = format!("{done}/{all}");
+        if self.live {
+            item.bar.set_length(all.max(1) as u64);
+            item.bar.set_position(done as u64);
+        } else if item.last != text {
+            eprintln!("{name} {text}");
+        }
+        item.last = text;
+    }
+
+    /// Takes the bars off the screen.
+    pub fn clear(&self) {
+        if self.live {
+            // The terminal may be gone; there is nothing left to clear then.
+            let _ = self.bars.clear();
+        }
+    }
+
+    fn bar(&self, name: &str) -> ProgressBar {
+        if !self.live {
+            return ProgressBar::hidden();
+        }
+        let bar = self.bars.add(ProgressBar::new(1));
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg:12} [{bar:24}] {pos}/{len}") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_message(name.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        bar
+    }
+}
