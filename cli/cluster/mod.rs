@@ -1,6 +1,7 @@
 //! The cluster that a command talks to: connecting, applying, waiting, forwarding.
 
 pub mod apply;
+pub mod enrolment;
 pub mod forward;
 pub mod objects;
 pub mod wait;

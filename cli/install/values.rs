@@ -234,21 +234,21 @@ fn overlay(file: &Path) -> Result<Value, Error> {
         Value::Null => Ok(Value::Mapping(Mapping::new())),
         tree => {
             // From the text and not from the tree, since only the text knows lines.
-            serde_yaml::from_str::<Values>(&text).map_err(|error| rejected(&at(&error), &error))?;
+            serde_yaml::from_str::<Values>(&text).map_err(|error| rejected(Error::user, &at(&error), &error))?;
             Ok(tree)
         }
     }
 }
 
 /// Says which key is wrong, where, and which one was probably meant.
-fn rejected(place: &str, error: &serde_yaml::Error) -> Error {
+fn rejected(kind: fn(String) -> Error, place: &str, error: &serde_yaml::Error) -> Error {
     let text = error.to_string();
     let mut quoted = text.split('`').skip(1).step_by(2);
     let (Some(key), true) = (quoted.next(), text.contains("unknown field")) else {
-        return Error::user(format!("{place}: wrong setting")).because(text);
+        return kind(format!("{place}: wrong setting")).because(text);
     };
     let known: Vec<&str> = quoted.collect();
-    let failed = Error::user(format!("{place}: unknown key `{key}`"));
+    let failed = kind(format!("{place}: unknown key `{key}`"));
     let near = known.iter().map(|known| (strsim::damerau_levenshtein(known, key), known)).min();
     match near {
         Some((distance, near)) if distance <= key.len().div_ceil(2) => failed.hint(format!("did you mean `{near}`?")),
@@ -275,7 +275,7 @@ fn with_setting(tree: Value, set: &str) -> Result<Value, Error> {
             Err(error) => first = first.or(Some(error)),
         }
     }
-    Err(first.map_or_else(|| Error::internal("no reading of a setting was tried"), |error| rejected(&format!("--set {set}"), &error)))
+    Err(first.map_or_else(|| Error::internal("no reading of a setting was tried"), |error| rejected(Error::usage, &format!("--set {set}"), &error)))
 }
 
 /// Lays one tree over another: mappings merge, everything else replaces.
