@@ -67,10 +67,8 @@ async fn apply_one(cluster: &Cluster, object: &DynamicObject, dry_run: bool) -> 
     };
     let change = match &before {
         None => Change::Created,
-        Some(before) if dry_run => {
-            if same(before, &after) { Change::Unchanged } else { Change::Changed }
-        }
-        Some(before) if before.resource_version() == after.resource_version() => Change::Unchanged,
+        // Not by resource version: a controller's write to the status between the two requests would count as ours.
+        Some(before) if same(before, &after) => Change::Unchanged,
         Some(_) => Change::Changed,
     };
     let keep = |object: Option<DynamicObject>| if dry_run { object.and_then(|o| serde_json::to_value(o).ok()) } else { None };
@@ -84,6 +82,9 @@ fn same(before: &DynamicObject, after: &DynamicObject) -> bool {
         object.metadata.managed_fields = None;
         object.metadata.resource_version = None;
         object.metadata.generation = None;
+        if let Some(fields) = object.data.as_object_mut() {
+            fields.remove("status");
+        }
         object
     };
     strip(before) == strip(after)
