@@ -70,7 +70,7 @@ impl Agent {
                 None => false,
             };
             // Also pods that are to leave: their streams go on until they are drained.
-            if enrolled && (left || pod.redirection.is_some()) || left {
+            if left || (enrolled && pod.redirection.is_some()) {
                 self.shared
                     .ztunnels
                     .register(&pod.uid, info_of(pod), netns.clone());

@@ -34,7 +34,7 @@ mod question;
 mod ztunnels;
 
 pub use config::Config;
-pub use plugin::plugin_main;
+pub use plugin::{plugin, plugin_main};
 
 /// Whatever is left after this is left; Kubernetes kills after 30 s.
 const LEAVE_WITHIN: Duration = Duration::from_secs(15);
@@ -79,8 +79,17 @@ pub enum Error {
 /// On the stop the plugin and the rules stay (an upgrade must not let pods start outside the mesh)
 /// unless the agent's own DaemonSet is gone: then every trace is removed.
 pub async fn run(config: Config) -> Result<(), Error> {
-    let config = Arc::new(config);
     let client = Client::try_default().await.map_err(Error::Client)?;
+    run_with(config, client, runtime::drain::stop_signal()).await
+}
+
+/// Like [`run`], with a client and a stop of the caller's choice.
+pub async fn run_with(
+    config: Config,
+    client: Client,
+    stopping: impl Future<Output = io::Result<()>>,
+) -> Result<(), Error> {
+    let config = Arc::new(config);
     let drain = Drain::new();
     let readiness = Readiness::pending(["install", "watch"]);
     let metrics = metrics::Metrics::default();
@@ -118,11 +127,11 @@ pub async fn run(config: Config) -> Result<(), Error> {
             ready.lost("install");
         }
     });
-    drain.spawn(async move {
-        tokio::select! { () = stop.draining() => {}, () = keeping => {} }
+    let keeper = tokio::spawn(async move {
+        // Never another round once the stop has begun.
+        tokio::select! { biased; () = stop.draining() => {}, () = keeping => {} }
     });
 
-    let stopping = runtime::drain::stop_signal();
     tokio::pin!(stopping);
     let taken = tokio::select! {
         signal = &mut stopping => { signal.map_err(Error::Signal)?; false }
@@ -143,6 +152,8 @@ pub async fn run(config: Config) -> Result<(), Error> {
 
     // New sandboxes are no longer announced, the files no longer kept; ztunnel stays connected.
     drain.start();
+    // Or it would put back what is taken out.
+    let _ = keeper.await;
     if is_uninstalled(&client, &config).await {
         leave(&config, &agent).await;
     } else {

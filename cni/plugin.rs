@@ -65,21 +65,24 @@ const NOT_AVAILABLE: u32 = 50;
 pub fn plugin_main() -> i32 {
     let mut input = String::new();
     let read = std::io::stdin().take(MAX_CONFIG).read_to_string(&mut input);
-    let var = |name: &str| std::env::var(name).ok();
-    let outcome = match read {
-        Ok(_) => execute(&var, &input),
-        Err(e) => Err(failure(
-            IO_FAILURE,
-            format!("cannot read the configuration: {e}"),
-        )),
-    };
-    let (text, code) = match outcome {
-        Ok(text) => (text, 0),
-        Err(e) => (error_text(&input, &e), 1),
+    let (text, code) = match read {
+        Ok(_) => plugin(&|name| std::env::var(name).ok(), &input),
+        Err(e) => {
+            let e = failure(IO_FAILURE, format!("cannot read the configuration: {e}"));
+            (error_text(&input, &e), 1)
+        }
     };
     // Nobody is left to tell when standard output is gone.
     let _ = std::io::stdout().write_all(text.as_bytes());
     code
+}
+
+/// Runs the plugin with this environment and standard input; returns standard output and exit code.
+pub fn plugin(var: &dyn Fn(&str) -> Option<String>, input: &str) -> (String, i32) {
+    match execute(var, input) {
+        Ok(text) => (text, 0),
+        Err(e) => (error_text(input, &e), 1),
+    }
 }
 
 fn execute(var: &dyn Fn(&str) -> Option<String>, input: &str) -> Result<String, Failure> {
