@@ -1,5 +1,7 @@
 //! The roles that one binary plays in the cluster. The only file that knows them.
 
+use std::future::Future;
+
 use clap::ValueEnum;
 
 use crate::error::Error;
@@ -17,12 +19,36 @@ pub enum Role {
 
 /// Runs a role until it is told to stop.
 pub fn run(role: Role) -> Result<u8, Error> {
-    // To be wired: agent::run, ztunnel::run, cni::run.
-    Err(Error::internal(format!("role {role:?} is not part of this build")))
+    let filter = std::env::var("RUST_LOG").ok().filter(|f| !f.is_empty()).unwrap_or_else(|| "info".to_owned());
+    runtime::logging::init(&filter).map_err(|e| Error::usage("RUST_LOG is invalid").caused_by(&e))?;
+    match role {
+        Role::Agent => block_on(2, agent::run(agent::Config::from_env().map_err(settings)?)),
+        // The data path: as many threads as there are processors.
+        Role::Ztunnel => block_on(0, ztunnel::run(ztunnel::Config::from_env().map_err(settings)?)),
+        Role::Cni => {
+            let config = cni::Config::from_env(|name| std::env::var(name).ok()).map_err(settings)?;
+            block_on(2, cni::run(config))
+        }
+    }
 }
 
 /// Answers a call of the container runtime, if this is one: the plugin is this binary under the name `ambient-cni`.
 pub fn plugin() -> Option<u8> {
-    // To be wired: cni::plugin_main().
-    None
+    let name = std::env::args_os().next().map(std::path::PathBuf::from);
+    let named = name.as_deref().and_then(|p| p.file_name()).is_some_and(|n| n == "ambient-cni");
+    let called = std::env::args_os().len() == 1 && std::env::var_os("CNI_COMMAND").is_some();
+    (named || called).then(|| u8::try_from(cni::plugin_main()).unwrap_or(u8::MAX))
+}
+
+fn settings(error: impl std::error::Error + 'static) -> Error {
+    Error::usage("the role's settings are invalid").caused_by(&error)
+}
+
+fn block_on<E: std::error::Error + 'static>(threads: usize, work: impl Future<Output = Result<(), E>>) -> Result<u8, Error> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if threads > 0 {
+        builder.worker_threads(threads);
+    }
+    let runtime = builder.enable_all().build().map_err(|e| Error::internal("no runtime").caused_by(&e))?;
+    runtime.block_on(work).map(|()| 0).map_err(|e| Error::user("the role ended").caused_by(&e))
 }

@@ -159,9 +159,7 @@ pub fn describe(der: &CertificateDer<'_>) -> Option<Description> {
     use base64::Engine as _;
     let certificate = parse(der).ok()?;
     let base64 = base64::engine::general_purpose::STANDARD;
-    let body = base64.encode(der.as_ref());
-    let lines: Vec<&str> = body.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
-    let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"));
+    let pem = pem(der);
     let moment = |t: OffsetDateTime| t.format(&time::format_description::well_known::Rfc3339).unwrap_or_default();
     Some(Description {
         pem: base64.encode(pem),
@@ -169,4 +167,19 @@ pub fn describe(der: &CertificateDer<'_>) -> Option<Description> {
         valid_from: moment(certificate.validity().not_before.to_datetime()),
         expiration_time: moment(certificate.validity().not_after.to_datetime()),
     })
+}
+
+/// Writes a certificate as PEM.
+#[must_use]
+pub fn pem(der: &CertificateDer<'_>) -> String {
+    armour("CERTIFICATE", der.as_ref())
+}
+
+/// Writes bytes as PEM under a label (RFC 7468).
+#[must_use]
+pub fn armour(label: &str, bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    let body = base64::engine::general_purpose::STANDARD.encode(bytes);
+    let lines: Vec<&str> = body.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }

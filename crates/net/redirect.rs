@@ -68,6 +68,11 @@ pub fn served_streams(pod: &Netns) -> Result<usize, Error> {
     })
 }
 
+/// The number of streams that leave this enrolled pod without ztunnel: those older than its enrolment.
+pub fn bypassing_streams(pod: &Netns) -> Result<usize, Error> {
+    inside(pod, || Ok(streams::bypassing(&streams::list()?).len()))
+}
+
 /// Removes every trace. Streams that still run through ztunnel are cut: drain first.
 pub fn remove(pod: &Netns) -> Result<(), Error> {
     inside(pod, || {

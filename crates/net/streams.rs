@@ -2,10 +2,14 @@
 //!
 //! Un-enrolment waits for the last of them. Works on the calling thread's namespace: enter it first.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::netlink::{Error, Link, Message, attribute};
-use crate::rules::{HBONE_PORT, INBOUND_PLAINTEXT_PORT, MARK_MASK, OUTBOUND_PORT, ZTUNNEL_MARK};
+use crate::rules::{
+    HBONE_PORT, INBOUND_PLAINTEXT_PORT, MARK_MASK, OUTBOUND_PORT, PROBE_SOURCE_V4, PROBE_SOURCE_V6,
+    ZTUNNEL_MARK,
+};
 
 /// `SOCK_DIAG_BY_FAMILY` of linux/sock_diag.h.
 const BY_FAMILY: u16 = 20;
@@ -36,6 +40,35 @@ impl Stream {
         let tunnel = self.local.port() == HBONE_PORT || self.remote.port() == HBONE_PORT;
         redirected || (ours && !tunnel)
     }
+}
+
+/// The streams of a pod that leave it without ztunnel: those older than its enrolment. Probes of the
+/// node do not count.
+///
+/// The application's end of a served stream looks like any other; it is known by ztunnel's end, whose
+/// remote address it is.
+pub fn bypassing(all: &[Stream]) -> Vec<Stream> {
+    let marked = |s: &Stream| s.mark & MARK_MASK == ZTUNNEL_MARK;
+    let at_outbound = |s: &&Stream| s.local.port() == OUTBOUND_PORT;
+    let redirected: HashSet<SocketAddr> =
+        all.iter().filter(at_outbound).map(|s| s.remote).collect();
+    let spoofed: HashSet<(SocketAddr, SocketAddr)> = all
+        .iter()
+        .filter(|s| marked(s))
+        .map(|s| (s.remote, s.local))
+        .collect();
+    let probe = [IpAddr::from(PROBE_SOURCE_V4), IpAddr::from(PROBE_SOURCE_V6)];
+    let ours = [OUTBOUND_PORT, INBOUND_PLAINTEXT_PORT, HBONE_PORT];
+    let bypasses = |s: &&Stream| {
+        let inside = s.remote.ip().is_loopback() || s.remote.ip() == s.local.ip();
+        !marked(s)
+            && !inside
+            && !ours.contains(&s.local.port())
+            && !probe.contains(&s.remote.ip())
+            && !redirected.contains(&s.local)
+            && !spoofed.contains(&(s.local, s.remote))
+    };
+    all.iter().filter(bypasses).copied().collect()
 }
 
 /// All TCP sockets of the namespace that carry something.

@@ -40,7 +40,7 @@ pub const ADDRESS_TYPE: &str = "type.googleapis.com/istio.workload.Address";
 pub const AUTHORIZATION_TYPE: &str = "type.googleapis.com/istio.security.Authorization";
 
 /// A `google.protobuf.Any` whose bytes are shared: a resource is encoded once for all clients.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub struct Any {
     /// What the bytes are.
     #[prost(string, tag = "1")]

@@ -228,6 +228,7 @@ async fn streams_survive(node_ip: &str, pod_ip: &str) {
     w.dial(&w.pod, &inward).await.echo().await;
     assert_eq!(w.proxied(), 2);
     assert!(redirect::served_streams(&w.pod).unwrap() >= 4);
+    assert_eq!(redirect::bypassing_streams(&w.pod).unwrap(), old.len());
 
     // Draining: both kinds go on, nothing new is redirected.
     redirect::apply(&w.pod, Mode::Draining).unwrap();
@@ -385,6 +386,18 @@ fn what_is_lost_is_noticed_and_restored() {
         run_in(&netns, "nft list ruleset").trim(),
         "table inet other {\n}"
     );
+}
+
+#[test]
+fn a_namespace_without_ipv6_is_no_obstacle() {
+    let netns = fresh_netns();
+    run_in(&netns, "sysctl -qw net.ipv6.conf.all.disable_ipv6=1");
+    redirect::apply(&netns, CAPTURE).unwrap();
+    assert_eq!(redirect::verify(&netns, CAPTURE).unwrap(), Check::Intact);
+    let any = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 15006));
+    sockets::listen(Some(&netns), any, &ListenOptions::default()).unwrap();
+    redirect::remove(&netns).unwrap();
+    assert_no_trace(&netns);
 }
 
 #[test]

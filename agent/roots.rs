@@ -1,0 +1,116 @@
+//! The mesh's root: kept in a Secret, made once, and told in a ConfigMap of every namespace.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use identity::ca::{self, Authority};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{ConfigMap, Secret},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+};
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+/// The Secret with the authority that this mesh made for itself.
+const OWN: &str = "istio-ca-secret";
+/// The Secret with an authority that the operator brought.
+const BROUGHT: &str = "cacerts";
+/// The ConfigMap with the root.
+pub const ROOT: &str = "istio-ca-root-cert";
+/// Who writes, for server-side apply.
+const MANAGER: &str = "ambient-agent";
+
+/// Tells why there is no authority.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Kubernetes does not give or take the Secret.
+    #[error("secret {0} cannot be read or written")]
+    Kubernetes(&'static str, #[source] kube::Error),
+    /// The Secret is incomplete.
+    #[error("secret {secret} has no usable {key}")]
+    Key {
+        /// The Secret.
+        secret: &'static str,
+        /// The key in it.
+        key: &'static str,
+    },
+    /// The authority is unusable.
+    #[error("secret {0} holds no usable authority")]
+    Authority(&'static str, #[source] ca::Error),
+}
+
+/// Loads the operator's authority, or this mesh's own, which is made if there is none.
+///
+/// # Errors
+/// A Secret that cannot be read, or holds no usable authority: nothing is made in its place.
+pub async fn authority(client: &Client, namespace: &str, trust_domain: &str) -> Result<Authority, Error> {
+    let secrets = Api::<Secret>::namespaced(client.clone(), namespace);
+    let read = |name| {
+        let secrets = secrets.clone();
+        async move { secrets.get_opt(name).await.map_err(|e| Error::Kubernetes(name, e)) }
+    };
+    if let Some(secret) = read(BROUGHT).await? {
+        return load(BROUGHT, &secret);
+    }
+    if let Some(secret) = read(OWN).await? {
+        return load(OWN, &secret);
+    }
+    let (_, pem) = Authority::self_signed(trust_domain).map_err(|e| Error::Authority(OWN, e))?;
+    let bytes = |text: &str| ByteString(text.as_bytes().to_vec());
+    let secret = Secret {
+        metadata: ObjectMeta { name: Some(OWN.to_owned()), ..ObjectMeta::default() },
+        type_: Some("istio.io/ca-root".to_owned()),
+        data: Some(BTreeMap::from([
+            ("ca-cert.pem".to_owned(), bytes(&pem.certificate)),
+            ("ca-key.pem".to_owned(), bytes(&pem.key)),
+            ("root-cert.pem".to_owned(), bytes(&pem.certificate)),
+        ])),
+        ..Secret::default()
+    };
+    match secrets.create(&PostParams::default(), &secret).await {
+        Ok(_) => info!(secret = OWN, "a root certificate was made"),
+        // Another replica was first: its root is the mesh's.
+        Err(kube::Error::Api(status)) if status.code == 409 => {}
+        Err(error) => return Err(Error::Kubernetes(OWN, error)),
+    }
+    load(OWN, &read(OWN).await?.unwrap_or(secret))
+}
+
+fn load(name: &'static str, secret: &Secret) -> Result<Authority, Error> {
+    let text = |key: &'static str| {
+        let bytes = secret.data.as_ref().and_then(|d| d.get(key)).filter(|b| !b.0.is_empty());
+        bytes.map(|b| String::from_utf8(b.0.clone()).map_err(|_| Error::Key { secret: name, key })).transpose()
+    };
+    let need = |key| text(key)?.ok_or(Error::Key { secret: name, key });
+    let (root, chain) = (text("root-cert.pem")?, text("cert-chain.pem")?);
+    Authority::load(&need("ca-cert.pem")?, &need("ca-key.pem")?, root.as_deref(), chain.as_deref()).map_err(|e| Error::Authority(name, e))
+}
+
+/// Writes the root into each namespace that is named, again and again until it is there.
+pub async fn distribute(client: Client, root: String, mut namespaces: mpsc::Receiver<String>) {
+    while let Some(namespace) = namespaces.recv().await {
+        let object = ConfigMap {
+            metadata: ObjectMeta {
+                name: Some(ROOT.to_owned()),
+                labels: Some(BTreeMap::from([("istio.io/config".to_owned(), "true".to_owned())])),
+                ..ObjectMeta::default()
+            },
+            data: Some(BTreeMap::from([("root-cert.pem".to_owned(), root.clone())])),
+            ..ConfigMap::default()
+        };
+        let api = Api::<ConfigMap>::namespaced(client.clone(), &namespace);
+        for pause in [0, 100, 500, 2000] {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            match api.patch(ROOT, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&object)).await {
+                Ok(_) => break,
+                // The namespace is gone, or going.
+                Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => break,
+                Err(error) => warn!(namespace, %error, "the root certificate cannot be written"),
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What operators ask the proxy: its state, its metrics, its readiness, its log level.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use identity::{
+    certificate::describe,
+    manager::State,
+};
+use prometheus_client::registry::Registry;
+use runtime::{
+    Drain, Readiness,
+    http::{self as server, Answer, text, with_type},
+    logging,
+};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::{Error, Shared, pod::Pod};
+
+/// Starts the three servers.
+///
+/// # Errors
+/// A port that is taken.
+pub async fn serve(shared: &Arc<Shared>, registry: Registry, readiness: Readiness, drain: Drain) -> Result<(), Error> {
+    let config = &shared.config;
+    let registry = Arc::new(registry);
+    let stats = move |request: Request<Incoming>| {
+        let registry = registry.clone();
+        async move {
+            match request.uri().path() {
+                "/metrics" | "/stats/prometheus" => server::metrics(&registry),
+                _ => text(StatusCode::NOT_FOUND, "want /metrics or /stats/prometheus\n"),
+            }
+        }
+    };
+    // Readiness ends with the stop's beginning, but its server lives on: probes must read the refusal.
+    let ready = move |request: Request<Incoming>| {
+        let readiness = readiness.clone();
+        async move {
+            match request.uri().path() {
+                "/healthz/ready" => server::readiness(&readiness),
+                _ => text(StatusCode::NOT_FOUND, "want /healthz/ready\n"),
+            }
+        }
+    };
+    let (state, stop) = (shared.clone(), drain.clone());
+    let admin = move |request: Request<Incoming>| {
+        let (state, stop) = (state.clone(), stop.clone());
+        async move { answer(&state, &stop, &request) }
+    };
+    tokio::spawn(server::serve(listen(config.stats).await?, drain.clone(), stats));
+    tokio::spawn(server::serve(listen(config.readiness).await?, Drain::new(), ready));
+    tokio::spawn(server::serve(listen(config.admin).await?, Drain::new(), admin));
+    Ok(())
+}
+
+/// Listens; a predecessor that is about to leave may still hold the port for a moment.
+async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    let mut tries = 0;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) if tries == 20 => return Err(Error::Listen(address.to_string(), error)),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+        tries += 1;
+    }
+}
+
+fn answer(shared: &Shared, drain: &Drain, request: &Request<Incoming>) -> Answer {
+    match (request.method(), request.uri().path()) {
+        (&Method::GET, "/") => text(StatusCode::OK, "GET /config_dump\nPOST /logging?level=LEVEL|scope:LEVEL,...\nPOST /logging?reset\nPOST /quitquitquit\n"),
+        (&Method::GET, "/config_dump") => {
+            with_type(StatusCode::OK, "application/json", serde_json::to_vec_pretty(&dump(shared)).unwrap_or_default())
+        }
+        (&Method::POST, "/logging") => log_level(request.uri().query().unwrap_or_default()),
+        (&Method::POST, "/quitquitquit") => {
+            drain.start();
+            // The main task waits for a signal; sending it to ourselves takes the one way to stop.
+            let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGTERM);
+            text(StatusCode::OK, "stopping\n")
+        }
+        (_, "/logging" | "/quitquitquit") => text(StatusCode::METHOD_NOT_ALLOWED, "want POST\n"),
+        _ => text(StatusCode::NOT_FOUND, "not found; GET / lists what there is\n"),
+    }
+}
+
+fn log_level(query: &str) -> Answer {
+    let level = query.split('&').find_map(|pair| pair.strip_prefix("level="));
+    let reset = query.split('&').any(|pair| pair == "reset" || pair.starts_with("reset="));
+    let outcome = match level.filter(|l| !l.is_empty()) {
+        Some(level) => logging::set(Some(&level.replace("%3A", ":").replace("%2C", ",").replace("%3D", "="))),
+        None if reset => logging::set(None),
+        None => logging::current(),
+    };
+    match outcome {
+        Ok(level) => text(StatusCode::OK, format!("current log level is {level}\n")),
+        Err(error) => text(StatusCode::BAD_REQUEST, format!("{error}\n")),
+    }
+}
+
+/// The state of the proxy with the keys of Istio's ztunnel.
+fn dump(shared: &Shared) -> Value {
+    let world = shared.store.world();
+    let services: Vec<Value> = world
+        .services
+        .values()
+        .map(|service| {
+            let endpoints: BTreeMap<String, Value> = world
+                .endpoints(&service.key)
+                .map(|e| {
+                    let ports: BTreeMap<String, u16> = e.ports.iter().map(|(s, t)| (s.to_string(), *t)).collect();
+                    let shown = json!({
+                        "workloadUid": e.workload.uid, "service": service.key, "status": e.workload.status, "port": ports,
+                        "address": e.workload.addresses.iter().map(|a| format!("{}/{a}", e.workload.network)).collect::<Vec<_>>(),
+                    });
+                    (e.workload.uid.to_string(), shown)
+                })
+                .collect();
+            json!({
+                "name": service.name, "namespace": service.key.namespace, "hostname": service.key.hostname,
+                "vips": service.vips, "cidrVips": service.cidr_vips, "loadBalancer": service.load_balancer,
+                "ports": service.ports.iter().map(|(port, t)| (port.to_string(), t.target_port)).collect::<BTreeMap<_, _>>(),
+                "waypoint": service.waypoint, "subjectAltNames": service.subject_alt_names, "endpoints": endpoints,
+                "ipFamilies": service.ip_families, "canonical": service.canonical,
+            })
+        })
+        .collect();
+    let pods: BTreeMap<String, Value> = shared.pods.all().iter().map(|pod| (pod.uid.clone(), show(pod))).collect();
+    json!({
+        "workloads": world.workloads.values().collect::<Vec<_>>(),
+        "services": services,
+        "policies": world.policies.values().collect::<Vec<_>>(),
+        "certificates": certificates(shared),
+        "workloadState": pods,
+        "config": shared.config,
+        "version": { "version": env!("CARGO_PKG_VERSION"), "component": "ambient" },
+    })
+}
+
+fn show(pod: &Pod) -> Value {
+    json!({
+        "state": if pod.drain.is_draining() { "Draining" } else { "Up" },
+        "connections": { "inbound": pod.inbound.shown(), "outbound": pod.outbound.shown() },
+        "info": {
+            "name": pod.info.name, "namespace": pod.info.namespace, "serviceAccount": pod.info.service_account,
+            "trustDomain": pod.identity.trust_domain(),
+        },
+    })
+}
+
+fn certificates(shared: &Shared) -> Vec<Value> {
+    let show = |(identity, state)| match state {
+        State::Valid(certified) => json!({
+            "identity": identity, "state": "Available",
+            "certChain": certified.chain.iter().filter_map(describe).collect::<Vec<_>>(),
+            "rootCerts": certified.roots.iter().filter_map(describe).collect::<Vec<_>>(),
+        }),
+        State::Waiting => json!({ "identity": identity, "state": "Initializing", "certChain": [], "rootCerts": [] }),
+        State::Failed(reason) => {
+            json!({ "identity": identity, "state": "Unavailable", "reason": &*reason, "certChain": [], "rootCerts": [] })
+        }
+    };
+    shared.certificates.states().into_iter().map(show).collect()
+}

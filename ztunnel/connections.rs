@@ -1,0 +1,131 @@
+//! The connections that are open: shown to operators, and held to the policies as these change.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use hbone::copy::Counts;
+use model::{Decision, Identity, Peer};
+use runtime::Drain;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::Shared;
+
+/// One open connection.
+#[derive(Debug)]
+pub struct Live {
+    /// Where it comes from.
+    pub source: SocketAddr,
+    /// What the application asked for.
+    pub original: SocketAddr,
+    /// Where it really goes.
+    pub actual: SocketAddr,
+    /// How it goes on the wire.
+    pub protocol: &'static str,
+    /// The client's identity, if proven.
+    pub source_identity: Option<Identity>,
+    /// The server's identity, if proven.
+    pub destination_identity: Option<Identity>,
+    /// What went through.
+    pub counts: Counts,
+    /// Cuts it.
+    pub cut: CancellationToken,
+}
+
+/// One connection as operators see it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shown {
+    src: SocketAddr,
+    original_dst: SocketAddr,
+    actual_dst: SocketAddr,
+    protocol: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    src_identity: Option<Identity>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dst_identity: Option<Identity>,
+    bytes_sent: u64,
+    bytes_received: u64,
+}
+
+/// The open connections of a pod in one direction.
+#[derive(Default)]
+pub struct Connections {
+    next: AtomicU64,
+    live: Mutex<HashMap<u64, Arc<Live>>>,
+}
+
+/// Keeps a connection listed for as long as it lives.
+pub struct Listed {
+    connections: Arc<Connections>,
+    id: u64,
+    /// The connection.
+    pub live: Arc<Live>,
+}
+
+impl Connections {
+    /// Lists a connection.
+    pub fn list(self: &Arc<Self>, live: Live) -> Listed {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let live = Arc::new(live);
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(id, live.clone());
+        Listed { connections: self.clone(), id, live }
+    }
+
+    /// Returns all connections.
+    pub fn all(&self) -> Vec<Arc<Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Returns all connections for operators.
+    pub fn shown(&self) -> Vec<Shown> {
+        let show = |live: Arc<Live>| Shown {
+            src: live.source,
+            original_dst: live.original,
+            actual_dst: live.actual,
+            protocol: live.protocol,
+            src_identity: live.source_identity.clone(),
+            dst_identity: live.destination_identity.clone(),
+            bytes_sent: live.counts.sent.load(Ordering::Relaxed),
+            bytes_received: live.counts.received.load(Ordering::Relaxed),
+        };
+        self.all().into_iter().map(show).collect()
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.connections.live.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
+
+/// Cuts connections that a changed policy, or a policy newly bound to the workload, no longer lets in.
+pub async fn enforce(shared: Arc<Shared>, drain: Drain) {
+    let mut changes = shared.store.changes();
+    loop {
+        tokio::select! { () = drain.cutting() => return, changed = changes.changed() => if changed.is_err() { return } }
+        let world = shared.store.world();
+        for pod in shared.pods.all() {
+            let Some(workload) = pod.workload_in(&world) else { continue };
+            for live in pod.inbound.all() {
+                let peer =
+                    Peer { identity: live.source_identity.as_ref(), source: live.source.ip(), destination: live.original };
+                let decision = world.decide(&workload, &peer);
+                if !matches!(decision, Decision::Allow(_)) && !live.cut.is_cancelled() {
+                    info!(target: "access", { src.addr = %live.source, dst.addr = %live.original, %decision }, "connection cut by policy");
+                    live.cut.cancel();
+                }
+            }
+        }
+        // A burst of changes is one check.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

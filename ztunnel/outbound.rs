@@ -1,0 +1,292 @@
+//! Connections that a pod makes: where they were to go, how they go there.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use hbone::{
+    baggage, copy,
+    pool::Key,
+    tunnel::{self, Tunnel, header},
+};
+use http::HeaderMap;
+use model::{Identity, NextHop, Service, Workload};
+use net::sockets::{self, ConnectOptions, Family, Keepalive};
+use tokio::{net::TcpStream, time::timeout};
+use tracing::debug;
+
+use crate::{
+    connections::Live,
+    inbound,
+    pod::{MARK, Pod},
+    telemetry::{Facts, Reporter},
+};
+
+/// How long a connection to a pod may take to open.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves one redirected connection.
+pub async fn serve(pod: Arc<Pod>, stream: TcpStream, client: SocketAddr) {
+    let begun = Instant::now();
+    let destination = match sockets::original_dst(&stream) {
+        Ok(destination) => SocketAddr::new(destination.ip().to_canonical(), destination.port()),
+        Err(error) => {
+            debug!(%client, %error, "a connection that was not redirected is dropped");
+            return;
+        }
+    };
+    let own = stream.local_addr().map(|a| SocketAddr::new(a.ip().to_canonical(), a.port()));
+    if pod.is_loop(destination) || own.is_ok_and(|own| own == destination) {
+        debug!(%client, %destination, "a connection to the proxy itself is dropped");
+        return;
+    }
+    let mut facts = Facts {
+        reporter: Reporter::Source,
+        source_address: client,
+        source: None,
+        source_identity: Some(pod.identity.clone()),
+        destination_address: destination,
+        hbone_address: None,
+        destination: None,
+        destination_identity: None,
+        service: None,
+        begun,
+    };
+    let metrics = &pod.shared.metrics;
+    let Some(source) = pod.workload().await else {
+        facts.failed(metrics, "CONNECT", "discovery does not know this pod yet");
+        reset(&stream);
+        return;
+    };
+    facts.source = Some(source.clone());
+    match pod.shared.store.world().next_hop(&source, destination, rand::random()) {
+        NextHop::Refuse { reason, service } => {
+            facts.service = service;
+            facts.failed(metrics, "CONNECT", &reason.to_string());
+            reset(&stream);
+        }
+        NextHop::Direct { address, workload, service } => {
+            facts.destination_address = address;
+            facts.destination = workload;
+            facts.service = service;
+            direct(&pod, stream, facts, destination).await;
+        }
+        NextHop::Tunnel { gateway, target, workload, service } => {
+            facts.destination_address = target;
+            facts.destination = Some(workload.clone());
+            facts.service = service.clone();
+            let local = pod.shared.config.local_direct && *workload.node == pod.shared.config.node_name;
+            match local.then(|| pod.shared.pods.of(&workload)).flatten() {
+                Some(server) if !server.drain.is_draining() => joined(&pod, &server, stream, facts, destination).await,
+                _ => {
+                    let hop = Hop { gateway, target, workload, service };
+                    through(&pod, stream, facts, destination, hop).await;
+                }
+            }
+        }
+        NextHop::Waypoint { gateway, target, workload, service } => {
+            facts.service = service;
+            facts.destination = Some(workload.clone());
+            // The names of the addressed service are for its endpoints, not for the waypoint in front of it.
+            let hop = Hop { gateway, target, workload, service: None };
+            through(&pod, stream, facts, destination, hop).await;
+        }
+    }
+}
+
+/// Where a tunnel ends and what it carries to.
+struct Hop {
+    gateway: SocketAddr,
+    target: SocketAddr,
+    workload: Arc<Workload>,
+    service: Option<Arc<Service>>,
+}
+
+/// Closes with a reset: a refusal must not look like an empty answer.
+pub fn reset(stream: &TcpStream) {
+    let _ = stream.set_zero_linger();
+}
+
+/// Opens a connection out of the pod, passed over by its redirection.
+async fn connect(pod: &Pod, to: SocketAddr) -> std::io::Result<TcpStream> {
+    let options = ConnectOptions {
+        mark: Some(MARK),
+        nodelay: true,
+        keepalive: Some(Keepalive::default()),
+        ..ConnectOptions::default()
+    };
+    let socket = sockets::tcp_socket(Some(&pod.netns), Family::from(to), &options).map_err(std::io::Error::other)?;
+    let late = || std::io::Error::from(std::io::ErrorKind::TimedOut);
+    timeout(CONNECT_TIMEOUT, sockets::connect(socket, to)).await.unwrap_or_else(|_| Err(late()))
+}
+
+async fn direct(pod: &Pod, stream: TcpStream, facts: Facts, original: SocketAddr) {
+    let metrics = &pod.shared.metrics;
+    let server = match connect(pod, facts.destination_address).await {
+        Ok(server) => server,
+        Err(error) => {
+            let reason = format!("no connection to {}: {error}", facts.destination_address);
+            facts.failed(metrics, "CONNECT", &reason);
+            reset(&stream);
+            return;
+        }
+    };
+    let listed = pod.outbound.list(Live {
+        source: facts.source_address,
+        original,
+        actual: facts.destination_address,
+        protocol: "TCP",
+        source_identity: None,
+        destination_identity: None,
+        counts: copy::Counts::default(),
+        cut: Default::default(),
+    });
+    let open = facts.opened(metrics);
+    let outcome = copy::sockets(stream, server, &listed.live.counts).await;
+    open.closed(&listed.live.counts, ending(&outcome).as_deref());
+}
+
+/// Joins two pods of this node in this process: both identities are known from the namespaces they were enrolled with, and
+/// the bytes never leave the node's kernel.
+async fn joined(pod: &Pod, server: &Arc<Pod>, stream: TcpStream, mut facts: Facts, original: SocketAddr) {
+    let metrics = &pod.shared.metrics;
+    facts.destination_identity = Some(server.identity.clone());
+    let target = facts.destination_address;
+    let request = inbound::Request {
+        source: facts.source_address,
+        identity: Some(pod.identity.clone()),
+        target,
+        service: facts.service.clone(),
+        protocol: "LOCAL",
+        hbone_address: None,
+    };
+    let accepted = match inbound::admit(server, request).await {
+        Ok(accepted) => accepted,
+        Err(refusal) => {
+            facts.failed(metrics, refusal.flags(), &refusal.to_string());
+            reset(&stream);
+            return;
+        }
+    };
+    let listed = pod.outbound.list(Live {
+        source: facts.source_address,
+        original,
+        actual: target,
+        protocol: "LOCAL",
+        source_identity: facts.source_identity.clone(),
+        destination_identity: facts.destination_identity.clone(),
+        counts: copy::Counts::default(),
+        cut: Default::default(),
+    });
+    let open = facts.opened(metrics);
+    let inbound::Accepted { socket, listed: there, open: open_there } = accepted;
+    let outcome = tokio::select! {
+        outcome = copy::sockets(stream, socket, &listed.live.counts) => ending(&outcome),
+        () = there.live.cut.cancelled() => Some(inbound::CUT.to_owned()),
+        () = server.drain.cutting() => Some("the server's proxy was stopped".to_owned()),
+    };
+    open.closed(&listed.live.counts, outcome.as_deref());
+    open_there.closed(&listed.live.counts, outcome.as_deref());
+}
+
+async fn through(pod: &Arc<Pod>, stream: TcpStream, mut facts: Facts, original: SocketAddr, hop: Hop) {
+    let metrics = &pod.shared.metrics;
+    facts.hbone_address = Some(hop.gateway);
+    let opened = async {
+        let tunnel = tunnel(pod, &hop).await?;
+        let headers = headers(&facts, &hop);
+        let (stream, _, count) = tunnel.open(&hop.target.to_string(), headers).await.map_err(TunnelError::from)?;
+        Ok::<_, TunnelError>((tunnel.identity().clone(), stream, count))
+    };
+    let (identity, tunnelled, _count) = match opened.await {
+        Ok(opened) => opened,
+        Err(error) => {
+            facts.failed(metrics, error.flags(), &error.to_string());
+            reset(&stream);
+            return;
+        }
+    };
+    facts.destination_identity = Some(identity);
+    let listed = pod.outbound.list(Live {
+        source: facts.source_address,
+        original,
+        actual: hop.gateway,
+        protocol: "HBONE",
+        source_identity: facts.source_identity.clone(),
+        destination_identity: facts.destination_identity.clone(),
+        counts: copy::Counts::default(),
+        cut: Default::default(),
+    });
+    let open = facts.opened(metrics);
+    let counts = &listed.live.counts;
+    let outcome = copy::tunnel(stream, tunnelled, &counts.sent, &counts.received).await;
+    open.closed(counts, ending(&outcome).as_deref());
+}
+
+#[derive(Debug, thiserror::Error)]
+enum TunnelError {
+    #[error(transparent)]
+    Tunnel(#[from] tunnel::Error),
+    #[error(transparent)]
+    Certificate(#[from] identity::manager::Error),
+    #[error("the destination has no valid identity: {0}")]
+    Identity(#[from] model::identity::InvalidIdentity),
+}
+
+impl TunnelError {
+    fn flags(&self) -> &'static str {
+        match self {
+            Self::Tunnel(tunnel::Error::Tls { .. }) => "TLS_FAILURE",
+            Self::Tunnel(tunnel::Error::Connect { timed_out: true, .. }) => "NETWORK_POLICY",
+            Self::Tunnel(tunnel::Error::Refused { status, .. }) if *status == http::StatusCode::UNAUTHORIZED => "DENY",
+            Self::Tunnel(tunnel::Error::Http { .. }) => "H2_HANDSHAKE_FAILURE",
+            Self::Tunnel(tunnel::Error::Identity { .. }) | Self::Certificate(_) | Self::Identity(_) => "IDENTITY_ERROR",
+            Self::Tunnel(_) => "CONNECT",
+        }
+    }
+}
+
+async fn tunnel(pod: &Arc<Pod>, hop: &Hop) -> Result<Tunnel, TunnelError> {
+    let mut identities = vec![hop.workload.identity()?];
+    // A service may name further identities that its endpoints show; only well-formed ones count.
+    let named = hop.service.iter().flat_map(|s| &s.subject_alt_names).filter_map(|name| name.parse::<Identity>().ok());
+    identities.extend(named);
+    let own = pod.shared.certificates.certificate(&pod.identity).await?;
+    let key = Key { source: pod.identity.clone(), peer: hop.gateway, identities };
+    let (connecting, peer, wanted) = (pod.clone(), hop.gateway, key.identities.clone());
+    let connect = move || async move {
+        let socket = connect(&connecting, peer).await.map_err(|error| {
+            let timed_out = error.kind() == std::io::ErrorKind::TimedOut;
+            tunnel::Error::Connect { peer, reason: error.to_string(), timed_out }
+        })?;
+        Tunnel::start(socket, peer, &own, &wanted).await
+    };
+    Ok(pod.pool.tunnel(&key, connect).await?)
+}
+
+fn headers(facts: &Facts, hop: &Hop) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut add = |name: &'static str, text: &str| {
+        if let Some(value) = header(text) {
+            headers.insert(name, value);
+        }
+    };
+    if let Some(source) = &facts.source {
+        add("baggage", &baggage::write(source));
+    }
+    let host = facts.service.as_ref().map_or_else(String::new, |s| format!(";host={}", s.key.hostname));
+    add("forwarded", &format!("for=\"{}\"{host}", facts.source_address));
+    let (trace, span): (u128, u64) = (rand::random(), rand::random());
+    add("traceparent", &format!("00-{trace:032x}-{span:016x}-00"));
+    debug!(gateway = %hop.gateway, target = %hop.target, "connection through a tunnel");
+    headers
+}
+
+/// Tells how a copy ended, if not by an ordinary close.
+pub fn ending(outcome: &Result<(), copy::Error>) -> Option<String> {
+    let error = outcome.as_ref().err()?;
+    let cause = std::error::Error::source(error).map_or_else(String::new, |c| format!(": {c}"));
+    Some(format!("{error}{cause}"))
+}
