@@ -14,6 +14,7 @@ pub struct Metrics {
     requests: Family<Label, Counter>,
     installs: Family<Label, Counter>,
     pods: Family<Label, Gauge>,
+    bypassing: Family<[(&'static str, String); 2], Gauge>,
     /// Whether the plugin is in place.
     pub install_ready: Gauge,
     /// Connections of ztunnels.
@@ -60,6 +61,11 @@ impl Metrics {
             "Pods of the node by state",
             self.pods.clone(),
         );
+        registry.register(
+            "ambient_cni_bypassing_streams",
+            "Connections of an enrolled pod that are older than its enrolment",
+            self.bypassing.clone(),
+        );
     }
 
     /// Counts an event: `add`, `remove`, `retry`.
@@ -77,6 +83,19 @@ impl Metrics {
     /// Counts an installation.
     pub fn install(&self, result: &'static str) {
         self.installs.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// Sets the number of an enrolled pod's connections that do not run through ztunnel, or forgets it.
+    pub fn bypassing(&self, namespace: &str, pod: &str, streams: Option<usize>) {
+        let labels = [("namespace", namespace.to_owned()), ("pod", pod.to_owned())];
+        match streams {
+            Some(n) => {
+                self.bypassing.get_or_create(&labels).set(n as i64);
+            }
+            None => {
+                self.bypassing.remove(&labels);
+            }
+        }
     }
 
     /// Moves a pod from one state to another.

@@ -236,9 +236,21 @@ impl Task {
     }
 
     async fn enrol(&mut self, inbound: bool) -> Result<Next, Error> {
+        if self.netns.is_none() && self.pod.ips.is_empty() {
+            // No sandbox yet: the plugin will announce it, or its address appear.
+            return Ok(Next::Never);
+        }
         self.capture(inbound).await?;
         // Last, as others (the control plane) take it as proof that all else is in place.
         self.annotate(Some("enabled")).await?;
+        if let Some(netns) = self.netns.clone() {
+            let older = blocking(move || redirect::bypassing_streams(&netns))
+                .await
+                .unwrap_or(0);
+            self.shared
+                .metrics
+                .bypassing(&self.pod.namespace, &self.pod.name, Some(older));
+        }
         Ok(Next::In(self.shared.config.verify_every))
     }
 
@@ -302,6 +314,8 @@ impl Task {
         }
         let (Some(netns), true) = (self.netns.clone(), self.mode.is_some()) else {
             self.release().await?;
+            // An open descriptor would keep the namespace after the pod's end.
+            self.netns = None;
             if !self.pod.finished {
                 self.annotate(None)
                     .await
@@ -398,6 +412,11 @@ impl Task {
 
     fn count(&mut self, state: Option<&'static str>) {
         if self.counted != state {
+            if state != Some("enrolled") {
+                self.shared
+                    .metrics
+                    .bypassing(&self.pod.namespace, &self.pod.name, None);
+            }
             self.shared.metrics.moved(self.counted, state);
             self.counted = state;
         }
