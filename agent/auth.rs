@@ -80,12 +80,12 @@ impl Authenticator {
         let api = Api::<TokenReview>::all(self.client.clone());
         let how = PostParams::default();
         let answer = tokio::time::timeout(REVIEW_TIMEOUT, api.create(&how, &review)).await;
-        let answer = answer
-            .map_err(|_| Status::unavailable("Kubernetes did not review the token in time"))?
-            .map_err(|error| {
+        let answer = answer.map_err(|_| Status::unavailable("Kubernetes did not review the token in time"))?.map_err(
+            |error| {
                 warn!(%error, "token review failed");
                 Status::unavailable("Kubernetes could not review the token")
-            })?;
+            },
+        )?;
         let status = answer.status.unwrap_or_default();
         let for_us = status.audiences.iter().flatten().any(|a| a == AUDIENCE);
         if status.authenticated != Some(true) || !for_us {

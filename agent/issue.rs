@@ -8,7 +8,9 @@ use std::{
 
 use identity::{
     ca::Authority,
-    proto::{IstioCertificateRequest, IstioCertificateResponse, istio_certificate_service_server::IstioCertificateService},
+    proto::{
+        IstioCertificateRequest, IstioCertificateResponse, istio_certificate_service_server::IstioCertificateService,
+    },
 };
 use model::Identity;
 use prost_types::value::Kind as Json;
@@ -71,7 +73,9 @@ impl Placement {
             return Err(format!("pod {name} is not the one that the token was made for"));
         }
         let hit = |(key, pod): (&ObjectKey, &Placed)| {
-            pod.node == own.node && key.namespace == identity.namespace() && pod.service_account == identity.service_account()
+            pod.node == own.node
+                && key.namespace == identity.namespace()
+                && pod.service_account == identity.service_account()
         };
         pods.iter().any(hit).then_some(()).ok_or_else(|| format!("no pod of {identity} runs on node {}", own.node))
     }
@@ -106,7 +110,8 @@ impl Issuer {
         if !self.trusted.contains(&own) {
             return Err(Status::permission_denied(format!("service account {own} may not ask for other identities")));
         }
-        let identity: Identity = wanted.parse().map_err(|e: model::identity::InvalidIdentity| Status::invalid_argument(e.to_string()))?;
+        let identity: Identity =
+            wanted.parse().map_err(|e: model::identity::InvalidIdentity| Status::invalid_argument(e.to_string()))?;
         if identity.trust_domain() != self.trust_domain {
             let ours = &self.trust_domain;
             return Err(Status::permission_denied(format!("{identity} is not of the trust domain {ours}")));
@@ -136,14 +141,16 @@ impl Issuer {
 #[tonic::async_trait]
 impl IstioCertificateService for Issuer {
     async fn create_certificate(
-        &self, request: Request<IstioCertificateRequest>,
+        &self,
+        request: Request<IstioCertificateRequest>,
     ) -> Result<Response<IstioCertificateResponse>, Status> {
         let caller = self.authenticator.caller(request.metadata()).await?;
         let request = request.into_inner();
-        let wanted = request.metadata.as_ref().and_then(|m| m.fields.get("ImpersonatedIdentity")).and_then(|v| match &v.kind {
-            Some(Json::StringValue(text)) => Some(text.as_str()),
-            _ => None,
-        });
+        let wanted =
+            request.metadata.as_ref().and_then(|m| m.fields.get("ImpersonatedIdentity")).and_then(|v| match &v.kind {
+                Some(Json::StringValue(text)) => Some(text.as_str()),
+                _ => None,
+            });
         let identity = match self.identity(&caller, wanted).await {
             Ok(identity) => identity,
             Err(status) => {
@@ -200,7 +207,13 @@ mod tests {
         let identity = |sa: &str| Identity::new("cluster.local", "shop", sa).expect("valid");
         let own = caller(Some("zt-1"), "zt-1");
         assert!(placement.entitles(&own, &identity("cart")).is_ok());
-        for (who, what) in [(&own, "job"), (&own, "till"), (&own, "nobody"), (&caller(Some("zt-1"), "old"), "cart"), (&caller(None, "zt-1"), "cart")] {
+        for (who, what) in [
+            (&own, "job"),
+            (&own, "till"),
+            (&own, "nobody"),
+            (&caller(Some("zt-1"), "old"), "cart"),
+            (&caller(None, "zt-1"), "cart"),
+        ] {
             assert!(placement.entitles(who, &identity(what)).is_err(), "{what}");
         }
         placement.apply(&Change::Delete(Kind::Pod, ObjectKey { namespace: "shop".into(), name: "cart".into() }));

@@ -74,7 +74,13 @@ impl Mesh {
     /// Makes a mesh without objects.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, namespaces: HashMap::new(), nodes: HashMap::new(), endpoints: HashMap::new(), converted: HashSet::new() }
+        Self {
+            settings,
+            namespaces: HashMap::new(),
+            nodes: HashMap::new(),
+            endpoints: HashMap::new(),
+            converted: HashSet::new(),
+        }
     }
 
     /// Takes a change in and returns what changes for the proxies, and for the status of a policy.
@@ -159,7 +165,8 @@ impl Mesh {
         let concerns = |s: &object::Service| (s.selector.clone(), s.ports.clone());
         if old.as_ref().map(concerns) != new.as_ref().map(concerns) {
             let space = &self.namespaces[&key.namespace];
-            let by_slice: HashSet<&str> = space.slices.values().filter(|s| s.service == key.name).flat_map(pods_of).collect();
+            let by_slice: HashSet<&str> =
+                space.slices.values().filter(|s| s.service == key.name).flat_map(pods_of).collect();
             let hit = |p: &&Pod| {
                 [&old, &new].into_iter().flatten().any(|s| selects(&s.selector, p)) || by_slice.contains(&*p.key.name)
             };
@@ -187,7 +194,12 @@ impl Mesh {
         self.publish_slice(&key, out);
     }
 
-    fn authorization(&mut self, key: ObjectKey, object: Option<Object>, out: &mut Vec<server::Change>) -> Option<Status> {
+    fn authorization(
+        &mut self,
+        key: ObjectKey,
+        object: Option<Object>,
+        out: &mut Vec<server::Change>,
+    ) -> Option<Status> {
         let name = format!("{}/{}", key.namespace, key.name);
         let new = match object {
             Some(Object::AuthorizationPolicy(custom)) => {
@@ -226,7 +238,8 @@ impl Mesh {
         };
         // The mode of the mesh or a namespace is the base of the ones below it.
         let root = key.namespace == self.settings.root;
-        let spaces: Vec<String> = if root { self.namespaces.keys().cloned().collect() } else { vec![key.namespace.clone()] };
+        let spaces: Vec<String> =
+            if root { self.namespaces.keys().cloned().collect() } else { vec![key.namespace.clone()] };
         for name in &spaces {
             let base = self.base_mode(name);
             let space = &self.namespaces[name];
@@ -271,7 +284,9 @@ impl Mesh {
     fn base_mode(&self, namespace: &str) -> Mode {
         let of = |name: &str| {
             let peers = self.namespaces.get(name)?.peers.values().filter(|p| policy::selector(&p.spec).is_empty());
-            policy::mode(peers.min_by(|a, b| (&a.created, &a.key.name).cmp(&(&b.created, &b.key.name)))?.spec.get("mtls"))
+            policy::mode(
+                peers.min_by(|a, b| (&a.created, &a.key.name).cmp(&(&b.created, &b.key.name)))?.spec.get("mtls"),
+            )
         };
         of(namespace).or_else(|| of(&self.settings.root)).unwrap_or(Mode::Permissive)
     }
@@ -282,7 +297,8 @@ impl Mesh {
         let mut keys: Vec<Arc<str>> = Vec::new();
         for name in spaces.into_iter().flatten() {
             let Some(space) = self.namespaces.get(name) else { continue };
-            let bound = |c: &Converted| c.policy.is_some() && !c.selector.is_empty() && matches(&c.selector, &pod.labels);
+            let bound =
+                |c: &Converted| c.policy.is_some() && !c.selector.is_empty() && matches(&c.selector, &pod.labels);
             keys.extend(space.policies.iter().filter(|(_, c)| bound(c)).map(|(n, _)| format!("{name}/{n}").into()));
         }
         keys.sort();
@@ -330,7 +346,9 @@ impl Mesh {
         let (mode, scopes) = match distribution.map(String::as_str) {
             _ if service.local_only => (LoadBalancerMode::Strict, vec![Scope::Node]),
             Some("PreferClose" | "PreferSameZone") => (LoadBalancerMode::Failover, near.to_vec()),
-            Some("PreferSameNode") => (LoadBalancerMode::Failover, [&near[..], &[Scope::Subzone, Scope::Node]].concat()),
+            Some("PreferSameNode") => {
+                (LoadBalancerMode::Failover, [&near[..], &[Scope::Subzone, Scope::Node]].concat())
+            }
             _ => (LoadBalancerMode::Standard, vec![]),
         };
         let port = |p: &object::ServicePort| {
@@ -349,7 +367,11 @@ impl Mesh {
             ports: service.ports.iter().map(port).collect(),
             subject_alt_names: vec![],
             waypoint: None,
-            load_balancer: LoadBalancer { mode, routing_preferences: scopes, allow_unhealthy: service.publish_not_ready },
+            load_balancer: LoadBalancer {
+                mode,
+                routing_preferences: scopes,
+                allow_unhealthy: service.publish_not_ready,
+            },
             ip_families: match (has("IPv4"), has("IPv6")) {
                 (true, true) => IpFamilies::Dual,
                 (true, false) => IpFamilies::Ipv4Only,
@@ -362,7 +384,12 @@ impl Mesh {
         };
         let bytes = Address { r#type: Some(Type::Service(service_to_wire(&resource))) }.encode_to_vec();
         let aliases = service.addresses.iter().map(|a| format!("/{a}")).collect();
-        server::Change { type_url: ADDRESS_TYPE, name: key.to_string().into(), value: Some(Bytes::from(bytes)), aliases }
+        server::Change {
+            type_url: ADDRESS_TYPE,
+            name: key.to_string().into(),
+            value: Some(Bytes::from(bytes)),
+            aliases,
+        }
     }
 
     fn workload(&self, pod: &Pod) -> Option<Workload> {
@@ -374,15 +401,19 @@ impl Mesh {
         let captured = pod.annotations.get(labels::REDIRECTION).is_some_and(|v| v == "enabled");
         let mut services: BTreeMap<ServiceKey, Ports> = BTreeMap::new();
         for service in space.services.values() {
-            let named = || space.slices.values().any(|s| s.service == service.key.name && pods_of(s).any(|n| n == pod.key.name));
+            let named = || {
+                space.slices.values().any(|s| s.service == service.key.name && pods_of(s).any(|n| n == pod.key.name))
+            };
             if selects(&service.selector, pod) || (service.selector.is_empty() && named()) {
                 services.insert(self.service_key(&service.key), ports(service, pod));
             }
         }
         let (workload_name, _) = owner(pod);
         let label = |names: &[&str]| names.iter().find_map(|n| pod.labels.get(*n)).map(String::as_str);
-        let canonical = label(&["service.istio.io/canonical-name", "app.kubernetes.io/name", "app"]).unwrap_or(&workload_name);
-        let revision = label(&["service.istio.io/canonical-revision", "app.kubernetes.io/version", "version"]).unwrap_or("latest");
+        let canonical =
+            label(&["service.istio.io/canonical-name", "app.kubernetes.io/name", "app"]).unwrap_or(&workload_name);
+        let revision =
+            label(&["service.istio.io/canonical-revision", "app.kubernetes.io/version", "version"]).unwrap_or("latest");
         let domain = &self.settings.trust_domain;
         Some(Workload {
             uid: self.pod_uid(&pod.key).into(),
@@ -424,8 +455,12 @@ impl Mesh {
         if let (Some(slice), Some(service)) = (slice, service) {
             for endpoint in slice.endpoints.iter().filter(|e| e.pod.is_none()) {
                 let Some(address) = endpoint.address else { continue };
-                let uid = format!("{}/discovery.k8s.io/EndpointSlice/{}/{}/{address}", self.settings.cluster, key.namespace, key.name);
-                let target = |p: &object::ServicePort| slice.ports.iter().find(|(n, _)| *n == p.name).map(|(_, t)| (p.port, *t));
+                let uid = format!(
+                    "{}/discovery.k8s.io/EndpointSlice/{}/{}/{address}",
+                    self.settings.cluster, key.namespace, key.name
+                );
+                let target =
+                    |p: &object::ServicePort| slice.ports.iter().find(|(n, _)| *n == p.name).map(|(_, t)| (p.port, *t));
                 let workload = Workload {
                     uid: (*uid).into(),
                     name: (*slice.service).into(),
@@ -434,7 +469,10 @@ impl Mesh {
                     service_account: "default".into(),
                     status: if endpoint.ready { Health::Healthy } else { Health::Unhealthy },
                     cluster_id: (*self.settings.cluster).into(),
-                    services: BTreeMap::from([(self.service_key(&service.key), service.ports.iter().filter_map(target).collect())]),
+                    services: BTreeMap::from([(
+                        self.service_key(&service.key),
+                        service.ports.iter().filter_map(target).collect(),
+                    )]),
                     // The address may be a node's or another service's: it names no workload.
                     network_mode: NetworkMode::HostNetwork,
                     capacity: 1,
@@ -444,14 +482,20 @@ impl Mesh {
                 now.insert(uid);
             }
         }
-        let before = if now.is_empty() { self.endpoints.remove(key) } else { self.endpoints.insert(key.clone(), now.clone()) };
+        let before =
+            if now.is_empty() { self.endpoints.remove(key) } else { self.endpoints.insert(key.clone(), now.clone()) };
         out.extend(before.unwrap_or_default().difference(&now).map(|uid| remove(ADDRESS_TYPE, uid)));
     }
 }
 
 fn publish_policy(policy: &Policy) -> server::Change {
     let bytes = policy_to_wire(policy).encode_to_vec();
-    server::Change { type_url: AUTHORIZATION_TYPE, name: policy.key(), value: Some(Bytes::from(bytes)), aliases: vec![] }
+    server::Change {
+        type_url: AUTHORIZATION_TYPE,
+        name: policy.key(),
+        value: Some(Bytes::from(bytes)),
+        aliases: vec![],
+    }
 }
 
 fn publish_workload(workload: &Workload) -> server::Change {

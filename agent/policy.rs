@@ -137,7 +137,8 @@ fn rule(rule: &Value, action: Action, namespace: &str, unsupported: &mut Vec<Str
 }
 
 fn note(unsupported: &mut Vec<String>, field: &str, action: Action) {
-    let effect = if action == Action::Allow { "the rule never allows" } else { "the condition is left out, which refuses more" };
+    let effect =
+        if action == Action::Allow { "the rule never allows" } else { "the condition is left out, which refuses more" };
     unsupported.push(format!("{field} cannot be checked at layer 4: {effect}"));
 }
 
@@ -169,8 +170,12 @@ fn conditions(fields: &Map<String, Value>, namespace: &str) -> Result<(Match, Ve
             "trustDomains" if fields.contains_key("principals") => {
                 return Err("trustDomains and principals in one source cannot be combined: write the trust domain in the principal".into());
             }
-            "trustDomains" => found.principals = values.iter().map(|td| StringMatch::Prefix(format!("{td}/").into())).collect(),
-            "notTrustDomains" => found.not_principals.extend(values.iter().map(|td| StringMatch::Prefix(format!("{td}/").into()))),
+            "trustDomains" => {
+                found.principals = values.iter().map(|td| StringMatch::Prefix(format!("{td}/").into())).collect()
+            }
+            "notTrustDomains" => {
+                found.not_principals.extend(values.iter().map(|td| StringMatch::Prefix(format!("{td}/").into())))
+            }
             _ => l7.push(field.clone()),
         }
     }
@@ -195,12 +200,20 @@ fn principals(values: &[&str]) -> Vec<StringMatch> {
 }
 
 fn accounts(values: &[&str], namespace: &str) -> Vec<ServiceAccountMatch> {
-    let split = |v: &str| v.split_once('/').map_or_else(|| (namespace.into(), v.into()), |(ns, sa)| (ns.into(), sa.into()));
-    values.iter().map(|v| split(v)).map(|(namespace, service_account): (Name, Name)| ServiceAccountMatch { namespace, service_account }).collect()
+    let split =
+        |v: &str| v.split_once('/').map_or_else(|| (namespace.into(), v.into()), |(ns, sa)| (ns.into(), sa.into()));
+    values
+        .iter()
+        .map(|v| split(v))
+        .map(|(namespace, service_account): (Name, Name)| ServiceAccountMatch { namespace, service_account })
+        .collect()
 }
 
 fn ports(field: &str, values: &[&str]) -> Result<Vec<u16>, String> {
-    values.iter().map(|v| v.parse().ok().filter(|p| *p != 0).ok_or_else(|| format!("{field}: {v:?} is no port"))).collect()
+    values
+        .iter()
+        .map(|v| v.parse().ok().filter(|p| *p != 0).ok_or_else(|| format!("{field}: {v:?} is no port")))
+        .collect()
 }
 
 fn blocks(field: &str, values: &[&str]) -> Result<Vec<Block>, String> {
@@ -275,7 +288,11 @@ pub fn peer_authentication(object: &Custom, base: Mode) -> Option<Policy> {
     if port_match.is_empty() {
         return None;
     }
-    Some(deny(&object.key.namespace, &converted_name(&object.key.name), vec![vec![vec![no_identity()], vec![port_match]]]))
+    Some(deny(
+        &object.key.namespace,
+        &converted_name(&object.key.name),
+        vec![vec![vec![no_identity()], vec![port_match]]],
+    ))
 }
 
 #[cfg(test)]

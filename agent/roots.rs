@@ -87,7 +87,8 @@ fn load(name: &'static str, secret: &Secret) -> Result<Authority, Error> {
     };
     let need = |key| text(key)?.ok_or(Error::Key { secret: name, key });
     let (root, chain) = (text("root-cert.pem")?, text("cert-chain.pem")?);
-    Authority::load(&need("ca-cert.pem")?, &need("ca-key.pem")?, root.as_deref(), chain.as_deref()).map_err(|e| Error::Authority(name, e))
+    Authority::load(&need("ca-cert.pem")?, &need("ca-key.pem")?, root.as_deref(), chain.as_deref())
+        .map_err(|e| Error::Authority(name, e))
 }
 
 /// Writes the root into each namespace that is named, again and again until it is there.

@@ -50,7 +50,13 @@ pub enum Error {
 ///
 /// # Errors
 /// A port that is taken, or no certificate.
-pub async fn start(config: &Config, resources: &Resources, issuer: Issuer, readiness: &Readiness, drain: &Drain) -> Result<(), Error> {
+pub async fn start(
+    config: &Config,
+    resources: &Resources,
+    issuer: Issuer,
+    readiness: &Readiness,
+    drain: &Drain,
+) -> Result<(), Error> {
     let registry = Arc::new(registry(&issuer.authority));
     let metrics = move |request: Request<Incoming>| {
         let registry = registry.clone();
@@ -83,7 +89,8 @@ pub async fn start(config: &Config, resources: &Resources, issuer: Issuer, readi
         .add_service(IstioCertificateServiceServer::new(issuer));
     let stop = drain.clone();
     drain.spawn(async move {
-        let served = router.serve_with_incoming_shutdown(ReceiverStream::new(connections), async move { stop.draining().await });
+        let served =
+            router.serve_with_incoming_shutdown(ReceiverStream::new(connections), async move { stop.draining().await });
         if let Err(error) = served.await {
             warn!(%error, "the discovery server ended");
         }
@@ -103,7 +110,11 @@ async fn listen(port: u16) -> Result<TcpListener, Error> {
 fn names(config: &Config) -> Vec<String> {
     let (namespace, domain) = (&config.namespace, &config.domain);
     let of = |service: &str| {
-        [format!("{service}.{namespace}.svc"), format!("{service}.{namespace}.svc.{domain}"), format!("{service}.{namespace}")]
+        [
+            format!("{service}.{namespace}.svc"),
+            format!("{service}.{namespace}.svc.{domain}"),
+            format!("{service}.{namespace}"),
+        ]
     };
     ["ambient-agent", "istiod"].into_iter().flat_map(of).chain(["localhost".to_owned()]).collect()
 }

@@ -21,7 +21,11 @@ pub async fn write(client: Client, mut statuses: mpsc::Receiver<Status>) {
         if written.get(&status.key) == Some(&status) {
             continue;
         }
-        let api = Api::<DynamicObject>::namespaced_with(client.clone(), &status.key.namespace, &resource(Kind::AuthorizationPolicy));
+        let api = Api::<DynamicObject>::namespaced_with(
+            client.clone(),
+            &status.key.namespace,
+            &resource(Kind::AuthorizationPolicy),
+        );
         let accepted = status.unsupported.is_empty();
         let condition = json!({
             "type": "ZtunnelAccepted",
@@ -35,7 +39,9 @@ pub async fn write(client: Client, mut statuses: mpsc::Receiver<Status>) {
         match api.patch_status(&status.key.name, &PatchParams::default(), &Patch::Merge(&patch)).await {
             Ok(_) => drop(written.insert(status.key.clone(), status)),
             Err(kube::Error::Api(refusal)) if refusal.code == 404 => drop(written.remove(&status.key)),
-            Err(error) => warn!(policy = status.key.name, namespace = status.key.namespace, %error, "status cannot be written"),
+            Err(error) => {
+                warn!(policy = status.key.name, namespace = status.key.namespace, %error, "status cannot be written")
+            }
         }
     }
 }

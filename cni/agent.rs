@@ -46,22 +46,14 @@ struct Handle {
 impl Agent {
     /// Makes the agent; nothing runs yet.
     pub fn new(shared: Shared, cluster: watch::Receiver<Cluster>) -> Self {
-        Self {
-            shared,
-            cluster,
-            tasks: Arc::default(),
-        }
+        Self { shared, cluster, tasks: Arc::default() }
     }
 
     /// Waits for the first lists and takes over what a predecessor left: afterwards the register of
     /// pods is complete, so that a ztunnel which dials drops nobody.
     pub async fn take_over(&mut self) -> Result<(), watch::error::RecvError> {
         let cluster = self.cluster.wait_for(Cluster::is_known).await?.clone();
-        for pod in cluster
-            .pods
-            .values()
-            .filter(|p| !p.host_network && !p.finished)
-        {
+        for pod in cluster.pods.values().filter(|p| !p.host_network && !p.finished) {
             let decision = cluster.selection.decide(pod);
             let netns = find(&self.shared.discovery, pod).await;
             let enrolled = matches!(decision, Decision::In { .. });
@@ -71,13 +63,8 @@ impl Agent {
             };
             // Also pods that are to leave: their streams go on until they are drained.
             if left || (enrolled && pod.redirection.is_some()) {
-                self.shared
-                    .ztunnels
-                    .register(&pod.uid, info_of(pod), netns.clone());
-                self.shared
-                    .host
-                    .note(&pod.uid, pod.ips.iter().copied())
-                    .await;
+                self.shared.ztunnels.register(&pod.uid, info_of(pod), netns.clone());
+                self.shared.host.note(&pod.uid, pod.ips.iter().copied()).await;
             }
             self.start(pod, desired(decision), netns, true).await;
         }
@@ -114,9 +101,7 @@ impl Agent {
         tasks.retain(|uid, handle| {
             let expected = !handle.seen && handle.born.elapsed() < APPEARS_WITHIN;
             if !present.contains(uid.as_str()) && !expected {
-                handle
-                    .desired
-                    .send_modify(|(_, want)| *want = Desired::Gone);
+                handle.desired.send_modify(|(_, want)| *want = Desired::Gone);
             }
             !handle.task.is_finished()
         });
@@ -125,26 +110,14 @@ impl Agent {
     }
 
     /// Makes sure that a task cares for the pod and knows what is desired; returns its door.
-    async fn start(
-        &self,
-        pod: &Pod,
-        want: Desired,
-        netns: Option<Netns>,
-        seen: bool,
-    ) -> mpsc::Sender<Sandbox> {
+    async fn start(&self, pod: &Pod, want: Desired, netns: Option<Netns>, seen: bool) -> mpsc::Sender<Sandbox> {
         let mut tasks = self.tasks.lock().await;
         let handle = tasks.entry(pod.uid.clone()).or_insert_with(|| {
             let (desired, desires) = watch::channel((pod.clone(), want.clone()));
             let (sandboxes, announced) = mpsc::channel(4);
             let task = Task::new(self.shared.clone(), pod.clone(), netns);
             let task = tokio::spawn(task.run(desires, announced));
-            Handle {
-                desired,
-                sandboxes,
-                task,
-                born: Instant::now(),
-                seen,
-            }
+            Handle { desired, sandboxes, task, born: Instant::now(), seen }
         });
         handle.seen |= seen;
         handle.desired.send_if_modified(|current| {
@@ -195,10 +168,7 @@ impl Agent {
                     let this = self.clone();
                     tokio::spawn(async move {
                         let exchange = this.answer_one(connection);
-                        if tokio::time::timeout(ANSWER_WITHIN * 2, exchange)
-                            .await
-                            .is_err()
-                        {
+                        if tokio::time::timeout(ANSWER_WITHIN * 2, exchange).await.is_err() {
                             warn!("a plugin did not say what it wants");
                         }
                     });
@@ -222,8 +192,7 @@ impl Agent {
                     let outcome = self.decide(&question, netns);
                     let refused = |why: &str| Answer::Refused(why.to_owned());
                     let outcome = tokio::time::timeout(ANSWER_WITHIN, outcome).await;
-                    let answer = outcome
-                        .unwrap_or_else(|_| refused("the pod could not be enrolled in time"));
+                    let answer = outcome.unwrap_or_else(|_| refused("the pod could not be enrolled in time"));
                     let (name, namespace) = (&question.name, &question.namespace);
                     info!(name, namespace, ?answer, "sandbox");
                     answer
@@ -288,11 +257,7 @@ impl Agent {
         let seen = known.pods.contains_key(&key);
         let door = self.start(&pod, want, None, seen).await;
         let (outcome, told) = oneshot::channel();
-        let sandbox = Sandbox {
-            netns,
-            ips: question.ips.clone(),
-            outcome,
-        };
+        let sandbox = Sandbox { netns, ips: question.ips.clone(), outcome };
         if door.send(sandbox).await.is_err() {
             return Answer::Refused("the pod is just being removed".into());
         }
@@ -309,19 +274,14 @@ impl Agent {
         let handles: Vec<Handle> = tasks.drain().map(|(_, handle)| handle).collect();
         drop(tasks);
         for handle in &handles {
-            handle
-                .desired
-                .send_modify(|(_, want)| *want = Desired::Leave);
+            handle.desired.send_modify(|(_, want)| *want = Desired::Leave);
         }
         let (mut all, mut doors) = (Vec::new(), Vec::new());
         for handle in handles {
             all.push(handle.task);
             doors.push(handle.desired);
         }
-        if tokio::time::timeout(limit, futures::future::join_all(all))
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(limit, futures::future::join_all(all)).await.is_err() {
             warn!("some pods still carry rules");
         }
         drop(doors);
@@ -349,12 +309,8 @@ fn record(cluster: &Cluster) -> Record {
         Err(Reason::ExcludedNamespace) => false,
         Err(_) => labelled(name),
     };
-    let namespaces: BTreeMap<String, bool> = cluster
-        .selection
-        .namespaces
-        .keys()
-        .map(|n| (n.clone(), needs(n)))
-        .collect();
+    let namespaces: BTreeMap<String, bool> =
+        cluster.selection.namespaces.keys().map(|n| (n.clone(), needs(n))).collect();
     Record { namespaces }
 }
 

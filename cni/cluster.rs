@@ -13,10 +13,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::config::Config;
-use crate::enrol::{
-    BYPASS_INBOUND_ANNOTATION, MODE_LABEL, Pod, REDIRECTION_ANNOTATION, SIDECAR_ANNOTATION,
-    Selection,
-};
+use crate::enrol::{BYPASS_INBOUND_ANNOTATION, MODE_LABEL, Pod, REDIRECTION_ANNOTATION, SIDECAR_ANNOTATION, Selection};
 
 /// The known part of the cluster.
 #[derive(Clone, Debug, Default)]
@@ -62,12 +59,7 @@ pub fn follow(client: &Client, config: &Config) -> watch::Receiver<Cluster> {
         Api::<core::Namespace>::all(client.clone()),
         watcher::Config::default(),
         sender,
-        |namespace| {
-            (
-                namespace.name_any(),
-                namespace.labels().get(MODE_LABEL).cloned(),
-            )
-        },
+        |namespace| (namespace.name_any(), namespace.labels().get(MODE_LABEL).cloned()),
         |cluster| &mut cluster.selection.namespaces,
         |cluster| &mut cluster.namespaces_known,
     );
@@ -129,18 +121,13 @@ pub fn slim(pod: &core::Pod) -> Pod {
     let annotation = |name| pod.annotations().get(name).cloned();
     let spec = pod.spec.as_ref();
     let status = pod.status.as_ref();
-    let ips = status
-        .and_then(|s| s.pod_ips.as_ref())
-        .into_iter()
-        .flatten();
+    let ips = status.and_then(|s| s.pod_ips.as_ref()).into_iter().flatten();
     let phase = status.and_then(|s| s.phase.as_deref());
     Pod {
         uid: pod.uid().unwrap_or_default(),
         name: pod.name_any(),
         namespace: pod.namespace().unwrap_or_default(),
-        service_account: spec
-            .and_then(|s| s.service_account_name.clone())
-            .unwrap_or_else(|| "default".into()),
+        service_account: spec.and_then(|s| s.service_account_name.clone()).unwrap_or_else(|| "default".into()),
         mode: pod.labels().get(MODE_LABEL).cloned(),
         redirection: annotation(REDIRECTION_ANNOTATION),
         sidecar: annotation(SIDECAR_ANNOTATION).is_some(),

@@ -63,11 +63,7 @@ impl Config {
         let text = |name, default: &str| set(name).unwrap_or_else(|| default.to_owned());
         let number = |name, default: u64| match set(name) {
             None => Ok(default),
-            Some(value) => value.parse().map_err(|_| Error::Invalid {
-                name,
-                expected: "a number",
-                value,
-            }),
+            Some(value) => value.parse().map_err(|_| Error::Invalid { name, expected: "a number", value }),
         };
         let port = number("MONITORING_PORT", 15014)?;
         let excluded = text("EXCLUDE_NAMESPACES", "kube-system");
@@ -111,24 +107,13 @@ mod tests {
     #[test]
     fn defaults_and_errors() {
         let read = |pairs: &'static [(&str, &str)]| {
-            Config::from_env(|n| {
-                pairs
-                    .iter()
-                    .find(|(k, _)| *k == n)
-                    .map(|(_, v)| (*v).to_owned())
-            })
+            Config::from_env(|n| pairs.iter().find(|(k, _)| *k == n).map(|(_, v)| (*v).to_owned()))
         };
         let config = read(&[("NODE_NAME", "n1"), ("VERIFY_SECONDS", "60")]).expect("valid");
         assert_eq!(config.verify_every, Duration::from_secs(10));
-        assert_eq!(
-            config.plugin_socket(),
-            PathBuf::from("/var/run/ambient-cni/plugin.sock")
-        );
+        assert_eq!(config.plugin_socket(), PathBuf::from("/var/run/ambient-cni/plugin.sock"));
         assert!(config.excluded.contains("kube-system"));
-        assert_eq!(
-            read(&[]).expect_err("no node").to_string(),
-            "NODE_NAME is not set"
-        );
+        assert_eq!(read(&[]).expect_err("no node").to_string(), "NODE_NAME is not set");
         let wrong = read(&[("NODE_NAME", "n"), ("MONITORING_PORT", "x")]);
         let text = wrong.expect_err("no number").to_string();
         assert_eq!(text, "MONITORING_PORT is not a number: \"x\"");

@@ -78,9 +78,7 @@ pub fn wrapped(text: &str) -> Result<String, Error> {
     let name = serde_json::to_string(&single.name.as_deref().unwrap_or("k8s-pod-network"))?;
     let version = serde_json::to_string(&single.version.as_deref().unwrap_or("0.3.1"))?;
     let text = text.trim();
-    Ok(format!(
-        "{{\n\"cniVersion\": {version},\n\"name\": {name},\n\"plugins\": [\n{text}\n]\n}}\n"
-    ))
+    Ok(format!("{{\n\"cniVersion\": {version},\n\"name\": {name},\n\"plugins\": [\n{text}\n]\n}}\n"))
 }
 
 struct Entry {
@@ -97,11 +95,7 @@ fn entries(text: &str) -> Result<Vec<Entry>, Error> {
             let plugin: Plugin = serde_json::from_str(raw.get())?;
             // The raw values borrow from `text`, so their addresses say where they stand.
             let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
-            Ok(Entry {
-                start,
-                end: start + raw.get().len(),
-                ours: plugin.kind == NAME,
-            })
+            Ok(Entry { start, end: start + raw.get().len(), ours: plugin.kind == NAME })
         })
         .collect()
 }
@@ -129,19 +123,11 @@ mod tests {
             assert_eq!(without_entry(file).expect("valid"), None);
             // An older entry is replaced, and one that is no longer last moves back.
             let newer = with_entry(&put, r#"{"type":"ambient-cni","x":2}"#).expect("valid");
-            assert_eq!(
-                without_entry(&newer.expect("changed"))
-                    .expect("valid")
-                    .as_deref(),
-                Some(file)
-            );
+            assert_eq!(without_entry(&newer.expect("changed")).expect("valid").as_deref(), Some(file));
         }
         let first = r#"{"plugins":[{"type":"ambient-cni"}, {"type":"bridge"}]}"#;
         let moved = with_entry(first, ENTRY).expect("valid").expect("changed");
-        assert_eq!(
-            moved,
-            format!(r#"{{"plugins":[{{"type":"bridge"}},{ENTRY}]}}"#)
-        );
+        assert_eq!(moved, format!(r#"{{"plugins":[{{"type":"bridge"}},{ENTRY}]}}"#));
     }
 
     #[test]
@@ -161,8 +147,7 @@ mod tests {
             assert!(with_entry(bad, ENTRY).is_err(), "{bad}");
         }
         assert!(wrapped("{}").is_err());
-        let list = wrapped("{\"type\":\"bridge\",\"name\":\"n\",\"cniVersion\":\"0.2.0\"}\n")
-            .expect("valid");
+        let list = wrapped("{\"type\":\"bridge\",\"name\":\"n\",\"cniVersion\":\"0.2.0\"}\n").expect("valid");
         assert!(with_entry(&list, ENTRY).expect("valid").is_some());
     }
 }

@@ -32,11 +32,7 @@ struct Process {
 impl Discovery {
     /// Scans `proc_dir`; processes in the `host` namespace are nobody's.
     pub fn new(proc_dir: PathBuf, host: NetnsId) -> Self {
-        Self {
-            proc_dir,
-            host,
-            last: Arc::default(),
-        }
+        Self { proc_dir, host, last: Arc::default() }
     }
 
     /// The namespace of a pod: that of its oldest process which holds one of the pod's addresses.
@@ -104,22 +100,13 @@ fn pod_uid(line: &str) -> Option<String> {
 
 /// Field 22 of `/proc/PID/stat`; the second is in brackets and may contain anything.
 fn start_time(stat: &str) -> Option<u64> {
-    stat.rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .nth(19)?
-        .parse()
-        .ok()
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
 fn addresses(netns: &Netns) -> Vec<IpAddr> {
     let list = || {
         let interfaces = nix::ifaddrs::getifaddrs().ok()?;
-        Some(
-            interfaces
-                .filter_map(|i| i.address.as_ref().and_then(ip))
-                .collect(),
-        )
+        Some(interfaces.filter_map(|i| i.address.as_ref().and_then(ip)).collect())
     };
     netns.enter(list).ok().flatten().unwrap_or_default()
 }
@@ -138,24 +125,15 @@ mod tests {
         let uid = "0f8b1c2d-1111-2222-3333-444455556666";
         let under = uid.replace('-', "_");
         let table = [
-            (
-                format!("0::/kubepods/burstable/pod{uid}/0123abc"),
-                Some(uid.to_owned()),
-            ),
+            (format!("0::/kubepods/burstable/pod{uid}/0123abc"), Some(uid.to_owned())),
             (
                 format!(
                     "0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{under}.slice/cri-containerd-ab.scope"
                 ),
                 Some(uid.to_owned()),
             ),
-            (
-                format!("0::/../../kubepods-pod{under}.slice/crio-ab"),
-                Some(uid.to_owned()),
-            ),
-            (
-                format!("11:memory:/kubepods/pod{}/x", "a".repeat(32)),
-                Some("a".repeat(32)),
-            ),
+            (format!("0::/../../kubepods-pod{under}.slice/crio-ab"), Some(uid.to_owned())),
+            (format!("11:memory:/kubepods/pod{}/x", "a".repeat(32)), Some("a".repeat(32))),
             ("0::/system.slice/podman.service".into(), None),
             ("0::/kubepods/pod".into(), None),
             ("0::/".into(), None),
@@ -185,15 +163,7 @@ mod tests {
         let found = Discovery::new(dir.path().into(), nobody).find(uid, &local);
         assert_eq!(found.as_ref().map(Netns::id), Some(here.id()));
         let foreign = [IpAddr::from([192, 0, 2, 1])];
-        assert!(
-            Discovery::new(dir.path().into(), nobody)
-                .find(uid, &foreign)
-                .is_none()
-        );
-        assert!(
-            Discovery::new(dir.path().into(), here.id())
-                .find(uid, &local)
-                .is_none()
-        );
+        assert!(Discovery::new(dir.path().into(), nobody).find(uid, &foreign).is_none());
+        assert!(Discovery::new(dir.path().into(), here.id()).find(uid, &local).is_none());
     }
 }

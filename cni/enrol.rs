@@ -124,9 +124,7 @@ impl Selection {
             Ok(()) if pod.host_network => Decision::Out(Reason::HostNetwork),
             Ok(()) if pod.sidecar => Decision::Out(Reason::Sidecar),
             Ok(()) if pod.finished => Decision::Out(Reason::Finished),
-            Ok(()) => Decision::In {
-                inbound: !pod.bypass_inbound,
-            },
+            Ok(()) => Decision::In { inbound: !pod.bypass_inbound },
         }
     }
 }
@@ -140,102 +138,27 @@ mod tests {
         use Decision::{In, Out};
         const IN: Decision = In { inbound: true };
         let plain = Pod::default();
-        let host = Pod {
-            host_network: true,
-            ..plain.clone()
-        };
-        let sidecar = Pod {
-            sidecar: true,
-            ..plain.clone()
-        };
-        let over = Pod {
-            finished: true,
-            ..plain.clone()
-        };
-        let gateway = Pod {
-            bypass_inbound: true,
-            ..plain.clone()
-        };
+        let host = Pod { host_network: true, ..plain.clone() };
+        let sidecar = Pod { sidecar: true, ..plain.clone() };
+        let over = Pod { finished: true, ..plain.clone() };
+        let gateway = Pod { bypass_inbound: true, ..plain.clone() };
         // pod, its namespace, pod label, namespace label, mesh label → decision
         let table = [
             (&plain, "shop", None, None, None, Out(Reason::NotSelected)),
             (&plain, "shop", None, Some("ambient"), None, IN),
             (&plain, "shop", None, None, Some("ambient"), IN),
-            (
-                &plain,
-                "shop",
-                None,
-                Some("none"),
-                Some("ambient"),
-                Out(Reason::NamespaceOptsOut),
-            ),
+            (&plain, "shop", None, Some("none"), Some("ambient"), Out(Reason::NamespaceOptsOut)),
             (&plain, "shop", Some("ambient"), None, None, IN),
             (&plain, "shop", Some("ambient"), Some("none"), None, IN),
-            (
-                &plain,
-                "shop",
-                Some("none"),
-                Some("ambient"),
-                None,
-                Out(Reason::PodOptsOut),
-            ),
+            (&plain, "shop", Some("none"), Some("ambient"), None, Out(Reason::PodOptsOut)),
             (&plain, "shop", Some("nonsense"), Some("ambient"), None, IN),
-            (
-                &plain,
-                "shop",
-                None,
-                Some("nonsense"),
-                None,
-                Out(Reason::NotSelected),
-            ),
-            (
-                &plain,
-                "kube-system",
-                Some("ambient"),
-                None,
-                None,
-                Out(Reason::ExcludedNamespace),
-            ),
-            (
-                &plain,
-                "istio-system",
-                None,
-                None,
-                Some("ambient"),
-                Out(Reason::ExcludedNamespace),
-            ),
-            (
-                &host,
-                "shop",
-                None,
-                Some("ambient"),
-                None,
-                Out(Reason::HostNetwork),
-            ),
-            (
-                &sidecar,
-                "shop",
-                Some("ambient"),
-                None,
-                None,
-                Out(Reason::Sidecar),
-            ),
-            (
-                &over,
-                "shop",
-                None,
-                Some("ambient"),
-                None,
-                Out(Reason::Finished),
-            ),
-            (
-                &gateway,
-                "shop",
-                None,
-                Some("ambient"),
-                None,
-                In { inbound: false },
-            ),
+            (&plain, "shop", None, Some("nonsense"), None, Out(Reason::NotSelected)),
+            (&plain, "kube-system", Some("ambient"), None, None, Out(Reason::ExcludedNamespace)),
+            (&plain, "istio-system", None, None, Some("ambient"), Out(Reason::ExcludedNamespace)),
+            (&host, "shop", None, Some("ambient"), None, Out(Reason::HostNetwork)),
+            (&sidecar, "shop", Some("ambient"), None, None, Out(Reason::Sidecar)),
+            (&over, "shop", None, Some("ambient"), None, Out(Reason::Finished)),
+            (&gateway, "shop", None, Some("ambient"), None, In { inbound: false }),
         ];
         for (pod, namespace, mode, of_namespace, of_mesh, expected) in table {
             let owned = |l: Option<&str>| l.map(str::to_owned);
@@ -249,16 +172,8 @@ mod tests {
                 excluded: BTreeSet::from(["kube-system".to_owned()]),
             };
             let namespace = namespace.to_owned();
-            let pod = Pod {
-                namespace,
-                mode: owned(mode),
-                ..pod.clone()
-            };
-            assert_eq!(
-                selection.decide(&pod),
-                expected,
-                "{pod:?} {of_namespace:?} {of_mesh:?}"
-            );
+            let pod = Pod { namespace, mode: owned(mode), ..pod.clone() };
+            assert_eq!(selection.decide(&pod), expected, "{pod:?} {of_namespace:?} {of_mesh:?}");
         }
     }
 }

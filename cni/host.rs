@@ -19,37 +19,23 @@ pub struct Host {
 impl Host {
     /// Makes the register for the node's namespace; the kernel is not touched.
     pub fn new(netns: Netns) -> Self {
-        Self {
-            netns,
-            pods: Arc::default(),
-        }
+        Self { netns, pods: Arc::default() }
     }
 
     /// Notes a pod's addresses for the next [`Host::reconcile`].
     pub async fn note(&self, uid: &str, ips: impl IntoIterator<Item = IpAddr>) {
-        self.pods
-            .lock()
-            .await
-            .insert(uid.to_owned(), ips.into_iter().collect());
+        self.pods.lock().await.insert(uid.to_owned(), ips.into_iter().collect());
     }
 
     /// Makes the kernel know exactly these addresses of a pod; none removes it.
     pub async fn set(&self, uid: &str, ips: BTreeSet<IpAddr>) -> Result<(), redirect::Error> {
         let mut pods = self.pods.lock().await;
         let old = pods.get(uid).cloned().unwrap_or_default();
-        let others: BTreeSet<IpAddr> = pods
-            .iter()
-            .filter(|(other, _)| *other != uid)
-            .flat_map(|(_, ips)| ips)
-            .copied()
-            .collect();
+        let others: BTreeSet<IpAddr> =
+            pods.iter().filter(|(other, _)| *other != uid).flat_map(|(_, ips)| ips).copied().collect();
         let new: Vec<IpAddr> = ips.difference(&old).copied().collect();
         // An address may have passed to another pod already.
-        let gone: Vec<IpAddr> = old
-            .difference(&ips)
-            .filter(|ip| !others.contains(ip))
-            .copied()
-            .collect();
+        let gone: Vec<IpAddr> = old.difference(&ips).filter(|ip| !others.contains(ip)).copied().collect();
         redirect::add_to_host(&self.netns, &new)?;
         redirect::delete_from_host(&self.netns, &gone)?;
         if ips.is_empty() {

@@ -58,11 +58,7 @@ pub fn install(config: &Config) -> Result<Outcome, Error> {
     let binary = install_binary(Path::new("/proc/self/exe"), &config.bin_dir)?;
     let entry = serde_json::to_string(&entry(config))?;
     let configuration = install_entry(&config.net_dir, &entry)?;
-    Ok(if binary || configuration {
-        Outcome::Written
-    } else {
-        Outcome::Present
-    })
+    Ok(if binary || configuration { Outcome::Written } else { Outcome::Present })
 }
 
 /// Takes everything out; what is not there is no error.
@@ -123,27 +119,18 @@ pub async fn keep(config: Config, report: impl Fn(Result<Outcome, &Error>)) {
 fn install_needed(config: &Config) -> Result<bool, Error> {
     let entry = serde_json::to_string(&entry(config))?;
     let (_, text) = first_valid(&config.net_dir)?;
-    Ok(!config.bin_dir.join(NAME).exists()
-        || !matches!(conflist::with_entry(&text, &entry), Ok(None)))
+    Ok(!config.bin_dir.join(NAME).exists() || !matches!(conflist::with_entry(&text, &entry), Ok(None)))
 }
 
 fn entry(config: &Config) -> Entry {
     let mut exclude_namespaces = config.excluded.clone();
     exclude_namespaces.insert(config.system_namespace.clone());
-    Entry {
-        kind: NAME.to_owned(),
-        agent_socket: config.plugin_socket(),
-        record: config.record(),
-        exclude_namespaces,
-    }
+    Entry { kind: NAME.to_owned(), agent_socket: config.plugin_socket(), record: config.record(), exclude_namespaces }
 }
 
 fn watch(config: &Config) -> Option<inotify::EventStream<Vec<u8>>> {
-    let mask = WatchMask::CREATE
-        | WatchMask::CLOSE_WRITE
-        | WatchMask::MOVED_TO
-        | WatchMask::MOVED_FROM
-        | WatchMask::DELETE;
+    let mask =
+        WatchMask::CREATE | WatchMask::CLOSE_WRITE | WatchMask::MOVED_TO | WatchMask::MOVED_FROM | WatchMask::DELETE;
     let start = || {
         let inotify = Inotify::init()?;
         for dir in [&config.net_dir, &config.bin_dir] {
@@ -151,9 +138,7 @@ fn watch(config: &Config) -> Option<inotify::EventStream<Vec<u8>>> {
         }
         inotify.into_event_stream(vec![0; 4096])
     };
-    start()
-        .inspect_err(|error| warn!(%error, "cannot watch the CNI directories"))
-        .ok()
+    start().inspect_err(|error| warn!(%error, "cannot watch the CNI directories")).ok()
 }
 
 /// Copies the executable unless the same is there; tells whether it wrote.
@@ -177,11 +162,7 @@ fn install_entry(dir: &Path, entry: &str) -> Result<bool, Error> {
     if path.extension().is_some_and(|e| e == "conf") {
         // A list needs its own ending, and the original may not stay beside it: it would sort first.
         let saved = path.with_extension(SAVED);
-        replace(
-            &path.with_extension("conflist"),
-            new.as_bytes(),
-            mode(&path),
-        )?;
+        replace(&path.with_extension("conflist"), new.as_bytes(), mode(&path))?;
         fs::rename(&path, &saved).map_err(at("put aside", &path))?;
     } else {
         replace(&path, new.as_bytes(), mode(&path))?;
@@ -213,10 +194,7 @@ fn candidates(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut paths: Vec<PathBuf> = fs::read_dir(dir)
         .map_err(at("read", dir))?
         .filter_map(|e| Some(e.ok()?.path()))
-        .filter(|p| {
-            p.extension()
-                .is_some_and(|e| e == "conf" || e == "conflist")
-        })
+        .filter(|p| p.extension().is_some_and(|e| e == "conf" || e == "conflist"))
         .collect();
     paths.sort();
     Ok(paths)
@@ -227,8 +205,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error>
     let name = path.file_name().and_then(|n| n.to_str()).unwrap_or(NAME);
     let temporary = path.with_file_name(format!(".{name}.ambient-new"));
     fs::write(&temporary, bytes).map_err(at("write", &temporary))?;
-    fs::set_permissions(&temporary, Permissions::from_mode(mode))
-        .map_err(at("set the mode of", &temporary))?;
+    fs::set_permissions(&temporary, Permissions::from_mode(mode)).map_err(at("set the mode of", &temporary))?;
     fs::rename(&temporary, path).map_err(at("replace", path))
 }
 
@@ -237,11 +214,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 fn at<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> Error + 'a {
-    move |source| Error::File {
-        what,
-        path: path.to_owned(),
-        source,
-    }
+    move |source| Error::File { what, path: path.to_owned(), source }
 }
 
 #[cfg(test)]
@@ -249,8 +222,7 @@ mod tests {
     use super::*;
 
     fn config(dir: &Path) -> Config {
-        let mut config =
-            Config::from_env(|n| (n == "NODE_NAME").then(|| "n".into())).expect("valid");
+        let mut config = Config::from_env(|n| (n == "NODE_NAME").then(|| "n".into())).expect("valid");
         (config.net_dir, config.bin_dir) = (dir.join("net.d"), dir.join("bin"));
         fs::create_dir(&config.net_dir).expect("fresh");
         config
@@ -270,11 +242,7 @@ mod tests {
         assert_eq!(install(&config).expect("possible"), Outcome::Present);
         assert_eq!(mode(&list), 0o600);
         assert_eq!(mode(&config.bin_dir.join(NAME)), 0o755);
-        assert!(
-            fs::read_to_string(&list)
-                .expect("there")
-                .contains("plugin.sock")
-        );
+        assert!(fs::read_to_string(&list).expect("there").contains("plugin.sock"));
         // Somebody rewrites it.
         fs::write(&list, before).expect("write");
         assert_eq!(install(&config).expect("possible"), Outcome::Written);
@@ -296,10 +264,7 @@ mod tests {
         assert_eq!(install(&config).expect("possible"), Outcome::Present);
         assert!(!single.exists());
         uninstall(&config).expect("possible");
-        assert_eq!(
-            fs::read_to_string(&single).expect("back"),
-            "{\"type\":\"bridge\"}"
-        );
+        assert_eq!(fs::read_to_string(&single).expect("back"), "{\"type\":\"bridge\"}");
         assert_eq!(fs::read_dir(&config.net_dir).expect("there").count(), 1);
     }
 }

@@ -170,11 +170,7 @@ async fn leave(config: &Config, agent: &agent::Agent) {
         warn!(error = %chain(&e), "the plugin could not be removed");
     }
     agent.leave(LEAVE_WITHIN).await;
-    for path in [
-        config.plugin_socket(),
-        config.record(),
-        config.zds_socket.clone(),
-    ] {
+    for path in [config.plugin_socket(), config.record(), config.zds_socket.clone()] {
         if let Err(error) = std::fs::remove_file(&path)
             && error.kind() != io::ErrorKind::NotFound
         {
@@ -200,28 +196,17 @@ async fn is_uninstalled(client: &Client, config: &Config) -> bool {
 }
 
 fn listen(path: &Path) -> Result<Listener, Error> {
-    let file = |source| Error::File {
-        path: path.to_owned(),
-        source,
-    };
+    let file = |source| Error::File { path: path.to_owned(), source };
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir).map_err(file)?;
     }
-    let listener = Listener::bind(path).map_err(|source| Error::Socket {
-        path: path.to_owned(),
-        source,
-    })?;
+    let listener = Listener::bind(path).map_err(|source| Error::Socket { path: path.to_owned(), source })?;
     // Who can connect can have any pod's traffic.
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(file)?;
     Ok(listener)
 }
 
-async fn serve_operators(
-    port: u16,
-    registry: Registry,
-    readiness: Readiness,
-    drain: &Drain,
-) -> Result<(), Error> {
+async fn serve_operators(port: u16, registry: Registry, readiness: Readiness, drain: &Drain) -> Result<(), Error> {
     // Both families; only IPv4 where the kernel has no IPv6.
     let options = net::sockets::ListenOptions::default();
     let listener = net::sockets::listen(None, (Ipv6Addr::UNSPECIFIED, port).into(), &options)

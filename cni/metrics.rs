@@ -27,40 +27,16 @@ impl Metrics {
     /// Registers the metrics.
     pub fn register(&self, registry: &mut Registry) {
         let (events, requests) = (self.events.clone(), self.requests.clone());
-        registry.register(
-            "nodeagent_reconcile_events",
-            "Enrolments and un-enrolments",
-            events,
-        );
-        registry.register(
-            "istio_cni_plugin_requests",
-            "Questions of the plugin",
-            requests,
-        );
-        registry.register(
-            "istio_cni_installs",
-            "Installations of the plugin",
-            self.installs.clone(),
-        );
+        registry.register("nodeagent_reconcile_events", "Enrolments and un-enrolments", events);
+        registry.register("istio_cni_plugin_requests", "Questions of the plugin", requests);
+        registry.register("istio_cni_installs", "Installations of the plugin", self.installs.clone());
         let ready = self.install_ready.clone();
-        registry.register(
-            "istio_cni_install_ready",
-            "Whether the plugin is in place",
-            ready,
-        );
+        registry.register("istio_cni_install_ready", "Whether the plugin is in place", ready);
         let connected = self.ztunnel_connected.clone();
         registry.register("ztunnel_connected", "Connections of ztunnels", connected);
         let repaired = self.repaired.clone();
-        registry.register(
-            "ambient_cni_rules_repaired",
-            "Pods whose lost rules were restored",
-            repaired,
-        );
-        registry.register(
-            "ambient_cni_pods",
-            "Pods of the node by state",
-            self.pods.clone(),
-        );
+        registry.register("ambient_cni_rules_repaired", "Pods whose lost rules were restored", repaired);
+        registry.register("ambient_cni_pods", "Pods of the node by state", self.pods.clone());
         registry.register(
             "ambient_cni_bypassing_streams",
             "Connections of an enrolled pod that are older than its enrolment",
@@ -75,9 +51,7 @@ impl Metrics {
 
     /// Counts an answer to the plugin.
     pub fn request(&self, response_code: &'static str) {
-        self.requests
-            .get_or_create(&[("response_code", response_code)])
-            .inc();
+        self.requests.get_or_create(&[("response_code", response_code)]).inc();
     }
 
     /// Counts an installation.

@@ -92,37 +92,29 @@ fn execute(var: &dyn Fn(&str) -> Option<String>, input: &str) -> Result<String, 
     };
     let command = required("CNI_COMMAND")?;
     if command == "VERSION" {
-        let version = serde_json::from_str::<Input<'_>>(input)
-            .ok()
-            .and_then(|i| i.cni_version);
+        let version = serde_json::from_str::<Input<'_>>(input).ok().and_then(|i| i.cni_version);
         let answer = serde_json::json!({
             "cniVersion": version.as_deref().unwrap_or("1.1.0"),
             "supportedVersions": VERSIONS,
         });
         return Ok(answer.to_string());
     }
-    let parsed: Input<'_> = serde_json::from_str(input).map_err(|e| {
-        failure(
-            DECODING_FAILURE,
-            format!("the configuration is not valid: {e}"),
-        )
-    })?;
+    let parsed: Input<'_> = serde_json::from_str(input)
+        .map_err(|e| failure(DECODING_FAILURE, format!("the configuration is not valid: {e}")))?;
     let version = parsed.cni_version.as_deref().unwrap_or("0.3.1");
     if !VERSIONS.contains(&version) {
         let text = format!("CNI version {version} is not supported");
         return Err(failure(INCOMPATIBLE_VERSION, text));
     }
-    let entry: Entry = serde_json::from_str(input)
-        .map_err(|e| failure(INVALID_CONFIG, format!("the plugin's settings: {e}")))?;
+    let entry: Entry =
+        serde_json::from_str(input).map_err(|e| failure(INVALID_CONFIG, format!("the plugin's settings: {e}")))?;
     match command.as_str() {
         "ADD" => {
             // A chained plugin hands on what it was given (section 3, "prevResult").
-            let result = parsed.prev_result.map(RawValue::get).ok_or_else(|| {
-                failure(
-                    INVALID_CONFIG,
-                    "prevResult is missing: this is a chained plugin".into(),
-                )
-            })?;
+            let result = parsed
+                .prev_result
+                .map(RawValue::get)
+                .ok_or_else(|| failure(INVALID_CONFIG, "prevResult is missing: this is a chained plugin".into()))?;
             let netns = required("CNI_NETNS")?;
             let question = question(&required("CNI_ARGS")?, result)?;
             if let Some(question) = question {
@@ -134,15 +126,9 @@ fn execute(var: &dyn Fn(&str) -> Option<String>, input: &str) -> Result<String, 
         "DEL" | "CHECK" | "GC" => Ok(String::new()),
         "STATUS" => match runtime()?.block_on(Connection::connect(&entry.agent_socket)) {
             Ok(_) => Ok(String::new()),
-            Err(e) => Err(failure(
-                NOT_AVAILABLE,
-                format!("the node agent does not answer: {e}"),
-            )),
+            Err(e) => Err(failure(NOT_AVAILABLE, format!("the node agent does not answer: {e}"))),
         },
-        other => Err(failure(
-            INVALID_ENVIRONMENT,
-            format!("CNI_COMMAND {other} is unknown"),
-        )),
+        other => Err(failure(INVALID_ENVIRONMENT, format!("CNI_COMMAND {other} is unknown"))),
     }
 }
 
@@ -157,29 +143,15 @@ fn question(args: &str, result: &str) -> Result<Option<Question>, Failure> {
     struct Ip {
         address: String,
     }
-    let arg = |name: &str| {
-        args.split(';')
-            .find_map(|p| p.strip_prefix(name)?.strip_prefix('='))
-            .map(str::to_owned)
-    };
+    let arg = |name: &str| args.split(';').find_map(|p| p.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned);
     let (Some(name), Some(namespace)) = (arg("K8S_POD_NAME"), arg("K8S_POD_NAMESPACE")) else {
         return Ok(None);
     };
-    let previous: Previous = serde_json::from_str(result)
-        .map_err(|e| failure(DECODING_FAILURE, format!("prevResult is not valid: {e}")))?;
-    let ip = |ip: Ip| {
-        ip.address
-            .split('/')
-            .next()
-            .and_then(|a| a.parse::<IpAddr>().ok())
-    };
+    let previous: Previous =
+        serde_json::from_str(result).map_err(|e| failure(DECODING_FAILURE, format!("prevResult is not valid: {e}")))?;
+    let ip = |ip: Ip| ip.address.split('/').next().and_then(|a| a.parse::<IpAddr>().ok());
     let ips = previous.ips.into_iter().filter_map(ip).collect();
-    Ok(Some(Question {
-        name,
-        namespace,
-        uid: arg("K8S_POD_UID"),
-        ips,
-    }))
+    Ok(Some(Question { name, namespace, uid: arg("K8S_POD_UID"), ips }))
 }
 
 fn add(entry: &Entry, question: Question, netns: &str) -> Result<(), Failure> {
@@ -207,17 +179,8 @@ async fn ask(entry: &Entry, question: &Question, netns: &Netns) -> Result<Answer
     let text = serde_json::to_vec(question).map_err(|e| crate::chain(&e))?;
     let connection = Connection::connect(&entry.agent_socket)
         .await
-        .map_err(|e| {
-            format!(
-                "the node agent ({}) is not there: {}",
-                crate::config::NAME,
-                crate::chain(&e)
-            )
-        })?;
-    connection
-        .send(&text, Some(netns.as_fd()))
-        .await
-        .map_err(|e| crate::chain(&e))?;
+        .map_err(|e| format!("the node agent ({}) is not there: {}", crate::config::NAME, crate::chain(&e)))?;
+    connection.send(&text, Some(netns.as_fd())).await.map_err(|e| crate::chain(&e))?;
     let packet = connection.recv().await.map_err(|e| crate::chain(&e))?;
     serde_json::from_slice(&packet.bytes).map_err(|e| crate::chain(&e))
 }
@@ -235,9 +198,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 fn error_text(input: &str, error: &Failure) -> String {
-    let version = serde_json::from_str::<Input<'_>>(input)
-        .ok()
-        .and_then(|i| i.cni_version);
+    let version = serde_json::from_str::<Input<'_>>(input).ok().and_then(|i| i.cni_version);
     serde_json::json!({
         "cniVersion": version.as_deref().unwrap_or("1.1.0"),
         "code": error.code,

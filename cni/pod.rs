@@ -152,11 +152,7 @@ impl Task {
     }
 
     /// Runs until the pod is gone or nobody desires anything any more.
-    pub async fn run(
-        mut self,
-        mut desired: watch::Receiver<(Pod, Desired)>,
-        mut sandboxes: mpsc::Receiver<Sandbox>,
-    ) {
+    pub async fn run(mut self, mut desired: watch::Receiver<(Pod, Desired)>, mut sandboxes: mpsc::Receiver<Sandbox>) {
         let mut arrivals = self.shared.ztunnels.arrivals();
         loop {
             let (pod, want) = desired.borrow_and_update().clone();
@@ -188,10 +184,7 @@ impl Task {
     async fn act(&mut self, want: &Desired) -> Next {
         let outcome = match want {
             Desired::In { inbound } => self.enrol(*inbound).await,
-            Desired::Out => {
-                self.unenrol(self.shared.config.settle, self.shared.config.drain_max)
-                    .await
-            }
+            Desired::Out => self.unenrol(self.shared.config.settle, self.shared.config.drain_max).await,
             Desired::Leave => self.unenrol(Duration::ZERO, LEAVE_MAX).await,
             Desired::Gone => self.forget().await,
         };
@@ -244,12 +237,8 @@ impl Task {
         // Last, as others (the control plane) take it as proof that all else is in place.
         self.annotate(Some("enabled")).await?;
         if let Some(netns) = self.netns.clone() {
-            let older = blocking(move || redirect::bypassing_streams(&netns))
-                .await
-                .unwrap_or(0);
-            self.shared
-                .metrics
-                .bypassing(&self.pod.namespace, &self.pod.name, Some(older));
+            let older = blocking(move || Ok(redirect::bypassing_streams(&netns)?.len())).await.unwrap_or(0);
+            self.shared.metrics.bypassing(&self.pod.namespace, &self.pod.name, Some(older));
         }
         Ok(Next::In(self.shared.config.verify_every))
     }
@@ -262,21 +251,11 @@ impl Task {
         let netns = self.namespace().await.ok_or(Error::NoNetns)?;
         if !self.served {
             let info = info_of(&self.pod);
-            self.shared
-                .ztunnels
-                .add(&self.pod.uid, info, netns.clone())
-                .await?;
+            self.shared.ztunnels.add(&self.pod.uid, info, netns.clone()).await?;
             self.served = true;
         }
-        let ips = if self.pod.ips.is_empty() {
-            &self.sandbox_ips
-        } else {
-            &self.pod.ips
-        };
-        self.shared
-            .host
-            .set(&self.pod.uid, ips.iter().copied().collect())
-            .await?;
+        let ips = if self.pod.ips.is_empty() { &self.sandbox_ips } else { &self.pod.ips };
+        self.shared.host.set(&self.pod.uid, ips.iter().copied().collect()).await?;
         let mode = Mode::Capture { inbound };
         let check = blocking(move || redirect::verify(&netns, mode)).await?;
         self.looked = true;
@@ -317,9 +296,7 @@ impl Task {
             // An open descriptor would keep the namespace after the pod's end.
             self.netns = None;
             if !self.pod.finished {
-                self.annotate(None)
-                    .await
-                    .or_else(|e| if ending { Ok(()) } else { Err(e) })?;
+                self.annotate(None).await.or_else(|e| if ending { Ok(()) } else { Err(e) })?;
             }
             return Ok(if ending { Next::End } else { Next::Never });
         };
@@ -327,9 +304,7 @@ impl Task {
         blocking(move || redirect::verify(&ns, Mode::Draining)).await?;
         self.mode = Some(Mode::Draining);
         self.count(Some("draining"));
-        self.annotate(None)
-            .await
-            .or_else(|e| if ending { Ok(()) } else { Err(e) })?;
+        self.annotate(None).await.or_else(|e| if ending { Ok(()) } else { Err(e) })?;
         let Some(since) = self.draining_since else {
             // Peers still open tunnels to the pod until the control plane tells them.
             self.draining_since = Some(Instant::now());
@@ -340,21 +315,14 @@ impl Task {
         }
         let ns = netns.clone();
         // Where sockets cannot be listed the time decides alone.
-        let streams = blocking(move || redirect::served_streams(&ns))
-            .await
-            .unwrap_or(1);
+        let streams = blocking(move || redirect::served_streams(&ns)).await.unwrap_or(1);
         if streams > 0 && since.elapsed() < longest {
             debug!(uid = self.pod.uid, streams, "draining");
             return Ok(Next::In(COUNT_EVERY));
         }
         self.release().await?;
         blocking(move || redirect::remove(&netns)).await?;
-        info!(
-            name = self.pod.name,
-            namespace = self.pod.namespace,
-            streams,
-            "un-enrolled"
-        );
+        info!(name = self.pod.name, namespace = self.pod.namespace, streams, "un-enrolled");
         self.shared.metrics.event("remove");
         (self.mode, self.draining_since, self.netns) = (None, None, None);
         Ok(if ending { Next::End } else { Next::Never })
@@ -398,10 +366,7 @@ impl Task {
         });
         // Through the status: the right to patch pods themselves would be far too much for a node.
         let params = PatchParams::default();
-        match api
-            .patch_status(&self.pod.name, &params, &Patch::Merge(patch))
-            .await
-        {
+        match api.patch_status(&self.pod.name, &params, &Patch::Merge(patch)).await {
             Ok(_) => {}
             Err(kube::Error::Api(e)) if e.code == 404 || e.code == 409 => {}
             Err(e) => return Err(Error::Annotation(e)),
@@ -413,9 +378,7 @@ impl Task {
     fn count(&mut self, state: Option<&'static str>) {
         if self.counted != state {
             if state != Some("enrolled") {
-                self.shared
-                    .metrics
-                    .bypassing(&self.pod.namespace, &self.pod.name, None);
+                self.shared.metrics.bypassing(&self.pod.namespace, &self.pod.name, None);
             }
             self.shared.metrics.moved(self.counted, state);
             self.counted = state;
@@ -428,9 +391,7 @@ pub async fn find(discovery: &Discovery, pod: &Pod) -> Option<Netns> {
     let (discovery, pod) = (discovery.clone(), pod.clone());
     let look = move || {
         let uids = [Some(&pod.uid), pod.mirror_uid.as_ref()];
-        uids.into_iter()
-            .flatten()
-            .find_map(|uid| discovery.find(uid, &pod.ips))
+        uids.into_iter().flatten().find_map(|uid| discovery.find(uid, &pod.ips))
     };
     tokio::task::spawn_blocking(look).await.ok().flatten()
 }

@@ -62,37 +62,24 @@ struct Command {
 impl Ztunnels {
     /// Makes the register; nobody is connected.
     pub fn new(timeout: Duration, metrics: Metrics) -> Self {
-        Self {
-            state: Arc::default(),
-            arrivals: watch::channel(0).0,
-            timeout,
-            metrics,
-        }
+        Self { state: Arc::default(), arrivals: watch::channel(0).0, timeout, metrics }
     }
 
     /// Notes a pod for the next snapshot without telling the connected ztunnels.
     pub fn register(&self, uid: &str, info: WorkloadInfo, netns: Option<Netns>) {
-        self.lock()
-            .pods
-            .insert(uid.to_owned(), Entry { info, netns });
+        self.lock().pods.insert(uid.to_owned(), Entry { info, netns });
     }
 
     /// Hands a pod to the newest ztunnel and waits until it serves it.
     pub async fn add(&self, uid: &str, info: WorkloadInfo, netns: Netns) -> Result<(), Error> {
         let newest = {
             let mut state = self.lock();
-            let entry = Entry {
-                info: info.clone(),
-                netns: Some(netns.clone()),
-            };
+            let entry = Entry { info: info.clone(), netns: Some(netns.clone()) };
             state.pods.insert(uid.to_owned(), entry);
             state.connections.last().map(|(_, queue)| queue.clone())
         };
         let queue = newest.ok_or(Error::NoZtunnel)?;
-        let add = AddWorkload {
-            uid: uid.to_owned(),
-            workload_info: Some(info),
-        };
+        let add = AddWorkload { uid: uid.to_owned(), workload_info: Some(info) };
         self.ask(&queue, Payload::Add(add), Some(netns)).await
     }
 
@@ -105,16 +92,10 @@ impl Ztunnels {
             if state.pods.remove(uid).is_none() {
                 return;
             }
-            state
-                .connections
-                .iter()
-                .map(|(_, queue)| queue.clone())
-                .collect()
+            state.connections.iter().map(|(_, queue)| queue.clone()).collect()
         };
         let asks = queues.iter().map(|queue| {
-            let del = DelWorkload {
-                uid: uid.to_owned(),
-            };
+            let del = DelWorkload { uid: uid.to_owned() };
             self.ask(queue, Payload::Del(del), None)
         });
         for result in futures::future::join_all(asks).await {
@@ -188,17 +169,11 @@ impl Ztunnels {
             let payload = match &entry.netns {
                 Some(_) => {
                     let workload_info = Some(entry.info);
-                    Payload::Add(AddWorkload {
-                        uid: uid.clone(),
-                        workload_info,
-                    })
+                    Payload::Add(AddWorkload { uid: uid.clone(), workload_info })
                 }
                 None => Payload::Keep(KeepWorkload { uid: uid.clone() }),
             };
-            match self
-                .request(connection, payload, entry.netns.as_ref())
-                .await
-            {
+            match self.request(connection, payload, entry.netns.as_ref()).await {
                 Ok(()) => {}
                 // It tries again by itself, and is not ready meanwhile.
                 Err(zds::Error::Refused(why)) => warn!(uid, why, "ztunnel refused a pod"),
@@ -217,12 +192,7 @@ impl Ztunnels {
                 command = commands.recv() => command,
             };
             // The register holds a sender as long as this runs.
-            let Some(Command {
-                payload,
-                netns,
-                answer,
-            }) = command
-            else {
+            let Some(Command { payload, netns, answer }) = command else {
                 return zds::Error::Closed;
             };
             let (told, ended) = match self.request(connection, payload, netns.as_ref()).await {
@@ -251,27 +221,16 @@ impl Ztunnels {
         }
     }
 
-    async fn ask(
-        &self,
-        queue: &mpsc::Sender<Command>,
-        payload: Payload,
-        netns: Option<Netns>,
-    ) -> Result<(), Error> {
+    async fn ask(&self, queue: &mpsc::Sender<Command>, payload: Payload, netns: Option<Netns>) -> Result<(), Error> {
         let (answer, told) = oneshot::channel();
         let exchange = async {
-            let command = Command {
-                payload,
-                netns,
-                answer,
-            };
+            let command = Command { payload, netns, answer };
             queue.send(command).await.map_err(|_| Error::NoZtunnel)?;
             told.await.map_err(|_| Error::NoAnswer)?
         };
         // A snapshot of a full node may be under way first.
         let patience = self.timeout * 2;
-        tokio::time::timeout(patience, exchange)
-            .await
-            .unwrap_or(Err(Error::NoAnswer))
+        tokio::time::timeout(patience, exchange).await.unwrap_or(Err(Error::NoAnswer))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -287,11 +246,7 @@ mod tests {
 
     fn info(name: &str) -> WorkloadInfo {
         let (namespace, service_account) = ("shop".into(), "default".into());
-        WorkloadInfo {
-            name: name.into(),
-            namespace,
-            service_account,
-        }
+        WorkloadInfo { name: name.into(), namespace, service_account }
     }
 
     /// A ztunnel that answers everything, and tells what it heard.
@@ -352,10 +307,7 @@ mod tests {
         while let Ok(text) = new.try_recv() {
             heard.push(text);
         }
-        assert_eq!(
-            heard,
-            ["add a", "add b", "keep lost", "snapshot", "add c", "del a"]
-        );
+        assert_eq!(heard, ["add a", "add b", "keep lost", "snapshot", "add c", "del a"]);
         assert_eq!(old.recv().await.as_deref(), Some("del a"));
         // The old one goes: the new one goes on.
         first.abort();

@@ -20,7 +20,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 const UID: &str = "0f8b1c2d-1111-2222-3333-444455556666";
-const CONFLIST: &str = "{\n  \"cniVersion\": \"1.0.0\",\n  \"name\": \"k\",\n  \"plugins\": [ {\"type\": \"ptp\"} ]\n}\n";
+const CONFLIST: &str =
+    "{\n  \"cniVersion\": \"1.0.0\",\n  \"name\": \"k\",\n  \"plugins\": [ {\"type\": \"ptp\"} ]\n}\n";
 const CAPTURE: Mode = Mode::Capture { inbound: true };
 
 /// A node: its directories, its namespace, one pod.
@@ -38,17 +39,12 @@ struct Running {
 }
 
 fn fresh_netns(address: &str) -> Netns {
-    assert!(
-        nix::unistd::geteuid().is_root(),
-        "this test makes network namespaces: run it as root"
-    );
+    assert!(nix::unistd::geteuid().is_root(), "this test makes network namespaces: run it as root");
     let address = address.to_owned();
     std::thread::spawn(move || {
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
         let ip = |args: &str| {
-            let status = std::process::Command::new("ip")
-                .args(args.split(' '))
-                .status();
+            let status = std::process::Command::new("ip").args(args.split(' ')).status();
             assert!(status.unwrap().success(), "ip {args}");
         };
         ip("link set lo up");
@@ -60,13 +56,7 @@ fn fresh_netns(address: &str) -> Netns {
 }
 
 fn ruleset(netns: &Netns) -> String {
-    let list = || {
-        std::process::Command::new("nft")
-            .args(["list", "ruleset"])
-            .output()
-            .unwrap()
-            .stdout
-    };
+    let list = || std::process::Command::new("nft").args(["list", "ruleset"]).output().unwrap().stdout;
     String::from_utf8(netns.run(list).unwrap()).unwrap()
 }
 
@@ -82,13 +72,7 @@ impl Node {
             api.namespace(namespace, json!({}));
         }
         let (host, pod) = (fresh_netns("10.2.0.1"), fresh_netns("10.2.0.7"));
-        Self {
-            dir,
-            host,
-            pod,
-            api,
-            heard: Arc::default(),
-        }
+        Self { dir, host, pod, api, heard: Arc::default() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -111,11 +95,7 @@ impl Node {
         let process = self.path("proc/77");
         std::fs::create_dir_all(process.join("ns")).unwrap();
         std::fs::write(process.join("cgroup"), format!("0::/kubepods/pod{UID}/c")).unwrap();
-        let ns = format!(
-            "/proc/{}/fd/{}",
-            std::process::id(),
-            self.pod.as_fd().as_raw_fd()
-        );
+        let ns = format!("/proc/{}/fd/{}", std::process::id(), self.pod.as_fd().as_raw_fd());
         std::os::unix::fs::symlink(ns, process.join("ns/net")).unwrap();
         self.api.pod(UID, "a", "shop", labels, "10.2.0.7");
     }
@@ -126,18 +106,13 @@ impl Node {
         // All threads of the agent live in the node's namespace, as with hostNetwork.
         let agent = tokio::task::spawn_blocking(move || {
             let run = || {
-                let runtime = tokio::runtime::Builder::new_multi_thread()
-                    .worker_threads(2)
-                    .enable_all()
-                    .build()
-                    .unwrap();
+                let runtime =
+                    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
                 let stop = async {
                     let _ = stopped.await;
                     Ok(())
                 };
-                runtime
-                    .block_on(cni::run_with(config, client, stop))
-                    .unwrap();
+                runtime.block_on(cni::run_with(config, client, stop)).unwrap();
             };
             host.run(run).unwrap();
         });
@@ -182,38 +157,25 @@ impl Node {
         let mut input = list["plugins"].as_array().unwrap().last().unwrap().clone();
         input["cniVersion"] = "1.0.0".into();
         input["name"] = "k".into();
-        input["prevResult"] =
-            json!({"cniVersion": "1.0.0", "ips": [{"address": "10.2.0.7/24"}], "x": [1]});
-        let netns = format!(
-            "/proc/{}/fd/{}",
-            std::process::id(),
-            self.pod.as_fd().as_raw_fd()
-        );
+        input["prevResult"] = json!({"cniVersion": "1.0.0", "ips": [{"address": "10.2.0.7/24"}], "x": [1]});
+        let netns = format!("/proc/{}/fd/{}", std::process::id(), self.pod.as_fd().as_raw_fd());
         let command = command.to_owned();
         let run = move || {
             let var = |name: &str| match name {
                 "CNI_COMMAND" => Some(command.clone()),
                 "CNI_NETNS" => Some(netns.clone()),
-                "CNI_ARGS" => Some(format!(
-                    "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=a;K8S_POD_UID={UID}"
-                )),
+                "CNI_ARGS" => Some(format!("IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=a;K8S_POD_UID={UID}")),
                 _ => None,
             };
             cni::plugin(&var, &input.to_string())
         };
         let (text, code) = tokio::task::spawn_blocking(run).await.unwrap();
-        (
-            serde_json::from_str(&text).unwrap_or(serde_json::Value::Null),
-            code,
-        )
+        (serde_json::from_str(&text).unwrap_or(serde_json::Value::Null), code)
     }
 
     fn intact(&self, mode: Mode) -> bool {
         let table = rules::pod_table(mode);
-        self.pod
-            .run(|| net::nft::is_intact(&table))
-            .unwrap()
-            .unwrap()
+        self.pod.run(|| net::nft::is_intact(&table)).unwrap().unwrap()
     }
 }
 
@@ -242,8 +204,7 @@ async fn a_running_pod_is_enrolled_repaired_and_unenrolled() {
     assert_eq!(ruleset(&node.pod), "");
 
     // Labelled without a ztunnel: pending, and not cut off.
-    node.api
-        .namespace("shop", json!({"istio.io/dataplane-mode": "ambient"}));
+    node.api.namespace("shop", json!({"istio.io/dataplane-mode": "ambient"}));
     let annotated = |v: Option<&str>| node.api.redirection("shop", "a").as_deref() == v;
     eventually("pending", || annotated(Some("pending"))).await;
     assert_eq!(ruleset(&node.pod), "");
@@ -254,19 +215,11 @@ async fn a_running_pod_is_enrolled_repaired_and_unenrolled() {
     assert!(ruleset(&node.host).contains("10.2.0.7"));
 
     // Whatever is lost comes back.
-    let flush = || {
-        std::process::Command::new("nft")
-            .args(["flush", "ruleset"])
-            .status()
-            .unwrap()
-    };
+    let flush = || std::process::Command::new("nft").args(["flush", "ruleset"]).status().unwrap();
     node.pod.run(flush).unwrap();
     eventually("rules restored", || node.intact(CAPTURE)).await;
     node.host.run(flush).unwrap();
-    eventually("node's rules restored", || {
-        ruleset(&node.host).contains("10.2.0.7")
-    })
-    .await;
+    eventually("node's rules restored", || ruleset(&node.host).contains("10.2.0.7")).await;
     std::fs::write(node.path("net.d/10-k.conflist"), CONFLIST).unwrap();
     eventually("plugin restored", || installed(node.dir.path())).await;
 
@@ -280,10 +233,7 @@ async fn a_running_pod_is_enrolled_repaired_and_unenrolled() {
     node.api.namespace("shop", json!({}));
     eventually("un-enrolled", || annotated(None)).await;
     eventually("no rules", || ruleset(&node.pod).is_empty()).await;
-    assert_eq!(
-        node.heard.lock().unwrap().last().map(String::as_str),
-        Some("del")
-    );
+    assert_eq!(node.heard.lock().unwrap().last().map(String::as_str), Some("del"));
     eventually("set empty", || !ruleset(&node.host).contains("10.2.0.7")).await;
 
     agent.stop.send(()).unwrap();
@@ -294,8 +244,7 @@ async fn a_running_pod_is_enrolled_repaired_and_unenrolled() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_pod_waits_for_its_rules_and_an_uninstallation_leaves_nothing() {
     let node = Node::new();
-    node.api
-        .namespace("shop", json!({"istio.io/dataplane-mode": "ambient"}));
+    node.api.namespace("shop", json!({"istio.io/dataplane-mode": "ambient"}));
     // The API server knows the pod, without an address; no process runs yet.
     node.api.pod(UID, "a", "shop", json!({}), "");
     let agent = node.start();
@@ -305,13 +254,7 @@ async fn a_new_pod_waits_for_its_rules_and_an_uninstallation_leaves_nothing() {
     // Without a ztunnel the pod must not start.
     let (error, code) = node.cni("ADD").await;
     assert_eq!((code, &error["code"]), (1, &json!(11)), "{error}");
-    assert!(
-        error["msg"]
-            .as_str()
-            .unwrap()
-            .contains("no ztunnel is connected"),
-        "{error}"
-    );
+    assert!(error["msg"].as_str().unwrap().contains("no ztunnel is connected"), "{error}");
     let _ztunnel = node.ztunnel();
     eventually("ztunnel", || !node.heard.lock().unwrap().is_empty()).await;
     let (result, code) = node.cni("ADD").await;
@@ -341,32 +284,19 @@ async fn a_new_pod_waits_for_its_rules_and_an_uninstallation_leaves_nothing() {
     node.heard.lock().unwrap().clear();
     let agent = node.start();
     let taken_over = [node.added(), "snapshot".into()];
-    eventually("taken over", || {
-        node.heard.lock().unwrap().starts_with(&taken_over)
-    })
-    .await;
+    eventually("taken over", || node.heard.lock().unwrap().starts_with(&taken_over)).await;
     eventually("annotated", enabled).await;
     node.api.delete_daemon_set();
     agent.stop.send(()).unwrap();
     agent.agent.await.unwrap();
     assert_eq!(ruleset(&node.pod), "");
     assert_eq!(ruleset(&node.host), "");
-    assert!(
-        !node
-            .pod
-            .run(|| redirect::is_present(&node.pod))
-            .unwrap()
-            .unwrap()
-    );
+    assert!(!node.pod.run(|| redirect::is_present(&node.pod)).unwrap().unwrap());
     assert_eq!(node.api.redirection("shop", "a"), None);
     let list = std::fs::read_to_string(node.path("net.d/10-k.conflist")).unwrap();
     assert_eq!(list, CONFLIST);
     for dir in ["bin", "run"] {
-        assert_eq!(
-            std::fs::read_dir(node.path(dir)).unwrap().count(),
-            0,
-            "{dir}"
-        );
+        assert_eq!(std::fs::read_dir(node.path(dir)).unwrap().count(), 0, "{dir}");
     }
     assert!(!node.path("ztunnel.sock").exists());
 }
@@ -376,19 +306,11 @@ async fn the_plugin_speaks_the_specification() {
     let run = |command: &str, input: &str| {
         let command = command.to_owned();
         let (text, code) = cni::plugin(&|n| (n == "CNI_COMMAND").then(|| command.clone()), input);
-        (
-            serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default(),
-            code,
-        )
+        (serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default(), code)
     };
     let (version, code) = run("VERSION", r#"{"cniVersion":"1.0.0"}"#);
     assert_eq!((version["cniVersion"].as_str(), code), (Some("1.0.0"), 0));
-    assert!(
-        version["supportedVersions"]
-            .as_array()
-            .unwrap()
-            .contains(&json!("1.1.0"))
-    );
+    assert!(version["supportedVersions"].as_array().unwrap().contains(&json!("1.1.0")));
     let entry = r#""type":"ambient-cni","agent_socket":"/x","record":"/y","exclude_namespaces":[]"#;
     let table = [
         ("", "{}", 4),
@@ -401,11 +323,7 @@ async fn the_plugin_speaks_the_specification() {
     ];
     for (command, input, expected) in table {
         let (error, code) = run(command, input);
-        assert_eq!(
-            (error["code"].as_u64(), code),
-            (Some(expected), 1),
-            "{command} {input}: {error}"
-        );
+        assert_eq!((error["code"].as_u64(), code), (Some(expected), 1), "{command} {input}: {error}");
     }
     for command in ["DEL", "CHECK", "GC"] {
         assert_eq!(run(command, &format!("{{{entry}}}")).1, 0);

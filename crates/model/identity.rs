@@ -31,7 +31,11 @@ impl Identity {
                 return Err(InvalidIdentity(format!("{trust_domain}/ns/{namespace}/sa/{service_account}")));
             }
         }
-        Ok(Self { trust_domain: trust_domain.into(), namespace: namespace.into(), service_account: service_account.into() })
+        Ok(Self {
+            trust_domain: trust_domain.into(),
+            namespace: namespace.into(),
+            service_account: service_account.into(),
+        })
     }
 
     /// Returns the trust domain.
@@ -100,8 +104,17 @@ mod tests {
         let text = "spiffe://cluster.local/ns/shop/sa/cart";
         assert_eq!(text.parse::<Identity>().expect("valid").to_string(), text);
         for bad in [
-            "", "spiffe://", "cluster.local/ns/a/sa/b", "spiffe://td/ns/a/sa/", "spiffe://td/ns//sa/b", "spiffe:///ns/a/sa/b",
-            "spiffe://td/ns/a/sa/b/c", "spiffe://td/sa/a/ns/b", "spiffe://td/ns/../sa/b", "spiffe://td/ns/a b/sa/c", "SPIFFE://td/ns/a/sa/b",
+            "",
+            "spiffe://",
+            "cluster.local/ns/a/sa/b",
+            "spiffe://td/ns/a/sa/",
+            "spiffe://td/ns//sa/b",
+            "spiffe:///ns/a/sa/b",
+            "spiffe://td/ns/a/sa/b/c",
+            "spiffe://td/sa/a/ns/b",
+            "spiffe://td/ns/../sa/b",
+            "spiffe://td/ns/a b/sa/c",
+            "SPIFFE://td/ns/a/sa/b",
         ] {
             assert!(bad.parse::<Identity>().is_err(), "{bad}");
         }

@@ -125,7 +125,8 @@ impl Match {
     }
 
     fn matches(&self, peer: &Peer<'_>) -> bool {
-        let principal = peer.identity.map(|id| format!("{}/ns/{}/sa/{}", id.trust_domain(), id.namespace(), id.service_account()));
+        let principal =
+            peer.identity.map(|id| format!("{}/ns/{}/sa/{}", id.trust_domain(), id.namespace(), id.service_account()));
         let namespace = peer.identity.map(Identity::namespace);
         let text = |any: &[StringMatch], not: &[StringMatch], value: Option<&str>| {
             (any.is_empty() || any.iter().any(|m| m.matches(value))) && !not.iter().any(|m| m.matches(value))
@@ -135,7 +136,8 @@ impl Match {
             (any.is_empty() || any.iter().any(inside)) && !not.iter().any(inside)
         };
         let account = |m: &ServiceAccountMatch| {
-            peer.identity.is_some_and(|id| id.namespace() == &*m.namespace && id.service_account() == &*m.service_account)
+            peer.identity
+                .is_some_and(|id| id.namespace() == &*m.namespace && id.service_account() == &*m.service_account)
         };
         let port = peer.destination.port();
         !self.is_empty()
@@ -246,7 +248,14 @@ mod tests {
     use super::*;
 
     fn policy(name: &str, action: Action, rules: Vec<Vec<Vec<Match>>>) -> Policy {
-        Policy { name: name.into(), namespace: "ns".into(), scope: PolicyScope::Namespace, action, rules, dry_run: false }
+        Policy {
+            name: name.into(),
+            namespace: "ns".into(),
+            scope: PolicyScope::Namespace,
+            action,
+            rules,
+            dry_run: false,
+        }
     }
 
     #[test]
@@ -259,18 +268,21 @@ mod tests {
             Action::Deny,
             vec![vec![vec![Match { not_principals: vec![StringMatch::Presence], ..Match::default() }]]],
         );
-        let allow_alice =
-            policy("alice", Action::Allow, vec![vec![vec![principal(StringMatch::Exact("cluster.local/ns/a/sa/alice".into()))]]]);
-        let nothing = policy("nothing", Action::Allow, vec![]);
-        let port = policy(
-            "port",
-            Action::Deny,
-            vec![vec![vec![Match { destination_ports: vec![80], ..Match::default() }]]],
+        let allow_alice = policy(
+            "alice",
+            Action::Allow,
+            vec![vec![vec![principal(StringMatch::Exact("cluster.local/ns/a/sa/alice".into()))]]],
         );
+        let nothing = policy("nothing", Action::Allow, vec![]);
+        let port =
+            policy("port", Action::Deny, vec![vec![vec![Match { destination_ports: vec![80], ..Match::default() }]]]);
         let block = policy(
             "block",
             Action::Deny,
-            vec![vec![vec![Match { source_ips: vec![Block { address: [10, 0, 0, 0].into(), length: 8 }], ..Match::default() }]]],
+            vec![vec![vec![Match {
+                source_ips: vec![Block { address: [10, 0, 0, 0].into(), length: 8 }],
+                ..Match::default()
+            }]]],
         );
         let empty_match = policy("empty", Action::Deny, vec![vec![vec![Match::default()]]]);
         let dry = Policy { dry_run: true, ..port.clone() };
@@ -288,7 +300,11 @@ mod tests {
         ];
         for (policies, identity, allowed) in cases {
             let names: Vec<_> = policies.iter().map(|p| &p.name).collect();
-            assert_eq!(decide(policies.iter().copied(), &peer(identity)).is_allowed(), allowed, "{names:?} {identity:?}");
+            assert_eq!(
+                decide(policies.iter().copied(), &peer(identity)).is_allowed(),
+                allowed,
+                "{names:?} {identity:?}"
+            );
         }
     }
 }

@@ -44,7 +44,8 @@ impl ServiceKey {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (namespace, hostname) = text.split_once('/')?;
-        (!namespace.is_empty() && !hostname.is_empty()).then(|| Self { namespace: namespace.into(), hostname: hostname.into() })
+        (!namespace.is_empty() && !hostname.is_empty())
+            .then(|| Self { namespace: namespace.into(), hostname: hostname.into() })
     }
 }
 

@@ -14,7 +14,9 @@ use serde::Serialize;
 use crate::{
     policy::{Decision, Peer, Policy, PolicyScope, decide},
     service::{Cidr, LoadBalancerMode, Scope, Service},
-    workload::{Destination, GatewayAddress, Health, Name, NetworkAddress, NetworkMode, Ports, Protocol, ServiceKey, Workload},
+    workload::{
+        Destination, GatewayAddress, Health, Name, NetworkAddress, NetworkMode, Ports, Protocol, ServiceKey, Workload,
+    },
 };
 
 /// One workload behind a service.
@@ -117,7 +119,9 @@ impl World {
                 let key = NetworkAddress { network: workload.network.clone(), address: *address };
                 // A pod that ended may keep its address for a moment beside its successor: what takes traffic wins.
                 let keep = self.by_address.get(&key).is_some_and(|old| {
-                    old.status == Health::Healthy && old.protocol == Protocol::Hbone && workload.status == Health::Unhealthy
+                    old.status == Health::Healthy
+                        && old.protocol == Protocol::Hbone
+                        && workload.status == Health::Unhealthy
                 });
                 if !keep {
                     self.by_address.insert(key, workload.clone());
@@ -223,7 +227,11 @@ impl World {
             let hit = |c: &&Cidr| c.network == *network && c.contains(address);
             s.cidr_vips.iter().filter(hit).map(|c| c.length).max()
         };
-        self.by_cidr.values().filter_map(|s| Some((rank(s).0, length(s)?, s.canonical, s))).max_by_key(|c| (c.0, c.1, c.2)).map(|c| c.3)
+        self.by_cidr
+            .values()
+            .filter_map(|s| Some((rank(s).0, length(s)?, s.canonical, s)))
+            .max_by_key(|c| (c.0, c.1, c.2))
+            .map(|c| c.3)
     }
 
     /// Returns the endpoints of a service.
@@ -236,7 +244,8 @@ impl World {
     /// A policy that the workload names and that is not known yet is left out: the agent sends policies before the workloads
     /// that name them.
     pub fn policies_for<'a>(&'a self, workload: &'a Workload) -> impl Iterator<Item = &'a Policy> {
-        let wide = ["", &*workload.namespace].into_iter().filter_map(|h| self.wide_policies.get(h)).flat_map(|p| p.values());
+        let wide =
+            ["", &*workload.namespace].into_iter().filter_map(|h| self.wide_policies.get(h)).flat_map(|p| p.values());
         let own = workload.authorization_policies.iter().filter_map(|key| self.policies.get(key));
         wide.chain(own).map(|p| &**p)
     }
@@ -275,7 +284,13 @@ impl World {
         }
     }
 
-    fn to_workload(&self, source: &Workload, workload: &Arc<Workload>, port: u16, service: Option<Arc<Service>>) -> NextHop {
+    fn to_workload(
+        &self,
+        source: &Workload,
+        workload: &Arc<Workload>,
+        port: u16,
+        service: Option<Arc<Service>>,
+    ) -> NextHop {
         if workload.network != source.network {
             // Several networks need tunnels in tunnels through gateways; until a gateway can be used, refusing is the safe answer.
             return NextHop::Refuse { reason: Refusal::UnknownGateway, service };
@@ -293,13 +308,21 @@ impl World {
             Destination::Hostname(key) => workload.services.contains_key(key),
             Destination::Address(a) => {
                 workload.addresses.contains(&a.address)
-                    || self.by_vip.get(a).is_some_and(|holders| holders.keys().any(|key| workload.services.contains_key(key)))
+                    || self
+                        .by_vip
+                        .get(a)
+                        .is_some_and(|holders| holders.keys().any(|key| workload.services.contains_key(key)))
             }
         }
     }
 
     fn to_waypoint(
-        &self, source: &Workload, waypoint: &GatewayAddress, target: SocketAddr, service: Option<Arc<Service>>, random: u64,
+        &self,
+        source: &Workload,
+        waypoint: &GatewayAddress,
+        target: SocketAddr,
+        service: Option<Arc<Service>>,
+        random: u64,
     ) -> NextHop {
         let port = waypoint.hbone_mtls_port;
         let found = match &waypoint.destination {
@@ -307,9 +330,11 @@ impl World {
             Destination::Address(a) => self.service_at(&a.network, a.address, &source.namespace),
         };
         let hop = match (found, &waypoint.destination) {
-            (Some(gateway), _) => self.choose(gateway, source, port, Some(port), random).ok().and_then(|(endpoint, port)| {
-                Some((SocketAddr::new(*endpoint.workload.addresses.first()?, port), endpoint.workload.clone()))
-            }),
+            (Some(gateway), _) => {
+                self.choose(gateway, source, port, Some(port), random).ok().and_then(|(endpoint, port)| {
+                    Some((SocketAddr::new(*endpoint.workload.addresses.first()?, port), endpoint.workload.clone()))
+                })
+            }
             (None, Destination::Address(a)) => {
                 self.workload_at(&a.network, a.address).map(|w| (SocketAddr::new(a.address, port), w.clone()))
             }
@@ -323,7 +348,12 @@ impl World {
 
     /// Chooses an endpoint of a service for a client and resolves the port on it.
     fn choose(
-        &self, service: &Service, source: &Workload, port: u16, fallback: Option<u16>, random: u64,
+        &self,
+        service: &Service,
+        source: &Workload,
+        port: u16,
+        fallback: Option<u16>,
+        random: u64,
     ) -> Result<(Endpoint, u16), Refusal> {
         let target = service.ports.get(&port).map(|p| p.target_port);
         if target.is_none() && fallback.is_none() {
@@ -366,7 +396,9 @@ impl World {
 
 fn to_address(workload: Arc<Workload>, target: SocketAddr, service: Option<Arc<Service>>) -> NextHop {
     match workload.protocol {
-        Protocol::Hbone => NextHop::Tunnel { gateway: SocketAddr::new(target.ip(), HBONE_PORT), target, workload, service },
+        Protocol::Hbone => {
+            NextHop::Tunnel { gateway: SocketAddr::new(target.ip(), HBONE_PORT), target, workload, service }
+        }
         Protocol::Tcp => NextHop::Direct { address: target, workload: Some(workload), service },
     }
 }
@@ -458,7 +490,10 @@ mod tests {
         let web = service("web", 1);
         world.insert_service(web.clone());
         world.insert_workload(pod("server", 2, Protocol::Hbone, &[&web.key]));
-        world.insert_workload(Workload { addresses: vec![[10, 0, 0, 9].into()], ..pod("server", 2, Protocol::Hbone, &[&web.key]) });
+        world.insert_workload(Workload {
+            addresses: vec![[10, 0, 0, 9].into()],
+            ..pod("server", 2, Protocol::Hbone, &[&web.key])
+        });
         assert!(world.workload_at(&"".into(), [10, 0, 0, 2].into()).is_none());
         assert_eq!(world.endpoints(&web.key).count(), 1);
         assert!(world.remove_workload("c//Pod/ns/server"));

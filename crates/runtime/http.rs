@@ -29,7 +29,8 @@ where
 {
     let free = std::sync::Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let permit = tokio::select! { () = drain.draining() => return, permit = free.clone().acquire_owned() => permit };
+        let permit =
+            tokio::select! { () = drain.draining() => return, permit = free.clone().acquire_owned() => permit };
         let accepted = tokio::select! { () = drain.draining() => return, accepted = listener.accept() => accepted };
         let stream = match accepted {
             Ok((stream, _)) => stream,

@@ -27,7 +27,11 @@ pub fn init(filter: &str) -> Result<(), Error> {
     let json = std::env::var("LOG_FORMAT").is_ok_and(|f| f == "json");
     let format = fmt::layer().with_ansi(false);
     let registry = tracing_subscriber::registry().with(layer);
-    let ready = if json { registry.with(format.json().flatten_event(true)).try_init() } else { registry.with(format).try_init() };
+    let ready = if json {
+        registry.with(format.json().flatten_event(true)).try_init()
+    } else {
+        registry.with(format).try_init()
+    };
     ready.map_err(|_| Error::State)?;
     FILTER.set((handle, filter.to_owned())).map_err(|_| Error::State)
 }

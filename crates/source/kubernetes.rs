@@ -18,7 +18,10 @@ use tracing::{debug, warn};
 
 use crate::{
     Change,
-    object::{Custom, Endpoint, EndpointSlice, Kind, Map, Namespace, Node, Object, ObjectKey, Pod, Service, ServicePort, Target},
+    object::{
+        Custom, Endpoint, EndpointSlice, Kind, Map, Namespace, Node, Object, ObjectKey, Pod, Service, ServicePort,
+        Target,
+    },
 };
 
 /// How many changes wait for the reader before the watches pause.
@@ -141,12 +144,14 @@ fn pod(object: core::Pod) -> Option<Object> {
     let meta = object.metadata;
     let spec = object.spec.unwrap_or_default();
     let status = object.status.unwrap_or_default();
-    let mut addresses: Vec<IpAddr> = status.pod_ips.unwrap_or_default().iter().filter_map(|a| a.ip.parse().ok()).collect();
+    let mut addresses: Vec<IpAddr> =
+        status.pod_ips.unwrap_or_default().iter().filter_map(|a| a.ip.parse().ok()).collect();
     if addresses.is_empty() {
         addresses.extend(status.pod_ip.and_then(|ip| ip.parse::<IpAddr>().ok()));
     }
     // A sidecar that restarts is a container like others; an init container that ends is not.
-    let sidecars = spec.init_containers.unwrap_or_default().into_iter().filter(|c| c.restart_policy.as_deref() == Some("Always"));
+    let sidecars =
+        spec.init_containers.unwrap_or_default().into_iter().filter(|c| c.restart_policy.as_deref() == Some("Always"));
     let ports = spec.containers.into_iter().chain(sidecars).flat_map(|c| c.ports.unwrap_or_default());
     let tcp = ports.filter(|p| p.protocol.as_deref().is_none_or(|p| p == "TCP"));
     let named = tcp.filter_map(|p| Some((p.name?, u16::try_from(p.container_port).ok()?)));
@@ -162,7 +167,12 @@ fn pod(object: core::Pod) -> Option<Object> {
         ready: status.conditions.unwrap_or_default().iter().any(|c| c.type_ == "Ready" && c.status == "True"),
         ended: matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")),
         deleting: meta.deletion_timestamp.is_some(),
-        owner: meta.owner_references.unwrap_or_default().into_iter().find(|o| o.controller == Some(true)).map(|o| (o.kind, o.name)),
+        owner: meta
+            .owner_references
+            .unwrap_or_default()
+            .into_iter()
+            .find(|o| o.controller == Some(true))
+            .map(|o| (o.kind, o.name)),
         ports: named.collect(),
     }))
 }
@@ -199,7 +209,8 @@ fn service(object: core::Service) -> Option<Object> {
 fn slice(object: discovery::EndpointSlice) -> Option<Object> {
     let key = key(&object.metadata);
     let service = object.metadata.labels?.remove("kubernetes.io/service-name")?;
-    let ports = object.ports.unwrap_or_default().into_iter().filter(|p| p.protocol.as_deref().is_none_or(|p| p == "TCP"));
+    let ports =
+        object.ports.unwrap_or_default().into_iter().filter(|p| p.protocol.as_deref().is_none_or(|p| p == "TCP"));
     let endpoints = object.endpoints.into_iter().map(|e| Endpoint {
         address: e.addresses.first().and_then(|a| a.parse().ok()),
         pod: e.target_ref.filter(|t| t.kind.as_deref() == Some("Pod")).and_then(|t| t.name),

@@ -9,6 +9,7 @@ pub mod object;
 pub use object::{Kind, Object, ObjectKey};
 
 /// One change of the source.
+#[expect(clippy::large_enum_variant, reason = "nearly every change is of the largest kind")]
 #[derive(Clone, Debug)]
 pub enum Change {
     /// The object is there, new or changed.

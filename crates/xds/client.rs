@@ -92,7 +92,8 @@ where
     F: Future<Output = Result<String, E>>,
     E: std::fmt::Display,
 {
-    let mut subscriptions = HashMap::from([(AUTHORIZATION_TYPE, Subscription::default()), (ADDRESS_TYPE, Subscription::default())]);
+    let mut subscriptions =
+        HashMap::from([(AUTHORIZATION_TYPE, Subscription::default()), (ADDRESS_TYPE, Subscription::default())]);
     let mut pause = BACKOFF.0;
     loop {
         let attempt = async {
@@ -122,8 +123,13 @@ fn describe(status: &Status) -> String {
 }
 
 async fn follow(
-    node: &Node, channel: Channel, token: &str, subscriptions: &mut HashMap<&'static str, Subscription>, store: &Store,
-    readiness: &Readiness, pause: &mut Duration,
+    node: &Node,
+    channel: Channel,
+    token: &str,
+    subscriptions: &mut HashMap<&'static str, Subscription>,
+    store: &Store,
+    readiness: &Readiness,
+    pause: &mut Duration,
 ) -> Result<(), Status> {
     let (requests, outgoing) = mpsc::channel(16);
     // Policies first: a workload must not be served before the policies it names are known.
@@ -139,7 +145,8 @@ async fn follow(
         requests.send(request).await.map_err(|_| Status::internal("the request queue is closed"))?;
     }
     let mut request = Request::new(ReceiverStream::new(outgoing));
-    let token = AsciiMetadataValue::try_from(token).map_err(|_| Status::unauthenticated("the token is no header value"))?;
+    let token =
+        AsciiMetadataValue::try_from(token).map_err(|_| Status::unauthenticated("the token is no header value"))?;
     request.metadata_mut().insert("authorization", token);
     let mut client = AggregatedDiscoveryServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
     let opening = tokio::time::timeout(Duration::from_secs(10), client.delta_aggregated_resources(request));
@@ -152,7 +159,12 @@ async fn follow(
         requests.send(ack).await.map_err(|_| Status::cancelled("the stream is closed"))?;
         if pending.is_empty() && readiness.missing().contains(&READY) {
             let world = store.world();
-            info!(workloads = world.workloads.len(), services = world.services.len(), policies = world.policies.len(), "discovery complete");
+            info!(
+                workloads = world.workloads.len(),
+                services = world.services.len(),
+                policies = world.policies.len(),
+                "discovery complete"
+            );
             readiness.done(READY);
         }
     }
@@ -160,8 +172,13 @@ async fn follow(
 }
 
 /// Applies what is valid of an answer and says which resources are not, and why.
-fn apply(answer: DeltaDiscoveryResponse, subscriptions: &mut HashMap<&'static str, Subscription>, store: &Store) -> DeltaDiscoveryRequest {
-    let mut ack = DeltaDiscoveryRequest { type_url: answer.type_url.clone(), response_nonce: answer.nonce, ..Default::default() };
+fn apply(
+    answer: DeltaDiscoveryResponse,
+    subscriptions: &mut HashMap<&'static str, Subscription>,
+    store: &Store,
+) -> DeltaDiscoveryRequest {
+    let mut ack =
+        DeltaDiscoveryRequest { type_url: answer.type_url.clone(), response_nonce: answer.nonce, ..Default::default() };
     let Some(subscription) = subscriptions.get_mut(&*answer.type_url) else {
         // Of a type that was never asked for: nothing to apply, nothing to refuse.
         return ack;

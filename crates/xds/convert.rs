@@ -12,8 +12,8 @@ use model::{
     policy::{Action, Block, Match, Policy, PolicyScope, ServiceAccountMatch, StringMatch},
     service::{Cidr, IpFamilies, LoadBalancer, LoadBalancerMode, Scope, Service, TargetPort},
     workload::{
-        Destination, GatewayAddress, Health, Locality, Name, NetworkAddress, NetworkMode, Ports, Protocol, ServiceKey, Workload,
-        WorkloadType,
+        Destination, GatewayAddress, Health, Locality, Name, NetworkAddress, NetworkMode, Ports, Protocol, ServiceKey,
+        Workload, WorkloadType,
     },
 };
 
@@ -43,7 +43,9 @@ fn address(bytes: &[u8]) -> Result<IpAddr, Invalid> {
     if let Ok(v4) = <[u8; 4]>::try_from(bytes) {
         return Ok(Ipv4Addr::from(v4).into());
     }
-    <[u8; 16]>::try_from(bytes).map(|v6| Ipv6Addr::from(v6).into()).map_err(|_| invalid("address", format!("{bytes:02x?}")))
+    <[u8; 16]>::try_from(bytes)
+        .map(|v6| Ipv6Addr::from(v6).into())
+        .map_err(|_| invalid("address", format!("{bytes:02x?}")))
 }
 
 fn octets(address: IpAddr) -> Vec<u8> {
@@ -75,9 +77,10 @@ fn gateway(wire: &wire::GatewayAddress) -> Result<GatewayAddress, Invalid> {
 fn gateway_to_wire(gateway: &GatewayAddress) -> wire::GatewayAddress {
     use wire::gateway_address::Destination as Wire;
     let destination = match &gateway.destination {
-        Destination::Hostname(key) => {
-            Wire::Hostname(wire::NamespacedHostname { namespace: key.namespace.to_string(), hostname: key.hostname.to_string() })
-        }
+        Destination::Hostname(key) => Wire::Hostname(wire::NamespacedHostname {
+            namespace: key.namespace.to_string(),
+            hostname: key.hostname.to_string(),
+        }),
         Destination::Address(a) => Wire::Address(network_address_to_wire(a)),
     };
     wire::GatewayAddress { destination: Some(destination), hbone_mtls_port: gateway.hbone_mtls_port.into() }
@@ -137,7 +140,11 @@ pub fn workload_from_wire(wire: wire::Workload) -> Result<Workload, Invalid> {
         cluster_id: wire.cluster_id.into(),
         hostname: wire.hostname.into(),
         services,
-        locality: Locality { region: locality.region.into(), zone: locality.zone.into(), subzone: locality.subzone.into() },
+        locality: Locality {
+            region: locality.region.into(),
+            zone: locality.zone.into(),
+            subzone: locality.subzone.into(),
+        },
         network_mode: if wire.network_mode == 1 { NetworkMode::HostNetwork } else { NetworkMode::Standard },
         capacity: wire.capacity.unwrap_or(1),
     })
@@ -149,7 +156,11 @@ pub fn workload_to_wire(workload: &Workload) -> wire::Workload {
     let ports = |ports: &Ports| wire::PortList {
         ports: ports
             .iter()
-            .map(|(service, target)| wire::Port { service_port: (*service).into(), target_port: (*target).into(), app_protocol: 0 })
+            .map(|(service, target)| wire::Port {
+                service_port: (*service).into(),
+                target_port: (*target).into(),
+                app_protocol: 0,
+            })
             .collect(),
     };
     let locality = &workload.locality;
@@ -248,7 +259,11 @@ pub fn service_from_wire(wire: wire::Service) -> Result<Service, Invalid> {
                 3 => LoadBalancerMode::Passthrough,
                 other => return Err(invalid("load balancing mode", other)),
             },
-            routing_preferences: balancing.routing_preference.iter().filter_map(|s| scope(s).transpose()).collect::<Result<_, _>>()?,
+            routing_preferences: balancing
+                .routing_preference
+                .iter()
+                .filter_map(|s| scope(s).transpose())
+                .collect::<Result<_, _>>()?,
             allow_unhealthy: balancing.health_policy == 1,
         },
         ip_families: match wire.ip_families {
@@ -265,7 +280,11 @@ pub fn service_from_wire(wire: wire::Service) -> Result<Service, Invalid> {
 /// Writes a service.
 #[must_use]
 pub fn service_to_wire(service: &Service) -> wire::Service {
-    let cidr = |c: &Cidr| wire::NetworkAddress { network: c.network.to_string(), address: octets(c.address), length: Some(c.length.into()) };
+    let cidr = |c: &Cidr| wire::NetworkAddress {
+        network: c.network.to_string(),
+        address: octets(c.address),
+        length: Some(c.length.into()),
+    };
     let balancer = &service.load_balancer;
     wire::Service {
         name: service.name.to_string(),
@@ -335,7 +354,8 @@ fn match_from_wire(wire: &security::Match) -> Result<Match, Invalid> {
             .map(|a| {
                 let address = address(&a.address)?;
                 let whole = if address.is_ipv4() { 32 } else { 128 };
-                let length = u8::try_from(a.length).ok().filter(|l| *l <= whole).ok_or_else(|| invalid("length", a.length))?;
+                let length =
+                    u8::try_from(a.length).ok().filter(|l| *l <= whole).ok_or_else(|| invalid("length", a.length))?;
                 Ok(Block { address, length })
             })
             .collect::<Result<Vec<_>, Invalid>>()
@@ -343,7 +363,10 @@ fn match_from_wire(wire: &security::Match) -> Result<Match, Invalid> {
     let ports = |list: &[u32]| list.iter().map(|p| port("port", *p)).collect::<Result<Vec<_>, _>>();
     let accounts = |list: &[security::ServiceAccountMatch]| {
         list.iter()
-            .map(|a| ServiceAccountMatch { namespace: (*a.namespace).into(), service_account: (*a.service_account).into() })
+            .map(|a| ServiceAccountMatch {
+                namespace: (*a.namespace).into(),
+                service_account: (*a.service_account).into(),
+            })
             .collect()
     };
     Ok(Match {

@@ -25,7 +25,8 @@ use tracing::{debug, info, warn};
 use crate::{
     ADDRESS_TYPE, AUTHORIZATION_TYPE, Any,
     proto::discovery::{
-        DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node, Resource, aggregated_discovery_service_server::AggregatedDiscoveryService,
+        DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node, Resource,
+        aggregated_discovery_service_server::AggregatedDiscoveryService,
     },
 };
 
@@ -88,7 +89,11 @@ impl Resources {
     #[must_use]
     pub fn new() -> Self {
         let types = TYPES.iter().map(|t| (*t, OfType::default())).collect();
-        Self(Arc::new(Shared { types: Mutex::new(types), sequence: watch::Sender::new(0), synced: AtomicBool::new(false) }))
+        Self(Arc::new(Shared {
+            types: Mutex::new(types),
+            sequence: watch::Sender::new(0),
+            synced: AtomicBool::new(false),
+        }))
     }
 
     /// Takes changes in and tells all clients of what is really new.
@@ -164,7 +169,8 @@ impl<A: Admit> AggregatedDiscoveryService for Server<A> {
     type DeltaAggregatedResourcesStream = Pin<Box<dyn Stream<Item = Result<DeltaDiscoveryResponse, Status>> + Send>>;
 
     async fn delta_aggregated_resources(
-        &self, request: Request<Streaming<DeltaDiscoveryRequest>>,
+        &self,
+        request: Request<Streaming<DeltaDiscoveryRequest>>,
     ) -> Result<Response<Self::DeltaAggregatedResourcesStream>, Status> {
         if !self.resources.is_synced() {
             return Err(Status::unavailable("server is not ready to serve discovery information"));
@@ -174,7 +180,10 @@ impl<A: Admit> AggregatedDiscoveryService for Server<A> {
         let first = first.map_err(|_| Status::deadline_exceeded("no first request"))??;
         let first = first.ok_or_else(|| Status::invalid_argument("no first request"))?;
         let node = first.node.clone().ok_or_else(|| Status::invalid_argument("the first request names no node"))?;
-        self.admit.admit(&metadata, &node).await.inspect_err(|s| warn!(node = node.id, reason = s.message(), "client refused"))?;
+        self.admit
+            .admit(&metadata, &node)
+            .await
+            .inspect_err(|s| warn!(node = node.id, reason = s.message(), "client refused"))?;
         let (answers, outgoing) = mpsc::channel(16);
         let client = Client {
             node: node.id,
@@ -316,8 +325,8 @@ impl Subscription {
             let Some(of) = types.get(type_url) else { return (vec![], vec![]) };
             let sequence = *resources.0.sequence.borrow();
             let known = self.told > 0 && self.told >= of.forgotten;
-            let changed: Option<HashSet<Arc<str>>> =
-                known.then(|| of.log.iter().rev().take_while(|(s, _)| *s > self.told).map(|(_, n)| n.clone()).collect());
+            let changed: Option<HashSet<Arc<str>>> = known
+                .then(|| of.log.iter().rev().take_while(|(s, _)| *s > self.told).map(|(_, n)| n.clone()).collect());
             (of.entries.clone(), changed, sequence)
         };
         let mut out = Vec::new();
@@ -329,7 +338,9 @@ impl Subscription {
             Some(changed) => {
                 for name in changed {
                     match entries.get(&name) {
-                        Some(entry) if wanted(&name, entry) && self.has.get(&name) != Some(&entry.version) => out.push((name, entry)),
+                        Some(entry) if wanted(&name, entry) && self.has.get(&name) != Some(&entry.version) => {
+                            out.push((name, entry))
+                        }
                         Some(_) => {}
                         None if self.has.remove(&name).is_some() => removed.push(name.to_string()),
                         None => {}

@@ -31,12 +31,7 @@ struct State {
 impl ApiServer {
     pub fn new() -> Self {
         let events = broadcast::channel(1000).0;
-        let state = State {
-            objects: BTreeMap::new(),
-            version: 1,
-            events,
-            daemon_set: true,
-        };
+        let state = State { objects: BTreeMap::new(), version: 1, events, daemon_set: true };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -57,11 +52,7 @@ impl ApiServer {
     }
 
     pub fn pod(&self, uid: &str, name: &str, namespace: &str, labels: Value, ip: &str) {
-        let ips = if ip.is_empty() {
-            json!([])
-        } else {
-            json!([{"ip": ip}])
-        };
+        let ips = if ip.is_empty() { json!([]) } else { json!([{"ip": ip}]) };
         let old = self.redirection(namespace, name);
         let object = json!({
             "apiVersion": "v1", "kind": "Pod",
@@ -90,11 +81,7 @@ impl ApiServer {
         let mut state = self.0.lock().unwrap();
         state.version += 1;
         object["metadata"]["resourceVersion"] = state.version.to_string().into();
-        let known = state
-            .objects
-            .entry(kind)
-            .or_default()
-            .insert(name.into(), object.clone());
+        let known = state.objects.entry(kind).or_default().insert(name.into(), object.clone());
         let event = if known.is_some() { "MODIFIED" } else { "ADDED" };
         let line = json!({"type": event, "object": object}).to_string() + "\n";
         let _ = state.events.send((kind, line));
@@ -137,11 +124,7 @@ impl ApiServer {
                 let present = self.0.lock().unwrap().daemon_set;
                 let set = json!({"apiVersion": "apps/v1", "kind": "DaemonSet",
                     "metadata": {"name": name}});
-                if present {
-                    reply(StatusCode::OK, &set)
-                } else {
-                    missing(name)
-                }
+                if present { reply(StatusCode::OK, &set) } else { missing(name) }
             }
             other => panic!("unexpected request {other:?}"),
         }
@@ -158,20 +141,13 @@ impl ApiServer {
                 .flat_map(BTreeMap::values)
                 .map(|o| json!({"type": "MODIFIED", "object": o}).to_string() + "\n")
                 .collect();
-            let live =
-                BroadcastStream::new(state.events.subscribe()).filter_map(move |e| async move {
-                    e.ok().filter(|(k, _)| *k == kind).map(|(_, line)| line)
-                });
+            let live = BroadcastStream::new(state.events.subscribe())
+                .filter_map(move |e| async move { e.ok().filter(|(k, _)| *k == kind).map(|(_, line)| line) });
             let lines = futures::stream::iter(known).chain(live);
             let frames = lines.map(|l| Ok(hyper::body::Frame::data(Bytes::from(l))));
             return Response::new(BodyExt::boxed_unsync(StreamBody::new(frames)));
         }
-        let items: Vec<&Value> = state
-            .objects
-            .get(kind)
-            .into_iter()
-            .flat_map(BTreeMap::values)
-            .collect();
+        let items: Vec<&Value> = state.objects.get(kind).into_iter().flat_map(BTreeMap::values).collect();
         let list = json!({
             "apiVersion": "v1", "kind": list_kind,
             "metadata": {"resourceVersion": state.version.to_string()}, "items": items,

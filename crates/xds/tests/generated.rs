@@ -27,6 +27,11 @@ fn check(folder: &Path, files: &[&str], shared_bytes: bool) {
         if std::env::var_os("AMBIENT_BLESS").is_some() {
             fs::write(&kept, &text).expect("the tree is writable");
         }
-        assert_eq!(fs::read_to_string(&kept).unwrap_or_default(), text, "{} differs: see this test's header", kept.display());
+        assert_eq!(
+            fs::read_to_string(&kept).unwrap_or_default(),
+            text,
+            "{} differs: see this test's header",
+            kept.display()
+        );
     }
 }
