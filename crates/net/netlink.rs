@@ -64,10 +64,7 @@ impl Message {
         let mut bytes = vec![0u8; HEADER];
         bytes[4..6].copy_from_slice(&kind.to_ne_bytes());
         bytes[6..8].copy_from_slice(&((flags | libc::NLM_F_REQUEST) as u16).to_ne_bytes());
-        Self {
-            bytes,
-            what: what.into(),
-        }
+        Self { bytes, what: what.into() }
     }
 
     /// Appends the fixed part after the header.
@@ -144,10 +141,7 @@ impl Link {
             setsockopt(&socket, sockopt::RcvBuf, &(1 << 20))?;
             Ok(socket)
         };
-        Ok(Self {
-            socket: open().map_err(Error::Socket)?,
-            sequence: 0,
-        })
+        Ok(Self { socket: open().map_err(Error::Socket)?, sequence: 0 })
     }
 
     /// Sends one message and waits for its acknowledgement.
@@ -161,8 +155,7 @@ impl Link {
     /// it; see [`crate::nft`].
     pub(crate) fn batch(&mut self, mut messages: Vec<Message>) -> Result<(), Error> {
         // nftables' markers (types 16 and 17) are never acknowledged by older kernels.
-        let marker =
-            |m: &Message| matches!(u16::from_ne_bytes([m.bytes[4], m.bytes[5]]), 0x10 | 0x11);
+        let marker = |m: &Message| matches!(u16::from_ne_bytes([m.bytes[4], m.bytes[5]]), 0x10 | 0x11);
         let batched = messages.first().is_some_and(marker) && messages.len() > 1;
         let last = messages.iter().rposition(|m| !(batched && marker(m)));
         let Some(last) = last else { return Ok(()) };
@@ -188,10 +181,7 @@ impl Link {
                     0 if index == last => return Ok(()),
                     0 => {}
                     code => {
-                        let what = messages
-                            .get(index)
-                            .map(|m| m.what.clone())
-                            .unwrap_or_default();
+                        let what = messages.get(index).map(|m| m.what.clone()).unwrap_or_default();
                         let source = io::Error::from_raw_os_error(code.saturating_neg());
                         return Err(Error::Refused { what, source });
                     }
@@ -200,9 +190,18 @@ impl Link {
         }
     }
 
+    /// Asks for one object and returns the answer's payload.
+    pub(crate) fn get(&mut self, message: Message) -> Result<Vec<u8>, Error> {
+        Ok(self.ask(message, true)?.pop().unwrap_or_default())
+    }
+
     /// Asks for a listing and returns each answer's payload.
     pub(crate) fn dump(&mut self, mut message: Message) -> Result<Vec<Vec<u8>>, Error> {
         message.add_flags(libc::NLM_F_DUMP);
+        self.ask(message, false)
+    }
+
+    fn ask(&mut self, mut message: Message, one: bool) -> Result<Vec<Vec<u8>>, Error> {
         self.sequence += 1;
         message.finish(self.sequence);
         self.socket.send(&message.bytes, 0).map_err(Error::Socket)?;
@@ -220,12 +219,12 @@ impl Link {
                         let code = payload.first_chunk::<4>().ok_or(Error::Malformed)?;
                         let code = i32::from_ne_bytes(*code).saturating_neg();
                         let source = io::Error::from_raw_os_error(code);
-                        return Err(Error::Refused {
-                            what: message.what,
-                            source,
-                        });
+                        return Err(Error::Refused { what: message.what, source });
                     }
                     _ => out.push(payload.to_vec()),
+                }
+                if one {
+                    return Ok(out);
                 }
             }
         }
@@ -244,8 +243,7 @@ fn answers(mut bytes: &[u8]) -> impl Iterator<Item = Result<Answer<'_>, Error>> 
             bytes = &[];
             return Some(Err(Error::Malformed));
         };
-        let number =
-            |i: usize| u32::from_ne_bytes([header[i], header[i + 1], header[i + 2], header[i + 3]]);
+        let number = |i: usize| u32::from_ne_bytes([header[i], header[i + 1], header[i + 2], header[i + 3]]);
         let length = number(0) as usize;
         let kind = u16::from_ne_bytes([header[4], header[5]]);
         let sequence = number(8);
@@ -291,9 +289,6 @@ mod tests {
         assert!(answers(&short).all(|a| a.is_err()));
         assert_eq!(attributes(&[3, 0, 0, 0, 9]).count(), 0);
         assert_eq!(attributes(&[255, 255, 0, 0]).count(), 0);
-        assert_eq!(
-            attributes(&[5, 0, 7, 0, 1]).collect::<Vec<_>>(),
-            [(7, &[1u8][..])]
-        );
+        assert_eq!(attributes(&[5, 0, 7, 0, 1]).collect::<Vec<_>>(), [(7, &[1u8][..])]);
     }
 }

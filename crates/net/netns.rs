@@ -82,10 +82,7 @@ impl Netns {
     /// Opens a namespace by path, such as `/var/run/netns/NAME` or `/proc/PID/ns/net`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let open = |source| Error::Open {
-            path: path.to_owned(),
-            source,
-        };
+        let open = |source| Error::Open { path: path.to_owned(), source };
         let file = File::open(path).map_err(open)?;
         Self::from_fd(OwnedFd::from(file))
     }
@@ -101,21 +98,13 @@ impl Netns {
             return Err(Error::NotANamespace(io::Error::last_os_error()));
         }
         if kind != libc::CLONE_NEWNET {
-            return Err(Error::NotANamespace(io::Error::from(
-                io::ErrorKind::InvalidInput,
-            )));
+            return Err(Error::NotANamespace(io::Error::from(io::ErrorKind::InvalidInput)));
         }
         let stat = nix::sys::stat::fstat(&fd).map_err(|e| Error::NotANamespace(e.into()))?;
         // The widths of these two differ between targets.
         #[allow(clippy::unnecessary_cast)]
-        let id = NetnsId {
-            dev: stat.st_dev as u64,
-            inode: stat.st_ino as u64,
-        };
-        Ok(Self {
-            fd: Arc::new(fd),
-            id,
-        })
+        let id = NetnsId { dev: stat.st_dev as u64, inode: stat.st_ino as u64 };
+        Ok(Self { fd: Arc::new(fd), id })
     }
 
     /// Opens the namespace of the calling thread.
@@ -138,10 +127,8 @@ impl Netns {
         F: FnOnce() -> T + Send,
     {
         let inside = || {
-            setns(self.as_fd(), CloneFlags::CLONE_NEWNET).map_err(|e| Error::Enter {
-                id: self.id,
-                source: e.into(),
-            })?;
+            setns(self.as_fd(), CloneFlags::CLONE_NEWNET)
+                .map_err(|e| Error::Enter { id: self.id, source: e.into() })?;
             Ok(work())
         };
         std::thread::scope(|scope| {
@@ -169,10 +156,7 @@ impl Netns {
         if home.id == self.id {
             return Ok(work());
         }
-        setns(self.as_fd(), CloneFlags::CLONE_NEWNET).map_err(|e| Error::Enter {
-            id: self.id,
-            source: e.into(),
-        })?;
+        setns(self.as_fd(), CloneFlags::CLONE_NEWNET).map_err(|e| Error::Enter { id: self.id, source: e.into() })?;
         let back = Return(&home);
         let out = work();
         drop(back);

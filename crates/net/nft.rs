@@ -17,21 +17,11 @@ const UDATA_COMMENT: u8 = 0;
 
 /// Replaces the table, whatever it was, by this one: all or nothing, and no packet sees a gap.
 pub fn replace(table: &Table) -> Result<(), Error> {
-    let mut batch = vec![
-        new_table(table.name),
-        delete_table(table.name),
-        new_table(table.name),
-    ];
+    let mut batch = vec![new_table(table.name), delete_table(table.name), new_table(table.name)];
     batch.extend(table.sets.iter().map(|set| new_set(table, set)));
     for chain in &table.chains {
         batch.push(new_chain(table, chain));
-        batch.extend(
-            chain
-                .rules
-                .iter()
-                .enumerate()
-                .map(|(i, r)| new_rule(table, chain, i, r)),
-        );
+        batch.extend(chain.rules.iter().enumerate().map(|(i, r)| new_rule(table, chain, i, r)));
     }
     transact(batch)
 }
@@ -46,29 +36,19 @@ pub fn is_intact(table: &Table) -> Result<bool, Error> {
     let expected: Vec<(String, String)> = table
         .chains
         .iter()
-        .flat_map(|c| {
-            c.rules
-                .iter()
-                .enumerate()
-                .map(|(i, r)| (c.name.into(), comment(i, r)))
-        })
+        .flat_map(|c| c.rules.iter().enumerate().map(|(i, r)| (c.name.into(), comment(i, r))))
         .collect();
     let mut link = Link::open(libc::NETLINK_NETFILTER)?;
-    let chains = match link.dump(message("list chains", libc::NFT_MSG_GETCHAIN, 0)) {
-        Err(e) if e.is_not_found() => return Ok(false),
-        other => other?,
-    };
-    let hooked = |name: &str| {
-        chains.iter().any(|c| {
-            let of = |kind| c.get(4..).and_then(|b| attribute(b, kind));
-            c.first() == Some(&INET)
-                && of(CHAIN_TABLE).is_some_and(|v| is_text(v, table.name))
-                && of(CHAIN_NAME).is_some_and(|v| is_text(v, name))
-                && of(CHAIN_HOOK).is_some()
-        })
-    };
-    if !table.chains.iter().all(|c| hooked(c.name)) {
-        return Ok(false);
+    // One by one: a listing would hold every chain of the namespace, and kube-proxy makes thousands.
+    for chain in &table.chains {
+        let ask =
+            message("chain", libc::NFT_MSG_GETCHAIN, 0).text(CHAIN_TABLE, table.name).text(CHAIN_NAME, chain.name);
+        match link.get(ask) {
+            Ok(found) if found.get(4..).is_some_and(|b| attribute(b, CHAIN_HOOK).is_some()) => {}
+            Ok(_) => return Ok(false),
+            Err(e) if e.is_not_found() => return Ok(false),
+            Err(e) => return Err(e),
+        }
     }
     let list = message("list rules", libc::NFT_MSG_GETRULE, 0).text(RULE_TABLE, table.name);
     let found: Vec<(String, String)> = link
@@ -78,13 +58,8 @@ pub fn is_intact(table: &Table) -> Result<bool, Error> {
         .filter_map(|rule| rule.get(4..))
         .filter(|b| attribute(b, RULE_TABLE).is_some_and(|v| is_text(v, table.name)))
         .map(|b| {
-            let comment = attribute(b, RULE_USERDATA)
-                .and_then(|u| u.get(2..))
-                .map(text);
-            (
-                attribute(b, RULE_CHAIN).map(text).unwrap_or_default(),
-                comment.unwrap_or_default(),
-            )
+            let comment = attribute(b, RULE_USERDATA).and_then(|u| u.get(2..)).map(text);
+            (attribute(b, RULE_CHAIN).map(text).unwrap_or_default(), comment.unwrap_or_default())
         })
         .collect();
     Ok(found == expected)
@@ -93,16 +68,11 @@ pub fn is_intact(table: &Table) -> Result<bool, Error> {
 /// Whether a table of this name is in the kernel.
 pub fn exists(name: &str) -> Result<bool, Error> {
     let mut link = Link::open(libc::NETLINK_NETFILTER)?;
-    let tables = match link.dump(message("list tables", libc::NFT_MSG_GETTABLE, 0)) {
-        Err(e) if e.is_not_found() => return Ok(false),
-        other => other?,
-    };
-    Ok(tables.iter().any(|t| {
-        t.first() == Some(&INET)
-            && t.get(4..)
-                .and_then(|b| attribute(b, 1))
-                .is_some_and(|v| is_text(v, name))
-    }))
+    match link.get(message("table", libc::NFT_MSG_GETTABLE, 0).text(1, name)) {
+        Ok(_) => Ok(true),
+        Err(e) if e.is_not_found() => Ok(false),
+        Err(e) => Err(e),
+    }
 }
 
 /// Adds addresses to the sets of a table, each to that of its family; present ones are no error.
@@ -137,9 +107,7 @@ pub fn list_elements(table: &Table) -> Result<Vec<IpAddr>, Error> {
     let mut link = Link::open(libc::NETLINK_NETFILTER)?;
     let mut out = Vec::new();
     for set in &table.sets {
-        let ask = message("list set elements", libc::NFT_MSG_GETSETELEM, 0)
-            .text(1, table.name)
-            .text(2, set.name);
+        let ask = message("list set elements", libc::NFT_MSG_GETSETELEM, 0).text(1, table.name).text(2, set.name);
         let answers = match link.dump(ask) {
             Err(e) if e.is_not_found() => continue,
             other => other?,
@@ -160,11 +128,7 @@ pub fn list_elements(table: &Table) -> Result<Vec<IpAddr>, Error> {
 }
 
 fn of_family(addresses: &[IpAddr], set: &Set) -> Vec<IpAddr> {
-    addresses
-        .iter()
-        .copied()
-        .filter(|a| a.is_ipv6() == set.v6)
-        .collect()
+    addresses.iter().copied().filter(|a| a.is_ipv6() == set.v6).collect()
 }
 
 fn transact(changes: Vec<Message>) -> Result<(), Error> {
@@ -185,22 +149,11 @@ fn message(what: impl Into<String>, kind: i32, flags: i32) -> Message {
 }
 
 fn new_table(name: &str) -> Message {
-    message(
-        format!("table {name}"),
-        libc::NFT_MSG_NEWTABLE,
-        libc::NLM_F_CREATE,
-    )
-    .text(1, name)
-    .be32(2, 0)
+    message(format!("table {name}"), libc::NFT_MSG_NEWTABLE, libc::NLM_F_CREATE).text(1, name).be32(2, 0)
 }
 
 fn delete_table(name: &str) -> Message {
-    message(
-        format!("deletion of table {name}"),
-        libc::NFT_MSG_DELTABLE,
-        0,
-    )
-    .text(1, name)
+    message(format!("deletion of table {name}"), libc::NFT_MSG_DELTABLE, 0).text(1, name)
 }
 
 const CHAIN_TABLE: u16 = 1;
@@ -214,47 +167,33 @@ fn new_chain(table: &Table, chain: &Chain) -> Message {
         Kind::Route => "route",
     };
     let hook: Hook = chain.hook;
-    message(
-        format!("chain {}", chain.name),
-        libc::NFT_MSG_NEWCHAIN,
-        libc::NLM_F_CREATE,
-    )
-    .text(CHAIN_TABLE, table.name)
-    .text(CHAIN_NAME, chain.name)
-    .nest(CHAIN_HOOK, |m| {
-        m.be32(1, hook as u32).be32(2, chain.priority as u32)
-    })
-    .be32(5, libc::NF_ACCEPT as u32)
-    .text(7, kind)
+    message(format!("chain {}", chain.name), libc::NFT_MSG_NEWCHAIN, libc::NLM_F_CREATE)
+        .text(CHAIN_TABLE, table.name)
+        .text(CHAIN_NAME, chain.name)
+        .nest(CHAIN_HOOK, |m| m.be32(1, hook as u32).be32(2, chain.priority as u32))
+        .be32(5, libc::NF_ACCEPT as u32)
+        .text(7, kind)
 }
 
 fn new_set(table: &Table, set: &Set) -> Message {
     // The type numbers are nft's own, for listings; the kernel looks at the length.
     let (kind, length) = if set.v6 { (8, 16) } else { (7, 4) };
-    message(
-        format!("set {}", set.name),
-        libc::NFT_MSG_NEWSET,
-        libc::NLM_F_CREATE,
-    )
-    .text(1, table.name)
-    .text(2, set.name)
-    .be32(3, 0)
-    .be32(4, kind)
-    .be32(5, length)
-    .be32(10, 1 + u32::from(set.v6))
+    message(format!("set {}", set.name), libc::NFT_MSG_NEWSET, libc::NLM_F_CREATE)
+        .text(1, table.name)
+        .text(2, set.name)
+        .be32(3, 0)
+        .be32(4, kind)
+        .be32(5, length)
+        .be32(10, 1 + u32::from(set.v6))
 }
 
 fn elements(table: &Table, set: &Set, kind: i32, addresses: &[IpAddr]) -> Message {
     let what = format!("elements of set {}", set.name);
-    let start = message(what, kind, libc::NLM_F_CREATE)
-        .text(1, table.name)
-        .text(2, set.name);
+    let start = message(what, kind, libc::NLM_F_CREATE).text(1, table.name).text(2, set.name);
     start.nest(3, |m| {
-        addresses.iter().fold(m, |m, address| {
-            m.nest(LIST_ELEMENT, |m| {
-                m.nest(1, |m| m.attr(DATA_VALUE, &octets(*address)))
-            })
-        })
+        addresses
+            .iter()
+            .fold(m, |m, address| m.nest(LIST_ELEMENT, |m| m.nest(1, |m| m.attr(DATA_VALUE, &octets(*address)))))
     })
 }
 
@@ -285,9 +224,7 @@ fn comment(index: usize, rule: &Rule) -> String {
     let hash = rule
         .to_string()
         .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-            (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-        });
+        .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     format!("ambient {index} {hash:016x}")
 }
 
@@ -297,41 +234,25 @@ const REGISTER: u32 = libc::NFT_REG_1 as u32;
 
 fn matches(m: Message, condition: &Match) -> Message {
     match *condition {
-        Match::Tcp => compare(
-            meta(m, libc::NFT_META_L4PROTO),
-            EQUAL,
-            &[libc::IPPROTO_TCP as u8],
-        ),
+        Match::Tcp => compare(meta(m, libc::NFT_META_L4PROTO), EQUAL, &[libc::IPPROTO_TCP as u8]),
         Match::Syn => {
             // Byte 13 of the TCP header: fin 1, syn 2, rst 4, ack 16 (RFC 9293 3.1).
             let m = payload(m, TRANSPORT, 13, 1);
             compare(bitwise(m, &[0x17], &[0]), EQUAL, &[0x02])
         }
-        Match::NotPort(port) => {
-            compare(payload(m, TRANSPORT, 2, 2), NOT_EQUAL, &port.to_be_bytes())
-        }
+        Match::NotPort(port) => compare(payload(m, TRANSPORT, 2, 2), NOT_EQUAL, &port.to_be_bytes()),
         Match::Mark(mark) => compare(masked(meta(m, libc::NFT_META_MARK)), EQUAL, &host(mark)),
-        Match::NotMark(mark) => {
-            compare(masked(meta(m, libc::NFT_META_MARK)), NOT_EQUAL, &host(mark))
-        }
+        Match::NotMark(mark) => compare(masked(meta(m, libc::NFT_META_MARK)), NOT_EQUAL, &host(mark)),
         Match::ConnectionMark(mark) => compare(masked(load_ct_mark(m)), EQUAL, &host(mark)),
         Match::Source(address) => {
             let (m, offset) = network(m, address.is_ipv6(), true);
             let value = octets(address);
-            compare(
-                payload(m, NETWORK, offset, value.len() as u32),
-                EQUAL,
-                &value,
-            )
+            compare(payload(m, NETWORK, offset, value.len() as u32), EQUAL, &value)
         }
         Match::Destination(address) => {
             let (m, offset) = network(m, address.is_ipv6(), false);
             let value = octets(address);
-            compare(
-                payload(m, NETWORK, offset, value.len() as u32),
-                EQUAL,
-                &value,
-            )
+            compare(payload(m, NETWORK, offset, value.len() as u32), EQUAL, &value)
         }
         Match::NotLoopback { v6: false } => {
             let (m, offset) = network(m, false, false);
@@ -346,11 +267,7 @@ fn matches(m: Message, condition: &Match) -> Message {
         // Loopback has index 1 in every namespace.
         Match::ToLoopback => compare(meta(m, libc::NFT_META_OIF), EQUAL, &host(1)),
         // Loading the owner ends the rule for packets without a socket of this namespace.
-        Match::HasSocket => compare(
-            meta(m, libc::NFT_META_SKUID),
-            GREATER_OR_EQUAL,
-            &0u32.to_be_bytes(),
-        ),
+        Match::HasSocket => compare(meta(m, libc::NFT_META_SKUID), GREATER_OR_EQUAL, &0u32.to_be_bytes()),
         Match::InSet(set, v6) => {
             let (m, offset) = network(m, v6, false);
             let m = payload(m, NETWORK, offset, if v6 { 16 } else { 4 });
@@ -362,57 +279,37 @@ fn matches(m: Message, condition: &Match) -> Message {
 fn act(m: Message, action: Action) -> Message {
     match action {
         Action::Accept => expression(m, "immediate", |m| {
-            m.be32(1, libc::NFT_REG_VERDICT as u32)
-                .nest(2, |m| m.nest(2, |m| m.be32(1, libc::NF_ACCEPT as u32)))
+            m.be32(1, libc::NFT_REG_VERDICT as u32).nest(2, |m| m.nest(2, |m| m.be32(1, libc::NF_ACCEPT as u32)))
         }),
         Action::Redirect(port) => {
             let m = immediate(m, &port.to_be_bytes());
-            expression(m, "redir", |m| {
-                m.be32(1, REGISTER).be32(3, RANGE_PROTO_SPECIFIED)
-            })
+            expression(m, "redir", |m| m.be32(1, REGISTER).be32(3, RANGE_PROTO_SPECIFIED))
         }
         Action::Snat(to) => {
-            let family = if to.is_ipv6() {
-                libc::NFPROTO_IPV6
-            } else {
-                libc::NFPROTO_IPV4
-            };
+            let family = if to.is_ipv6() { libc::NFPROTO_IPV6 } else { libc::NFPROTO_IPV4 };
             let m = immediate(m, &octets(to));
-            expression(m, "nat", |m| {
-                m.be32(1, libc::NFT_NAT_SNAT as u32)
-                    .be32(2, family as u32)
-                    .be32(3, REGISTER)
-            })
+            expression(m, "nat", |m| m.be32(1, libc::NFT_NAT_SNAT as u32).be32(2, family as u32).be32(3, REGISTER))
         }
         Action::SetConnectionMark(mark) => {
             let m = bitwise(load_ct_mark(m), &host(!MARK_MASK), &host(mark));
-            expression(m, "ct", |m| {
-                m.be32(2, libc::NFT_CT_MARK as u32).be32(4, REGISTER)
-            })
+            expression(m, "ct", |m| m.be32(2, libc::NFT_CT_MARK as u32).be32(4, REGISTER))
         }
-        Action::RestoreMark => expression(load_ct_mark(m), "meta", |m| {
-            m.be32(2, libc::NFT_META_MARK as u32).be32(3, REGISTER)
-        }),
+        Action::RestoreMark => {
+            expression(load_ct_mark(m), "meta", |m| m.be32(2, libc::NFT_META_MARK as u32).be32(3, REGISTER))
+        }
     }
 }
 
 /// Checks the family and gives the offset of an address in its header (RFC 791 3.1, RFC 8200 3).
 fn network(m: Message, v6: bool, source: bool) -> (Message, u32) {
-    let family = if v6 {
-        libc::NFPROTO_IPV6
-    } else {
-        libc::NFPROTO_IPV4
-    } as u8;
+    let family = if v6 { libc::NFPROTO_IPV6 } else { libc::NFPROTO_IPV4 } as u8;
     let offset = match (v6, source) {
         (false, true) => 12,
         (false, false) => 16,
         (true, true) => 8,
         (true, false) => 24,
     };
-    (
-        compare(meta(m, libc::NFT_META_NFPROTO), EQUAL, &[family]),
-        offset,
-    )
+    (compare(meta(m, libc::NFT_META_NFPROTO), EQUAL, &[family]), offset)
 }
 
 /// `NF_NAT_RANGE_PROTO_SPECIFIED` of linux/netfilter/nf_nat.h.
@@ -432,26 +329,15 @@ fn meta(m: Message, key: i32) -> Message {
 }
 
 fn load_ct_mark(m: Message) -> Message {
-    expression(m, "ct", |m| {
-        m.be32(2, libc::NFT_CT_MARK as u32).be32(1, REGISTER)
-    })
+    expression(m, "ct", |m| m.be32(2, libc::NFT_CT_MARK as u32).be32(1, REGISTER))
 }
 
 fn payload(m: Message, base: u32, offset: u32, length: u32) -> Message {
-    expression(m, "payload", |m| {
-        m.be32(1, REGISTER)
-            .be32(2, base)
-            .be32(3, offset)
-            .be32(4, length)
-    })
+    expression(m, "payload", |m| m.be32(1, REGISTER).be32(2, base).be32(3, offset).be32(4, length))
 }
 
 fn compare(m: Message, operator: u32, value: &[u8]) -> Message {
-    expression(m, "cmp", |m| {
-        m.be32(1, REGISTER)
-            .be32(2, operator)
-            .nest(3, |m| m.attr(DATA_VALUE, value))
-    })
+    expression(m, "cmp", |m| m.be32(1, REGISTER).be32(2, operator).nest(3, |m| m.attr(DATA_VALUE, value)))
 }
 
 /// `(register & mask) ^ xor`.
@@ -470,9 +356,7 @@ fn masked(m: Message) -> Message {
 }
 
 fn immediate(m: Message, value: &[u8]) -> Message {
-    expression(m, "immediate", |m| {
-        m.be32(1, REGISTER).nest(2, |m| m.attr(DATA_VALUE, value))
-    })
+    expression(m, "immediate", |m| m.be32(1, REGISTER).nest(2, |m| m.attr(DATA_VALUE, value)))
 }
 
 /// Marks and interface numbers are in the host's byte order.
@@ -488,9 +372,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
 }
 
 fn text(value: &[u8]) -> String {
-    String::from_utf8_lossy(value)
-        .trim_end_matches('\0')
-        .to_owned()
+    String::from_utf8_lossy(value).trim_end_matches('\0').to_owned()
 }
 
 fn is_text(value: &[u8], expected: &str) -> bool {

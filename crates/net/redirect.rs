@@ -2,11 +2,12 @@
 //! node. The cni agent calls this and nothing below it.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::netlink;
 use crate::netns::{self, Netns};
-use crate::rules::{HOST_TABLE, Mode, POD_TABLE, host_table, pod_table};
+use crate::rules::{HOST_TABLE, Mode, OUTBOUND_PORT, POD_TABLE, host_table, pod_table};
+use crate::streams::Stream;
 use crate::{nft, route, streams};
 
 /// A change that could not be made.
@@ -60,17 +61,30 @@ pub fn is_present(pod: &Netns) -> Result<bool, Error> {
 
 /// The number of live streams that run through ztunnel in this pod.
 pub fn served_streams(pod: &Netns) -> Result<usize, Error> {
+    inside(pod, || Ok(streams::list()?.iter().filter(|s| s.is_served_by_ztunnel()).count()))
+}
+
+/// The streams that leave this enrolled pod without ztunnel: those older than its enrolment.
+pub fn bypassing_streams(pod: &Netns) -> Result<Vec<Stream>, Error> {
+    inside(pod, || Ok(streams::bypassing(&streams::list()?)))
+}
+
+/// Cuts the streams that leave this enrolled pod without ztunnel, so that applications open them again, through it.
+/// Returns how many there were.
+pub fn cut_bypassing_streams(pod: &Netns) -> Result<usize, Error> {
     inside(pod, || {
-        Ok(streams::list()?
-            .iter()
-            .filter(|s| s.is_served_by_ztunnel())
-            .count())
+        let bypassing = streams::bypassing(&streams::list()?);
+        bypassing.iter().try_for_each(streams::destroy)?;
+        Ok(bypassing.len())
     })
 }
 
-/// The number of streams that leave this enrolled pod without ztunnel: those older than its enrolment.
-pub fn bypassing_streams(pod: &Netns) -> Result<usize, Error> {
-    inside(pod, || Ok(streams::bypassing(&streams::list()?).len()))
+/// Whether a connection of the pod, named by its own end, was redirected to ztunnel.
+pub fn is_redirected(pod: &Netns, local: SocketAddr) -> Result<bool, Error> {
+    inside(pod, || {
+        let at_proxy = |s: &Stream| s.local.port() == OUTBOUND_PORT && s.remote == local;
+        Ok(streams::list()?.iter().any(at_proxy))
+    })
 }
 
 /// Removes every trace. Streams that still run through ztunnel are cut: drain first.
@@ -96,11 +110,7 @@ pub fn reconcile_host(host: &Netns, pods: &[IpAddr]) -> Result<Check, Error> {
         let extra: Vec<IpAddr> = present.difference(&wanted).copied().collect();
         nft::add_elements(&table, &missing)?;
         nft::delete_elements(&table, &extra)?;
-        Ok(if missing.is_empty() && extra.is_empty() {
-            Check::Intact
-        } else {
-            Check::Repaired
-        })
+        Ok(if missing.is_empty() && extra.is_empty() { Check::Intact } else { Check::Repaired })
     })
 }
 

@@ -63,27 +63,11 @@ fn has_ipv6() -> bool {
 
 fn messages(add: bool, family: i32) -> [Message; 2] {
     let create = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-    let (rule, route, flags) = if add {
-        (libc::RTM_NEWRULE, libc::RTM_NEWROUTE, create)
-    } else {
-        (libc::RTM_DELRULE, libc::RTM_DELROUTE, 0)
-    };
+    let (rule, route, flags) =
+        if add { (libc::RTM_NEWRULE, libc::RTM_NEWROUTE, create) } else { (libc::RTM_DELRULE, libc::RTM_DELROUTE, 0) };
     // struct fib_rule_hdr: family, dst_len, src_len, tos, table, res1, res2, action, flags (u32).
     let rule = Message::new("the policy rule", rule, flags)
-        .body(&[
-            family as u8,
-            0,
-            0,
-            0,
-            REPLY_TABLE,
-            0,
-            0,
-            TO_TABLE,
-            0,
-            0,
-            0,
-            0,
-        ])
+        .body(&[family as u8, 0, 0, 0, REPLY_TABLE, 0, 0, TO_TABLE, 0, 0, 0, 0])
         .attr(FRA_PRIORITY, &REPLY_PREFERENCE.to_ne_bytes())
         .attr(FRA_FWMARK, &REPLY_MARK.to_ne_bytes())
         .attr(FRA_FWMASK, &MARK_MASK.to_ne_bytes())
@@ -91,20 +75,7 @@ fn messages(add: bool, family: i32) -> [Message; 2] {
     // struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags (u32).
     let (protocol, scope) = (libc::RTPROT_STATIC, libc::RT_SCOPE_HOST);
     let route = Message::new("the local route", route, flags)
-        .body(&[
-            family as u8,
-            0,
-            0,
-            0,
-            REPLY_TABLE,
-            protocol,
-            scope,
-            libc::RTN_LOCAL,
-            0,
-            0,
-            0,
-            0,
-        ])
+        .body(&[family as u8, 0, 0, 0, REPLY_TABLE, protocol, scope, libc::RTN_LOCAL, 0, 0, 0, 0])
         .attr(libc::RTA_OIF, &LOOPBACK.to_ne_bytes())
         .attr(libc::RTA_TABLE, &u32::from(REPLY_TABLE).to_ne_bytes());
     [rule, route]

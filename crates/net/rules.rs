@@ -21,9 +21,7 @@ pub const HBONE_PORT: u16 = 15008;
 /// The source that probes from the node carry (IPv4).
 pub const PROBE_SOURCE_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 7, 127);
 /// The source that probes from the node carry (IPv6).
-pub const PROBE_SOURCE_V6: Ipv6Addr = Ipv6Addr::new(
-    0xfd16, 0x9254, 0x7127, 0x1337, 0xffff, 0xffff, 0xffff, 0xffff,
-);
+pub const PROBE_SOURCE_V6: Ipv6Addr = Ipv6Addr::new(0xfd16, 0x9254, 0x7127, 0x1337, 0xffff, 0xffff, 0xffff, 0xffff);
 /// Routing table that delivers locally.
 pub const REPLY_TABLE: u8 = 100;
 /// Preference of the policy route.
@@ -192,10 +190,7 @@ pub fn pod_table(mode: Mode) -> Table {
                 kind: Kind::Route,
                 hook: Hook::Output,
                 priority: -150,
-                rules: vec![Rule {
-                    when: vec![Match::ConnectionMark(REPLY_MARK)],
-                    then: Action::RestoreMark,
-                }],
+                rules: vec![Rule { when: vec![Match::ConnectionMark(REPLY_MARK)], then: Action::RestoreMark }],
             },
             Chain {
                 name: "prerouting-nat",
@@ -204,13 +199,7 @@ pub fn pod_table(mode: Mode) -> Table {
                 priority: -100,
                 rules: prerouting,
             },
-            Chain {
-                name: "output-nat",
-                kind: Kind::Nat,
-                hook: Hook::Output,
-                priority: -100,
-                rules: output,
-            },
+            Chain { name: "output-nat", kind: Kind::Nat, hook: Hook::Output, priority: -100, rules: output },
         ],
     }
 }
@@ -224,16 +213,7 @@ pub fn host_table() -> Table {
     };
     Table {
         name: HOST_TABLE,
-        sets: vec![
-            Set {
-                name: PROBES_V4,
-                v6: false,
-            },
-            Set {
-                name: PROBES_V6,
-                v6: true,
-            },
-        ],
+        sets: vec![Set { name: PROBES_V4, v6: false }, Set { name: PROBES_V6, v6: true }],
         chains: vec![Chain {
             name: "postrouting",
             kind: Kind::Nat,
@@ -241,10 +221,7 @@ pub fn host_table() -> Table {
             // Before the masquerading of kube-proxy and of CNI plugins, which sits at 100: the first
             // translation of a connection stays.
             priority: 90,
-            rules: vec![
-                snat(PROBES_V4, false, PROBE_SOURCE_V4.into()),
-                snat(PROBES_V6, true, PROBE_SOURCE_V6.into()),
-            ],
+            rules: vec![snat(PROBES_V4, false, PROBE_SOURCE_V4.into()), snat(PROBES_V6, true, PROBE_SOURCE_V6.into())],
         }],
     }
 }
@@ -281,12 +258,7 @@ fn capture_out() -> Vec<Rule> {
     ];
     for v6 in [false, true] {
         rules.push(Rule {
-            when: vec![
-                Match::NotLoopback { v6 },
-                Match::Tcp,
-                Match::NotMark(ZTUNNEL_MARK),
-                Match::Syn,
-            ],
+            when: vec![Match::NotLoopback { v6 }, Match::Tcp, Match::NotMark(ZTUNNEL_MARK), Match::Syn],
             then: Action::Redirect(OUTBOUND_PORT),
         });
     }
@@ -297,21 +269,13 @@ fn capture_out() -> Vec<Rule> {
 /// connection tracking switched on.
 fn never() -> Rule {
     Rule {
-        when: vec![
-            Match::Destination(Ipv4Addr::BROADCAST.into()),
-            Match::Tcp,
-            Match::Mark(ZTUNNEL_MARK),
-            Match::Syn,
-        ],
+        when: vec![Match::Destination(Ipv4Addr::BROADCAST.into()), Match::Tcp, Match::Mark(ZTUNNEL_MARK), Match::Syn],
         then: Action::Redirect(OUTBOUND_PORT),
     }
 }
 
 fn accept(when: Vec<Match>) -> Rule {
-    Rule {
-        when,
-        then: Action::Accept,
-    }
+    Rule { when, then: Action::Accept }
 }
 
 impl fmt::Display for Table {
@@ -352,10 +316,7 @@ impl fmt::Display for Chain {
             (other, _) => other.to_string(),
         };
         writeln!(f, "\tchain {} {{", self.name)?;
-        writeln!(
-            f,
-            "\t\ttype {kind} hook {hook} priority {priority}; policy accept;"
-        )?;
+        writeln!(f, "\t\ttype {kind} hook {hook} priority {priority}; policy accept;")?;
         for rule in &self.rules {
             writeln!(f, "\t\t{rule}")?;
         }
@@ -399,19 +360,11 @@ impl fmt::Display for Action {
             Action::Accept => write!(f, "accept"),
             Action::Redirect(port) => write!(f, "redirect to :{port}"),
             Action::Snat(to) => {
-                write!(
-                    f,
-                    "snat {} to {to}",
-                    if to.is_ipv6() { "ip6" } else { "ip" }
-                )
+                write!(f, "snat {} to {to}", if to.is_ipv6() { "ip6" } else { "ip" })
             }
             Action::SetConnectionMark(mark) => {
                 // As nft shows it: bits that are set anyway need not be cleared.
-                write!(
-                    f,
-                    "ct mark set ct mark & {:#010x} | {mark:#010x}",
-                    !MARK_MASK | mark
-                )
+                write!(f, "ct mark set ct mark & {:#010x} | {mark:#010x}", !MARK_MASK | mark)
             }
             Action::RestoreMark => write!(f, "meta mark set ct mark"),
         }

@@ -69,12 +69,7 @@ pub struct ListenOptions {
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self {
-            transparent: false,
-            reuse_port: false,
-            mark: None,
-            backlog: 1024,
-        }
+        Self { transparent: false, reuse_port: false, mark: None, backlog: 1024 }
     }
 }
 
@@ -106,11 +101,7 @@ pub struct Keepalive {
 
 impl Default for Keepalive {
     fn default() -> Self {
-        Self {
-            time: Duration::from_secs(180),
-            interval: Duration::from_secs(180),
-            retries: 9,
-        }
+        Self { time: Duration::from_secs(180), interval: Duration::from_secs(180), retries: 9 }
     }
 }
 
@@ -118,35 +109,19 @@ impl Default for Keepalive {
 ///
 /// An unspecified IPv6 address takes both families; where the kernel has no IPv6 the call fails and
 /// the caller may fall back to `0.0.0.0`. The listener can be handed to [`tokio::net::TcpListener::from_std`].
-pub fn listen(
-    netns: Option<&Netns>,
-    address: SocketAddr,
-    options: &ListenOptions,
-) -> Result<TcpListener, Error> {
-    let at = |step| {
-        move |source| Error::Socket {
-            step,
-            address: address.to_string(),
-            source,
-        }
-    };
+pub fn listen(netns: Option<&Netns>, address: SocketAddr, options: &ListenOptions) -> Result<TcpListener, Error> {
+    let at = |step| move |source| Error::Socket { step, address: address.to_string(), source };
     let family = Family::from(address);
     let socket = create(netns, family).map_err(|e| or_netns(e, at("create a socket")))?;
-    socket
-        .set_reuse_address(true)
-        .map_err(at("set SO_REUSEADDR"))?;
+    socket.set_reuse_address(true).map_err(at("set SO_REUSEADDR"))?;
     if options.reuse_port {
-        socket
-            .set_reuse_port(true)
-            .map_err(at("set SO_REUSEPORT"))?;
+        socket.set_reuse_port(true).map_err(at("set SO_REUSEPORT"))?;
     }
     if let Some(mark) = options.mark {
         socket.set_mark(mark).map_err(at("set SO_MARK"))?;
     }
     if family == Family::V6 {
-        socket
-            .set_only_v6(!address.ip().is_unspecified())
-            .map_err(at("set IPV6_V6ONLY"))?;
+        socket.set_only_v6(!address.ip().is_unspecified()).map_err(at("set IPV6_V6ONLY"))?;
     }
     if options.transparent {
         transparent(&socket, family).map_err(at("set IP_TRANSPARENT"))?;
@@ -160,30 +135,17 @@ pub fn listen(
 /// or a `connect` of its own.
 ///
 /// The thread visits the namespace for `socket(2)` only: about 3 microseconds in all, no await.
-pub fn tcp_socket(
-    netns: Option<&Netns>,
-    family: Family,
-    options: &ConnectOptions,
-) -> Result<Socket, Error> {
+pub fn tcp_socket(netns: Option<&Netns>, family: Family, options: &ConnectOptions) -> Result<Socket, Error> {
     let at = |step| {
-        let address = options
-            .bind
-            .map(|a| a.to_string())
-            .unwrap_or_else(|| "any".into());
-        move |source| Error::Socket {
-            step,
-            address,
-            source,
-        }
+        let address = options.bind.map(|a| a.to_string()).unwrap_or_else(|| "any".into());
+        move |source| Error::Socket { step, address, source }
     };
     let socket = create(netns, family).map_err(|e| or_netns(e, at("create a socket")))?;
     if let Some(mark) = options.mark {
         socket.set_mark(mark).map_err(at("set SO_MARK"))?;
     }
     if options.nodelay {
-        socket
-            .set_tcp_nodelay(true)
-            .map_err(at("set TCP_NODELAY"))?;
+        socket.set_tcp_nodelay(true).map_err(at("set TCP_NODELAY"))?;
     }
     if let Some(keepalive) = options.keepalive {
         set_keepalive(&socket, keepalive).map_err(at("set keepalive"))?;
@@ -211,9 +173,7 @@ pub fn tcp_socket(
 /// The caller brings the time-out.
 pub async fn connect(socket: Socket, to: SocketAddr) -> io::Result<tokio::net::TcpStream> {
     let stream = std::net::TcpStream::from(socket);
-    tokio::net::TcpSocket::from_std_stream(stream)
-        .connect(to)
-        .await
+    tokio::net::TcpSocket::from_std_stream(stream).connect(to).await
 }
 
 /// The destination a redirected connection had before the redirection.
@@ -241,10 +201,8 @@ pub fn original_dst(stream: &impl AsFd) -> io::Result<SocketAddr> {
 
 /// Sets keepalive on a connection that was accepted or connected.
 pub fn set_keepalive(socket: &impl AsFd, keepalive: Keepalive) -> io::Result<()> {
-    let settings = TcpKeepalive::new()
-        .with_time(keepalive.time)
-        .with_interval(keepalive.interval)
-        .with_retries(keepalive.retries);
+    let settings =
+        TcpKeepalive::new().with_time(keepalive.time).with_interval(keepalive.interval).with_retries(keepalive.retries);
     SockRef::from(socket).set_tcp_keepalive(&settings)
 }
 
@@ -304,9 +262,5 @@ fn set_int(socket: &Socket, level: i32, name: i32, value: i32) -> io::Result<()>
             size_of::<i32>() as libc::socklen_t,
         )
     };
-    if rc == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

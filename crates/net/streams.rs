@@ -7,12 +7,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::netlink::{Error, Link, Message, attribute};
 use crate::rules::{
-    HBONE_PORT, INBOUND_PLAINTEXT_PORT, MARK_MASK, OUTBOUND_PORT, PROBE_SOURCE_V4, PROBE_SOURCE_V6,
-    ZTUNNEL_MARK,
+    HBONE_PORT, INBOUND_PLAINTEXT_PORT, MARK_MASK, OUTBOUND_PORT, PROBE_SOURCE_V4, PROBE_SOURCE_V6, ZTUNNEL_MARK,
 };
 
 /// `SOCK_DIAG_BY_FAMILY` of linux/sock_diag.h.
 const BY_FAMILY: u16 = 20;
+/// `SOCK_DESTROY` of linux/sock_diag.h.
+const DESTROY: u16 = 21;
+/// `INET_DIAG_NOCOOKIE` of linux/inet_diag.h: any socket of that name.
+const NO_COOKIE: [u8; 8] = [0xff; 8];
 /// `INET_DIAG_MARK` of linux/inet_diag.h.
 const MARK: u16 = 15;
 /// TCP states as bits: ESTABLISHED 1, SYN_SENT 2, SYN_RECV 3, FIN_WAIT1 4, FIN_WAIT2 5, CLOSE_WAIT 8,
@@ -50,13 +53,9 @@ impl Stream {
 pub fn bypassing(all: &[Stream]) -> Vec<Stream> {
     let marked = |s: &Stream| s.mark & MARK_MASK == ZTUNNEL_MARK;
     let at_outbound = |s: &&Stream| s.local.port() == OUTBOUND_PORT;
-    let redirected: HashSet<SocketAddr> =
-        all.iter().filter(at_outbound).map(|s| s.remote).collect();
-    let spoofed: HashSet<(SocketAddr, SocketAddr)> = all
-        .iter()
-        .filter(|s| marked(s))
-        .map(|s| (s.remote, s.local))
-        .collect();
+    let redirected: HashSet<SocketAddr> = all.iter().filter(at_outbound).map(|s| s.remote).collect();
+    let spoofed: HashSet<(SocketAddr, SocketAddr)> =
+        all.iter().filter(|s| marked(s)).map(|s| (s.remote, s.local)).collect();
     let probe = [IpAddr::from(PROBE_SOURCE_V4), IpAddr::from(PROBE_SOURCE_V6)];
     let ours = [OUTBOUND_PORT, INBOUND_PLAINTEXT_PORT, HBONE_PORT];
     let bypasses = |s: &&Stream| {
@@ -87,6 +86,33 @@ pub fn list() -> Result<Vec<Stream>, Error> {
     Ok(out)
 }
 
+/// Cuts a stream: both ends see a reset. One that has ended by itself meanwhile is no error.
+///
+/// Needs a kernel with `CONFIG_INET_DIAG_DESTROY`, as all distributions build it; without it the kernel refuses.
+pub fn destroy(stream: &Stream) -> Result<(), Error> {
+    let family = if stream.local.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    // struct inet_diag_req_v2 {family, protocol, extensions, pad, states, id}, where id is
+    // {sport, dport, src[16], dst[16], interface, cookie[8]}.
+    let mut body = [0u8; 56];
+    body[0] = family as u8;
+    body[1] = libc::IPPROTO_TCP as u8;
+    body[4..8].copy_from_slice(&LIVE.to_ne_bytes());
+    body[8..10].copy_from_slice(&stream.local.port().to_be_bytes());
+    body[10..12].copy_from_slice(&stream.remote.port().to_be_bytes());
+    for (at, ip) in [(12, stream.local.ip()), (28, stream.remote.ip())] {
+        match ip {
+            IpAddr::V4(ip) => body[at..at + 4].copy_from_slice(&ip.octets()),
+            IpAddr::V6(ip) => body[at..at + 16].copy_from_slice(&ip.octets()),
+        }
+    }
+    body[48..56].copy_from_slice(&NO_COOKIE);
+    let mut link = Link::open(libc::NETLINK_SOCK_DIAG)?;
+    match link.request(Message::new("to cut a connection", DESTROY, 0).body(&body)) {
+        Err(e) if e.is_not_found() => Ok(()),
+        other => other,
+    }
+}
+
 /// struct inet_diag_msg: family, state, timer, retransmits, id {sport, dport, src[16], dst[16], ...},
 /// expires, queues, uid, inode: 72 bytes, then attributes.
 fn stream(answer: &[u8]) -> Option<Stream> {
@@ -99,10 +125,7 @@ fn stream(answer: &[u8]) -> Option<Stream> {
             Ipv4Addr::from(*answer.get(at..)?.first_chunk::<4>()?).into()
         })
     };
-    let mark = answer
-        .get(72..)
-        .and_then(|b| attribute(b, MARK))
-        .and_then(|v| v.first_chunk::<4>());
+    let mark = answer.get(72..).and_then(|b| attribute(b, MARK)).and_then(|v| v.first_chunk::<4>());
     Some(Stream {
         local: SocketAddr::new(address(8)?, port(4)?),
         remote: SocketAddr::new(address(24)?, port(6)?),

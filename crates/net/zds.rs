@@ -219,17 +219,12 @@ impl Listener {
             socket.listen(16)?;
             register(socket)
         };
-        Ok(Self {
-            socket: make().map_err(|e| Error::Io("listen on the ZDS socket", e))?,
-        })
+        Ok(Self { socket: make().map_err(|e| Error::Io("listen on the ZDS socket", e))? })
     }
 
     /// Waits for the next ztunnel. Cancel-safe.
     pub async fn accept(&self) -> Result<Connection, Error> {
-        let accepted = self
-            .socket
-            .async_io(Interest::READABLE, |s| s.accept())
-            .await;
+        let accepted = self.socket.async_io(Interest::READABLE, |s| s.accept()).await;
         let (socket, _) = accepted.map_err(|e| Error::Io("accept a ZDS connection", e))?;
         Connection::new(socket)
     }
@@ -267,18 +262,14 @@ impl Connection {
             socket.set_nonblocking(true)?;
             register(socket)
         };
-        Ok(Self {
-            socket: prepare().map_err(|e| Error::Io("register the ZDS connection", e))?,
-        })
+        Ok(Self { socket: prepare().map_err(|e| Error::Io("register the ZDS connection", e))? })
     }
 
     // --- ztunnel's side
 
     /// Opens the exchange.
     pub async fn send_hello(&self) -> Result<(), Error> {
-        let hello = proto::ZdsHello {
-            version: proto::Version::V1.into(),
-        };
+        let hello = proto::ZdsHello { version: proto::Version::V1.into() };
         self.send(&hello.encode_to_vec(), None).await
     }
 
@@ -291,15 +282,9 @@ impl Connection {
     pub async fn send_ack(&self, error: Option<&str>) -> Result<(), Error> {
         // An error text may be longer than a packet: what fits says enough.
         let error = error.unwrap_or_default();
-        let end = (0..=error.len().min(MAX_PACKET / 2))
-            .rev()
-            .find(|i| error.is_char_boundary(*i));
-        let ack = proto::Ack {
-            error: error[..end.unwrap_or(0)].to_owned(),
-        };
-        let answer = proto::WorkloadResponse {
-            payload: Some(Answer::Ack(ack)),
-        };
+        let end = (0..=error.len().min(MAX_PACKET / 2)).rev().find(|i| error.is_char_boundary(*i));
+        let ack = proto::Ack { error: error[..end.unwrap_or(0)].to_owned() };
+        let answer = proto::WorkloadResponse { payload: Some(Answer::Ack(ack)) };
         self.send(&answer.encode_to_vec(), None).await
     }
 
@@ -319,14 +304,8 @@ impl Connection {
     ///
     /// The caller brings the time-out, and must drop the connection after one: a late answer would be
     /// taken for that of the next request.
-    pub async fn request(
-        &self,
-        payload: Payload,
-        netns: Option<BorrowedFd<'_>>,
-    ) -> Result<(), Error> {
-        let message = proto::WorkloadRequest {
-            payload: Some(payload),
-        };
+    pub async fn request(&self, payload: Payload, netns: Option<BorrowedFd<'_>>) -> Result<(), Error> {
+        let message = proto::WorkloadRequest { payload: Some(payload) };
         self.send(&message.encode_to_vec(), netns).await?;
         let packet = self.recv().await?;
         match proto::WorkloadResponse::decode(&*packet.bytes)?.payload {
@@ -372,14 +351,10 @@ impl Connection {
 
 fn request(packet: Packet) -> Result<Request, Error> {
     let message = proto::WorkloadRequest::decode(&*packet.bytes)?;
-    let payload = message
-        .payload
-        .ok_or(Error::Protocol("a request without payload"))?;
+    let payload = message.payload.ok_or(Error::Protocol("a request without payload"))?;
     match (payload, packet.fd) {
         (Payload::Add(add), Some(fd)) => {
-            let info = add
-                .workload_info
-                .ok_or(Error::Protocol("add without workload_info"))?;
+            let info = add.workload_info.ok_or(Error::Protocol("add without workload_info"))?;
             let uid = add.uid;
             match Netns::from_fd(fd) {
                 Ok(netns) => Ok(Request::Add { uid, info, netns }),
@@ -387,9 +362,7 @@ fn request(packet: Packet) -> Result<Request, Error> {
             }
         }
         (Payload::Add(_), None) => Err(Error::Protocol("add without a namespace descriptor")),
-        (_, Some(_)) => Err(Error::Protocol(
-            "a descriptor with a request that takes none",
-        )),
+        (_, Some(_)) => Err(Error::Protocol("a descriptor with a request that takes none")),
         (Payload::Del(del), None) => Ok(Request::Del { uid: del.uid }),
         (Payload::Keep(keep), None) => Ok(Request::Keep { uid: keep.uid }),
         (Payload::SnapshotSent(_), None) => Ok(Request::SnapshotSent),
@@ -414,13 +387,7 @@ fn send_packet(socket: BorrowedFd<'_>, bytes: &[u8], fd: Option<BorrowedFd<'_>>)
     let rights = [ControlMessage::ScmRights(&fds)];
     let control = if fds.is_empty() { &[][..] } else { &rights[..] };
     let iov = [io::IoSlice::new(bytes)];
-    sendmsg::<()>(
-        socket.as_raw_fd(),
-        &iov,
-        control,
-        MsgFlags::MSG_NOSIGNAL,
-        None,
-    )?;
+    sendmsg::<()>(socket.as_raw_fd(), &iov, control, MsgFlags::MSG_NOSIGNAL, None)?;
     Ok(())
 }
 
@@ -432,10 +399,7 @@ struct Control([MaybeUninit<u8>; 16 + 4 * (MAX_DESCRIPTORS + 1)]);
 fn recv_packet(socket: BorrowedFd<'_>) -> io::Result<Result<Packet, Error>> {
     let mut bytes = vec![0u8; MAX_PACKET];
     let mut control = Control([MaybeUninit::uninit(); 16 + 4 * (MAX_DESCRIPTORS + 1)]);
-    let mut iov = libc::iovec {
-        iov_base: bytes.as_mut_ptr().cast(),
-        iov_len: bytes.len(),
-    };
+    let mut iov = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
     // SAFETY: msghdr is a plain C struct for which all zeroes is a valid value.
     let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
     header.msg_iov = &raw mut iov;
@@ -459,10 +423,7 @@ fn recv_packet(socket: BorrowedFd<'_>) -> io::Result<Result<Packet, Error>> {
         return Ok(Err(Error::Closed));
     }
     bytes.truncate(n as usize);
-    Ok(Ok(Packet {
-        bytes,
-        fd: fds.pop(),
-    }))
+    Ok(Ok(Packet { bytes, fd: fds.pop() }))
 }
 
 fn received_descriptors(header: &libc::msghdr) -> Vec<OwnedFd> {

@@ -27,10 +27,7 @@ struct World {
 }
 
 fn fresh_netns() -> Netns {
-    assert!(
-        nix::unistd::geteuid().is_root(),
-        "this test makes network namespaces: run it as root"
-    );
+    assert!(nix::unistd::geteuid().is_root(), "this test makes network namespaces: run it as root");
     std::thread::spawn(|| {
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
         run("ip link set lo up");
@@ -55,11 +52,7 @@ impl World {
     fn new() -> Self {
         use std::os::fd::{AsFd, AsRawFd};
         let (node, pod) = (fresh_netns(), fresh_netns());
-        let pod_path = format!(
-            "/proc/{}/fd/{}",
-            std::process::id(),
-            pod.as_fd().as_raw_fd()
-        );
+        let pod_path = format!("/proc/{}/fd/{}", std::process::id(), pod.as_fd().as_raw_fd());
         run_in(
             &node,
             &format!(
@@ -74,11 +67,7 @@ impl World {
              ip link set eth0 up && ip route add default via 10.1.0.1 &&
              ip -6 route add default via fd01::1",
         );
-        Self {
-            node,
-            pod,
-            proxied: Arc::default(),
-        }
+        Self { node, pod, proxied: Arc::default() }
     }
 
     fn listener(&self, netns: &Netns, address: &str) -> TcpListener {
@@ -105,11 +94,7 @@ impl World {
     /// What ztunnel does with plaintext, and nothing else.
     fn start_proxy(&self) {
         for port in [rules::OUTBOUND_PORT, rules::INBOUND_PLAINTEXT_PORT] {
-            let options = ListenOptions {
-                mark: Some(rules::ZTUNNEL_MARK),
-                reuse_port: true,
-                ..Default::default()
-            };
+            let options = ListenOptions { mark: Some(rules::ZTUNNEL_MARK), reuse_port: true, ..Default::default() };
             let address = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port));
             let listener = sockets::listen(Some(&self.pod), address, &options).unwrap();
             let listener = TcpListener::from_std(listener).unwrap();
@@ -161,28 +146,18 @@ impl Stream {
     async fn new(mut stream: TcpStream) -> Self {
         let mut line = Vec::new();
         loop {
-            match timeout(WAIT, stream.read_u8())
-                .await
-                .expect("the server said nothing")
-                .unwrap()
-            {
+            match timeout(WAIT, stream.read_u8()).await.expect("the server said nothing").unwrap() {
                 b'\n' => break,
                 byte => line.push(byte),
             }
         }
-        Self {
-            stream,
-            seen: String::from_utf8(line).unwrap().parse().unwrap(),
-        }
+        Self { stream, seen: String::from_utf8(line).unwrap().parse().unwrap() }
     }
 
     async fn echo(&mut self) {
         self.stream.write_all(b"ping").await.unwrap();
         let mut answer = [0; 4];
-        timeout(WAIT, self.stream.read_exact(&mut answer))
-            .await
-            .expect("no echo")
-            .unwrap();
+        timeout(WAIT, self.stream.read_exact(&mut answer)).await.expect("no echo").unwrap();
         assert_eq!(&answer, b"ping");
     }
 }
@@ -219,23 +194,16 @@ async fn streams_survive(node_ip: &str, pod_ip: &str) {
         stream.echo().await;
     }
     // Loopback, and a pod that calls itself, are left alone.
-    let loopback = if ip(pod_ip).is_ipv4() {
-        "127.0.0.1:8000"
-    } else {
-        "[::1]:8000"
-    };
+    let loopback = if ip(pod_ip).is_ipv4() { "127.0.0.1:8000" } else { "[::1]:8000" };
     w.dial(&w.pod, loopback).await.echo().await;
     w.dial(&w.pod, &inward).await.echo().await;
     assert_eq!(w.proxied(), 2);
     assert!(redirect::served_streams(&w.pod).unwrap() >= 4);
-    assert_eq!(redirect::bypassing_streams(&w.pod).unwrap(), old.len());
+    assert_eq!(redirect::bypassing_streams(&w.pod).unwrap().len(), old.len());
 
     // Draining: both kinds go on, nothing new is redirected.
     redirect::apply(&w.pod, Mode::Draining).unwrap();
-    assert_eq!(
-        redirect::verify(&w.pod, Mode::Draining).unwrap(),
-        Check::Intact
-    );
+    assert_eq!(redirect::verify(&w.pod, Mode::Draining).unwrap(), Check::Intact);
     for stream in old.iter_mut().chain(&mut new) {
         stream.echo().await;
     }
@@ -264,10 +232,7 @@ fn assert_no_trace(netns: &Netns) {
     assert_eq!(run_in(netns, "nft list ruleset"), "");
     for family in ["-4", "-6"] {
         assert!(!run_in(netns, &format!("ip {family} rule")).contains("0x111"));
-        let routes = run_in(
-            netns,
-            &format!("ip {family} route show table 100 2>/dev/null || true"),
-        );
+        let routes = run_in(netns, &format!("ip {family} route show table 100 2>/dev/null || true"));
         assert_eq!(routes, "");
     }
 }
@@ -282,6 +247,39 @@ async fn streams_survive_enrolment_and_unenrolment_ipv6() {
     streams_survive("fd01::1", "fd01::2").await;
 }
 
+async fn older_streams_are_cut(node_ip: &str, pod_ip: &str) {
+    let at = |ip: &str, port: u16| SocketAddr::new(ip.parse().unwrap(), port).to_string();
+    let (out, inward) = (at(node_ip, 9000), at(pod_ip, 8000));
+    let w = World::new();
+    w.serve(&w.node, 9000);
+    w.serve(&w.pod, 8000);
+    let mut old = vec![w.dial(&w.pod, &out).await, w.dial(&w.node, &inward).await];
+    w.start_proxy();
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    let mut new = vec![w.dial(&w.pod, &out).await, w.dial(&w.node, &inward).await];
+    assert_eq!(redirect::cut_bypassing_streams(&w.pod).unwrap(), 2);
+    for stream in &mut old {
+        assert!(timeout(WAIT, stream.stream.read(&mut [0; 1])).await.expect("not cut").is_err());
+    }
+    for stream in &mut new {
+        stream.echo().await;
+    }
+    assert_eq!(redirect::bypassing_streams(&w.pod).unwrap(), []);
+    let local = new[0].stream.local_addr().unwrap();
+    assert!(redirect::is_redirected(&w.pod, local).unwrap());
+    assert!(!redirect::is_redirected(&w.pod, new[1].stream.local_addr().unwrap()).unwrap());
+}
+
+#[tokio::test]
+async fn older_streams_are_cut_on_demand_ipv4() {
+    older_streams_are_cut("10.1.0.1", "10.1.0.2").await;
+}
+
+#[tokio::test]
+async fn older_streams_are_cut_on_demand_ipv6() {
+    older_streams_are_cut("fd01::1", "fd01::2").await;
+}
+
 #[tokio::test]
 async fn probes_of_the_node_bypass_the_proxy() {
     let w = World::new();
@@ -289,14 +287,8 @@ async fn probes_of_the_node_bypass_the_proxy() {
     w.start_proxy();
     redirect::apply(&w.pod, CAPTURE).unwrap();
     let pods = [ip("10.1.0.2"), ip("fd01::2")];
-    assert_eq!(
-        redirect::reconcile_host(&w.node, &pods).unwrap(),
-        Check::Repaired
-    );
-    assert_eq!(
-        redirect::reconcile_host(&w.node, &pods).unwrap(),
-        Check::Intact
-    );
+    assert_eq!(redirect::reconcile_host(&w.node, &pods).unwrap(), Check::Repaired);
+    assert_eq!(redirect::reconcile_host(&w.node, &pods).unwrap(), Check::Intact);
     // The answers to the probe source go to the node, as with any bridge or veth CNI.
     let mut v4 = w.dial(&w.node, "10.1.0.2:8000").await;
     v4.echo().await;
@@ -313,10 +305,7 @@ async fn probes_of_the_node_bypass_the_proxy() {
     redirect::add_to_host(&w.node, &pods).unwrap();
     redirect::add_to_host(&w.node, &pods).unwrap();
     // A pod that went away leaves the set when the node reconciles.
-    assert_eq!(
-        redirect::reconcile_host(&w.node, &pods[..1]).unwrap(),
-        Check::Repaired
-    );
+    assert_eq!(redirect::reconcile_host(&w.node, &pods[..1]).unwrap(), Check::Repaired);
     assert!(!run_in(&w.node, "nft list ruleset").contains("fd01::2"));
     redirect::remove_host(&w.node).unwrap();
     assert_no_trace(&w.node);
@@ -328,9 +317,7 @@ fn the_kernel_holds_what_the_text_says() {
     // nft elides what follows from the rest, and our comments are not part of the rule.
     let plain = |s: &str| {
         let s = without_comments(s);
-        s.replace("meta l4proto tcp tcp", "tcp")
-            .replace("meta l4proto tcp ", "")
-            .replace("l4proto tcp ", "")
+        s.replace("meta l4proto tcp tcp", "tcp").replace("meta l4proto tcp ", "").replace("l4proto tcp ", "")
     };
     for table in [
         rules::pod_table(CAPTURE),
@@ -346,10 +333,7 @@ fn the_kernel_holds_what_the_text_says() {
 
 /// Cuts ` comment "..."` out of each line.
 fn without_comments(listing: &str) -> String {
-    listing
-        .lines()
-        .map(|l| l.split(" comment \"").next().unwrap_or_default().to_owned() + "\n")
-        .collect()
+    listing.lines().map(|l| l.split(" comment \"").next().unwrap_or_default().to_owned() + "\n").collect()
 }
 
 #[test]
@@ -366,26 +350,15 @@ fn what_is_lost_is_noticed_and_restored() {
         "ip route flush table 100",
     ] {
         run_in(&netns, damage);
-        assert_eq!(
-            redirect::verify(&netns, CAPTURE).unwrap(),
-            Check::Repaired,
-            "after `{damage}`"
-        );
-        assert_eq!(
-            redirect::verify(&netns, CAPTURE).unwrap(),
-            Check::Intact,
-            "after `{damage}`"
-        );
+        assert_eq!(redirect::verify(&netns, CAPTURE).unwrap(), Check::Repaired, "after `{damage}`");
+        assert_eq!(redirect::verify(&netns, CAPTURE).unwrap(), Check::Intact, "after `{damage}`");
     }
     // Somebody else's table is none of our business.
     run_in(&netns, "nft add table inet other");
     assert_eq!(redirect::verify(&netns, CAPTURE).unwrap(), Check::Intact);
     redirect::remove(&netns).unwrap();
     assert!(!redirect::is_present(&netns).unwrap());
-    assert_eq!(
-        run_in(&netns, "nft list ruleset").trim(),
-        "table inet other {\n}"
-    );
+    assert_eq!(run_in(&netns, "nft list ruleset").trim(), "table inet other {\n}");
 }
 
 #[test]
@@ -403,9 +376,7 @@ fn a_namespace_without_ipv6_is_no_obstacle() {
 #[test]
 fn many_pods_fit_in_the_set() {
     let netns = fresh_netns();
-    let pods: Vec<IpAddr> = (0..3000u32)
-        .map(|i| std::net::Ipv4Addr::from(0x0a00_0001 + i).into())
-        .collect();
+    let pods: Vec<IpAddr> = (0..3000u32).map(|i| std::net::Ipv4Addr::from(0x0a00_0001 + i).into()).collect();
     redirect::reconcile_host(&netns, &pods).unwrap();
     // A set that is just growing may be listed incompletely: the kernel moves its elements meanwhile.
     let grown = || redirect::reconcile_host(&netns, &pods).unwrap() == Check::Intact;
@@ -413,10 +384,7 @@ fn many_pods_fit_in_the_set() {
         std::thread::sleep(Duration::from_millis(20));
         grown()
     }));
-    let listed = netns
-        .run(|| net::nft::list_elements(&rules::host_table()))
-        .unwrap()
-        .unwrap();
+    let listed = netns.run(|| net::nft::list_elements(&rules::host_table())).unwrap().unwrap();
     assert_eq!(listed.len(), pods.len());
 }
 
@@ -433,10 +401,7 @@ fn a_thread_comes_home_also_after_a_panic() {
     for _ in 0..1000 {
         sockets::tcp_socket(Some(&away), Family::V4, &ConnectOptions::default()).unwrap();
     }
-    println!(
-        "a socket in another namespace costs {:?}",
-        started.elapsed() / 1000
-    );
+    println!("a socket in another namespace costs {:?}", started.elapsed() / 1000);
 }
 
 #[test]
