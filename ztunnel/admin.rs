@@ -4,10 +4,8 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
-use identity::{
-    certificate::describe,
-    manager::State,
-};
+use identity::{certificate::describe, manager::State};
+use model::{Service, World, world::Endpoint};
 use prometheus_client::registry::Registry;
 use runtime::{
     Drain, Readiness,
@@ -17,7 +15,7 @@ use runtime::{
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::{Error, Shared, pod::Pod};
+use crate::{Error, Shared, evidence, pod::Pod};
 
 /// Starts the three servers.
 ///
@@ -48,7 +46,7 @@ pub async fn serve(shared: &Arc<Shared>, registry: Registry, readiness: Readines
     let (state, stop) = (shared.clone(), drain.clone());
     let admin = move |request: Request<Incoming>| {
         let (state, stop) = (state.clone(), stop.clone());
-        async move { answer(&state, &stop, &request) }
+        async move { answer(&state, &stop, &request).await }
     };
     tokio::spawn(server::serve(listen(config.stats).await?, drain.clone(), stats));
     tokio::spawn(server::serve(listen(config.readiness).await?, Drain::new(), ready));
@@ -69,20 +67,40 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     }
 }
 
-fn answer(shared: &Shared, drain: &Drain, request: &Request<Incoming>) -> Answer {
+/// What there is to ask.
+const PAGES: &str = "GET /config_dump
+POST /logging?level=LEVEL|scope:LEVEL,...
+POST /logging?reset
+POST /quitquitquit
+GET /older[?uid=UID]                                  connections older than their pod's enrolment
+POST /older/cut?uid=UID                               cut these
+POST /probe?uid=UID&to=ADDRESS:PORT&way=mesh|plaintext[&hold=SECONDS]
+GET /plaintext?uid=UID&port=PORT&source=ADDRESS       what the policies say to a client in the clear
+";
+
+async fn answer(shared: &Arc<Shared>, drain: &Drain, request: &Request<Incoming>) -> Answer {
+    let query = request.uri().query().unwrap_or_default();
     match (request.method(), request.uri().path()) {
-        (&Method::GET, "/") => text(StatusCode::OK, "GET /config_dump\nPOST /logging?level=LEVEL|scope:LEVEL,...\nPOST /logging?reset\nPOST /quitquitquit\n"),
-        (&Method::GET, "/config_dump") => {
-            with_type(StatusCode::OK, "application/json", serde_json::to_vec_pretty(&dump(shared)).unwrap_or_default())
-        }
-        (&Method::POST, "/logging") => log_level(request.uri().query().unwrap_or_default()),
+        (&Method::GET, "/") => text(StatusCode::OK, PAGES),
+        (&Method::GET, "/config_dump") => with_type(
+            StatusCode::OK,
+            "application/json",
+            serde_json::to_vec_pretty(&dump(shared, query)).unwrap_or_default(),
+        ),
+        (&Method::POST, "/logging") => log_level(query),
+        (&Method::GET, "/older") => evidence::older(shared, query).await,
+        (&Method::POST, "/older/cut") => evidence::cut_older(shared, query).await,
+        (&Method::POST, "/probe") => evidence::probe(shared, query).await,
+        (&Method::GET, "/plaintext") => evidence::plaintext(shared, query).await,
         (&Method::POST, "/quitquitquit") => {
             drain.start();
             // The main task waits for a signal; sending it to ourselves takes the one way to stop.
             let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGTERM);
             text(StatusCode::OK, "stopping\n")
         }
-        (_, "/logging" | "/quitquitquit") => text(StatusCode::METHOD_NOT_ALLOWED, "want POST\n"),
+        (_, "/logging" | "/quitquitquit" | "/older/cut" | "/probe") => {
+            text(StatusCode::METHOD_NOT_ALLOWED, "want POST\n")
+        }
         _ => text(StatusCode::NOT_FOUND, "not found; GET / lists what there is\n"),
     }
 }
@@ -101,42 +119,44 @@ fn log_level(query: &str) -> Answer {
     }
 }
 
-/// The state of the proxy with the keys of Istio's ztunnel.
-fn dump(shared: &Shared) -> Value {
+/// The state of the proxy with the keys of Istio's ztunnel; `keys=a,b` limits it to these, since the world may be large.
+fn dump(shared: &Shared, query: &str) -> Value {
+    let keys: Option<Vec<&str>> =
+        query.split('&').find_map(|p| p.strip_prefix("keys=")).map(|k| k.split(',').collect());
+    let wanted = |key: &str| keys.as_ref().is_none_or(|keys| keys.contains(&key));
     let world = shared.store.world();
-    let services: Vec<Value> = world
-        .services
-        .values()
-        .map(|service| {
-            let endpoints: BTreeMap<String, Value> = world
-                .endpoints(&service.key)
-                .map(|e| {
-                    let ports: BTreeMap<String, u16> = e.ports.iter().map(|(s, t)| (s.to_string(), *t)).collect();
-                    let shown = json!({
-                        "workloadUid": e.workload.uid, "service": service.key, "status": e.workload.status, "port": ports,
-                        "address": e.workload.addresses.iter().map(|a| format!("{}/{a}", e.workload.network)).collect::<Vec<_>>(),
-                    });
-                    (e.workload.uid.to_string(), shown)
-                })
-                .collect();
-            json!({
-                "name": service.name, "namespace": service.key.namespace, "hostname": service.key.hostname,
-                "vips": service.vips, "cidrVips": service.cidr_vips, "loadBalancer": service.load_balancer,
-                "ports": service.ports.iter().map(|(port, t)| (port.to_string(), t.target_port)).collect::<BTreeMap<_, _>>(),
-                "waypoint": service.waypoint, "subjectAltNames": service.subject_alt_names, "endpoints": endpoints,
-                "ipFamilies": service.ip_families, "canonical": service.canonical,
-            })
-        })
-        .collect();
-    let pods: BTreeMap<String, Value> = shared.pods.all().iter().map(|pod| (pod.uid.clone(), show(pod))).collect();
+    let mut dump = serde_json::Map::new();
+    let mut add = |key: &str, value: &dyn Fn() -> Value| {
+        if wanted(key) {
+            dump.insert(key.to_owned(), value());
+        }
+    };
+    add("workloads", &|| json!(world.workloads.values().collect::<Vec<_>>()));
+    add("services", &|| world.services.values().map(|s| service(&world, s)).collect());
+    add("policies", &|| json!(world.policies.values().collect::<Vec<_>>()));
+    add("certificates", &|| certificates(shared).into());
+    add("workloadState", &|| shared.pods.all().iter().map(|pod| (pod.uid.clone(), show(pod))).collect());
+    add("config", &|| json!(shared.config));
+    add("version", &|| json!({ "version": env!("CARGO_PKG_VERSION"), "component": "ambient" }));
+    Value::Object(dump)
+}
+
+fn service(world: &World, service: &Service) -> Value {
+    let endpoint = |e: &Endpoint| {
+        let ports: BTreeMap<String, u16> = e.ports.iter().map(|(s, t)| (s.to_string(), *t)).collect();
+        let shown = json!({
+            "workloadUid": e.workload.uid, "service": service.key, "status": e.workload.status, "port": ports,
+            "address": e.workload.addresses.iter().map(|a| format!("{}/{a}", e.workload.network)).collect::<Vec<_>>(),
+        });
+        (e.workload.uid.to_string(), shown)
+    };
     json!({
-        "workloads": world.workloads.values().collect::<Vec<_>>(),
-        "services": services,
-        "policies": world.policies.values().collect::<Vec<_>>(),
-        "certificates": certificates(shared),
-        "workloadState": pods,
-        "config": shared.config,
-        "version": { "version": env!("CARGO_PKG_VERSION"), "component": "ambient" },
+        "name": service.name, "namespace": service.key.namespace, "hostname": service.key.hostname,
+        "vips": service.vips, "cidrVips": service.cidr_vips, "loadBalancer": service.load_balancer,
+        "ports": service.ports.iter().map(|(port, t)| (port.to_string(), t.target_port)).collect::<BTreeMap<_, _>>(),
+        "waypoint": service.waypoint, "subjectAltNames": service.subject_alt_names,
+        "endpoints": world.endpoints(&service.key).map(endpoint).collect::<BTreeMap<_, _>>(),
+        "ipFamilies": service.ip_families, "canonical": service.canonical,
     })
 }
 

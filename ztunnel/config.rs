@@ -107,7 +107,8 @@ impl Config {
             ("NODE_NAME", &self.node_name),
             ("CLUSTER_ID", &self.cluster_id),
         ];
-        let fields: BTreeMap<String, prost_types::Value> = fields.iter().map(|(k, v)| ((*k).to_owned(), string(v))).collect();
+        let fields: BTreeMap<String, prost_types::Value> =
+            fields.iter().map(|(k, v)| ((*k).to_owned(), string(v))).collect();
         let (ip, pod, namespace) = (&self.instance_ip, &self.pod_name, &self.pod_namespace);
         Node {
             id: format!("ztunnel~{ip}~{pod}.{namespace}~{namespace}.svc.cluster.local"),

@@ -1,7 +1,7 @@
 //! The connections that are open: shown to operators, and held to the policies as these change.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
@@ -11,6 +11,7 @@ use std::{
 };
 
 use hbone::copy::Counts;
+use identity::tls::Session;
 use model::{Decision, Identity, Peer};
 use runtime::Drain;
 use serde::Serialize;
@@ -34,10 +35,29 @@ pub struct Live {
     pub source_identity: Option<Identity>,
     /// The server's identity, if proven.
     pub destination_identity: Option<Identity>,
+    /// The handshake of its tunnel, if it has one.
+    pub session: Option<Arc<Session>>,
     /// What went through.
     pub counts: Counts,
     /// Cuts it.
     pub cut: CancellationToken,
+}
+
+impl Live {
+    /// Returns the connection for operators.
+    pub fn shown(&self) -> Shown {
+        Shown {
+            src: self.source,
+            original_dst: self.original,
+            actual_dst: self.actual,
+            protocol: self.protocol,
+            src_identity: self.source_identity.clone(),
+            dst_identity: self.destination_identity.clone(),
+            tls: self.session.clone(),
+            bytes_sent: self.counts.sent.load(Ordering::Relaxed),
+            bytes_received: self.counts.received.load(Ordering::Relaxed),
+        }
+    }
 }
 
 /// One connection as operators see it.
@@ -52,6 +72,8 @@ pub struct Shown {
     src_identity: Option<Identity>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dst_identity: Option<Identity>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<Arc<Session>>,
     bytes_sent: u64,
     bytes_received: u64,
 }
@@ -61,6 +83,30 @@ pub struct Shown {
 pub struct Connections {
     next: AtomicU64,
     live: Mutex<HashMap<u64, Arc<Live>>>,
+}
+
+/// How many refusals of a pod's connections are remembered.
+const REFUSALS: usize = 64;
+
+/// Why the last connections of a pod did not open, for those who ask at once.
+#[derive(Default)]
+pub struct Refusals(Mutex<VecDeque<(SocketAddr, String)>>);
+
+impl Refusals {
+    /// Remembers one, and forgets the oldest.
+    pub fn note(&self, source: SocketAddr, reason: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() == REFUSALS {
+            all.pop_front();
+        }
+        all.push_back((source, reason.to_owned()));
+    }
+
+    /// Returns why the connection from this address did not open.
+    pub fn of(&self, source: SocketAddr) -> Option<String> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().rev().find(|(from, _)| *from == source).map(|(_, reason)| reason.clone())
+    }
 }
 
 /// Keeps a connection listed for as long as it lives.
@@ -87,17 +133,7 @@ impl Connections {
 
     /// Returns all connections for operators.
     pub fn shown(&self) -> Vec<Shown> {
-        let show = |live: Arc<Live>| Shown {
-            src: live.source,
-            original_dst: live.original,
-            actual_dst: live.actual,
-            protocol: live.protocol,
-            src_identity: live.source_identity.clone(),
-            dst_identity: live.destination_identity.clone(),
-            bytes_sent: live.counts.sent.load(Ordering::Relaxed),
-            bytes_received: live.counts.received.load(Ordering::Relaxed),
-        };
-        self.all().into_iter().map(show).collect()
+        self.all().into_iter().map(|live| live.shown()).collect()
     }
 }
 
@@ -116,8 +152,11 @@ pub async fn enforce(shared: Arc<Shared>, drain: Drain) {
         for pod in shared.pods.all() {
             let Some(workload) = pod.workload_in(&world) else { continue };
             for live in pod.inbound.all() {
-                let peer =
-                    Peer { identity: live.source_identity.as_ref(), source: live.source.ip(), destination: live.original };
+                let peer = Peer {
+                    identity: live.source_identity.as_ref(),
+                    source: live.source.ip(),
+                    destination: live.original,
+                };
                 let decision = world.decide(&workload, &peer);
                 if !matches!(decision, Decision::Allow(_)) && !live.cut.is_cancelled() {
                     info!(target: "access", { src.addr = %live.source, dst.addr = %live.original, %decision }, "connection cut by policy");

@@ -1,10 +1,6 @@
 //! Connections to a pod: through HBONE, in the clear, or from a pod of the same node.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::Instant,
-};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use hbone::{
     baggage,
@@ -13,6 +9,7 @@ use hbone::{
     tunnel::header,
 };
 use http::{HeaderMap, StatusCode};
+use identity::tls::Session;
 use model::{Decision, Identity, Peer, Service, Workload};
 use net::sockets::{self, ConnectOptions, Family};
 use tokio::{net::TcpStream, time::timeout};
@@ -34,6 +31,8 @@ pub struct Request {
     pub source: SocketAddr,
     /// The client's proven identity.
     pub identity: Option<Identity>,
+    /// The handshake that proved it.
+    pub session: Option<Arc<Session>>,
     /// The pod's address and port.
     pub target: SocketAddr,
     /// The service that was addressed, if known.
@@ -118,6 +117,7 @@ pub async fn admit(pod: &Arc<Pod>, request: Request) -> Result<Accepted, Refusal
         protocol: request.protocol,
         source_identity: facts.source_identity.clone(),
         destination_identity: facts.destination_identity.clone(),
+        session: request.session,
         counts: Counts::default(),
         cut: Default::default(),
     });
@@ -160,7 +160,8 @@ pub async fn plaintext(pod: Arc<Pod>, stream: TcpStream, source: SocketAddr) {
             return;
         }
     };
-    let request = Request { source, identity: None, target, service: None, protocol: "TCP", hbone_address: None };
+    let request =
+        Request { source, identity: None, session: None, target, service: None, protocol: "TCP", hbone_address: None };
     let Ok(accepted) = admit(&pod, request).await else {
         reset(&stream);
         return;
@@ -189,7 +190,7 @@ pub async fn hbone(pod: Arc<Pod>, stream: TcpStream, peer: SocketAddr) {
             return;
         }
     };
-    let (tls, identity) = match server::handshake(stream, &own).await {
+    let (tls, session) = match server::handshake(stream, &own).await {
         Ok(accepted) => accepted,
         Err(error) => {
             warn!(%peer, identity = %pod.identity, %error, "a tunnel was refused");
@@ -197,11 +198,12 @@ pub async fn hbone(pod: Arc<Pod>, stream: TcpStream, peer: SocketAddr) {
         }
     };
     let drain = pod.drain.clone();
+    let session = Arc::new(session);
     let served = server::serve(tls, peer, drain, |connect| {
-        let (pod, identity) = (pod.clone(), identity.clone());
+        let (pod, session) = (pod.clone(), session.clone());
         async move {
             let cut = pod.drain.clone();
-            tokio::select! { () = tunnelled(pod, connect, peer, local, identity) => {}, () = cut.cutting() => {} }
+            tokio::select! { () = tunnelled(pod, connect, peer, local, session) => {}, () = cut.cutting() => {} }
         }
     });
     if let Err(error) = served.await {
@@ -209,7 +211,7 @@ pub async fn hbone(pod: Arc<Pod>, stream: TcpStream, peer: SocketAddr) {
     }
 }
 
-async fn tunnelled(pod: Arc<Pod>, connect: Connect, peer: SocketAddr, local: SocketAddr, identity: Identity) {
+async fn tunnelled(pod: Arc<Pod>, connect: Connect, peer: SocketAddr, local: SocketAddr, session: Arc<Session>) {
     // Only what the tunnel's own address says may be reached: a tunnel to one pod must not carry to another.
     let target = match connect.authority.parse::<SocketAddr>() {
         Ok(target) if target.ip().to_canonical() == local.ip() => SocketAddr::new(local.ip(), target.port()),
@@ -227,7 +229,8 @@ async fn tunnelled(pod: Arc<Pod>, connect: Connect, peer: SocketAddr, local: Soc
     };
     let request = Request {
         source: peer,
-        identity: Some(identity),
+        identity: Some(session.peer.clone()),
+        session: Some(session),
         target,
         service: None,
         protocol: "HBONE",

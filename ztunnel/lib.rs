@@ -5,10 +5,12 @@
 mod admin;
 pub mod config;
 mod connections;
+mod evidence;
 mod inbound;
 mod inpod;
 mod outbound;
 mod pod;
+mod probe;
 mod telemetry;
 
 use std::{sync::Arc, time::Duration};
@@ -79,7 +81,14 @@ pub async fn run(config: Config) -> Result<(), Error> {
         let discovery = discovery.clone();
         async move { discovery.bearer().await }
     };
-    tokio::spawn(xds::client::run(config.node(), channel, bearer, shared.store.clone(), readiness.clone(), drain.clone()));
+    tokio::spawn(xds::client::run(
+        config.node(),
+        channel,
+        bearer,
+        shared.store.clone(),
+        readiness.clone(),
+        drain.clone(),
+    ));
     tokio::spawn(inpod::run(shared.clone(), readiness.clone(), drain.clone()));
     tokio::spawn(connections::enforce(shared.clone(), drain.clone()));
     info!(node = config.node_name, version = env!("CARGO_PKG_VERSION"), "ztunnel started");

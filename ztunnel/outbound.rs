@@ -54,18 +54,14 @@ pub async fn serve(pod: Arc<Pod>, stream: TcpStream, client: SocketAddr) {
         service: None,
         begun,
     };
-    let metrics = &pod.shared.metrics;
     let Some(source) = pod.workload().await else {
-        facts.failed(metrics, "CONNECT", "discovery does not know this pod yet");
-        reset(&stream);
-        return;
+        return refuse(&pod, &stream, &facts, "CONNECT", "discovery does not know this pod yet");
     };
     facts.source = Some(source.clone());
     match pod.shared.store.world().next_hop(&source, destination, rand::random()) {
         NextHop::Refuse { reason, service } => {
             facts.service = service;
-            facts.failed(metrics, "CONNECT", &reason.to_string());
-            reset(&stream);
+            refuse(&pod, &stream, &facts, "CONNECT", &reason.to_string());
         }
         NextHop::Direct { address, workload, service } => {
             facts.destination_address = address;
@@ -104,6 +100,13 @@ struct Hop {
     service: Option<Arc<Service>>,
 }
 
+/// Ends a connection that could not be opened, and tells why.
+fn refuse(pod: &Pod, stream: &TcpStream, facts: &Facts, flags: &str, reason: &str) {
+    pod.refusals.note(facts.source_address, reason);
+    facts.failed(&pod.shared.metrics, flags, reason);
+    reset(stream);
+}
+
 /// Closes with a reset: a refusal must not look like an empty answer.
 pub fn reset(stream: &TcpStream) {
     let _ = stream.set_zero_linger();
@@ -128,9 +131,7 @@ async fn direct(pod: &Pod, stream: TcpStream, facts: Facts, original: SocketAddr
         Ok(server) => server,
         Err(error) => {
             let reason = format!("no connection to {}: {error}", facts.destination_address);
-            facts.failed(metrics, "CONNECT", &reason);
-            reset(&stream);
-            return;
+            return refuse(pod, &stream, &facts, "CONNECT", &reason);
         }
     };
     let listed = pod.outbound.list(Live {
@@ -140,6 +141,7 @@ async fn direct(pod: &Pod, stream: TcpStream, facts: Facts, original: SocketAddr
         protocol: "TCP",
         source_identity: None,
         destination_identity: None,
+        session: None,
         counts: copy::Counts::default(),
         cut: Default::default(),
     });
@@ -157,6 +159,7 @@ async fn joined(pod: &Pod, server: &Arc<Pod>, stream: TcpStream, mut facts: Fact
     let request = inbound::Request {
         source: facts.source_address,
         identity: Some(pod.identity.clone()),
+        session: None,
         target,
         service: facts.service.clone(),
         protocol: "LOCAL",
@@ -164,11 +167,7 @@ async fn joined(pod: &Pod, server: &Arc<Pod>, stream: TcpStream, mut facts: Fact
     };
     let accepted = match inbound::admit(server, request).await {
         Ok(accepted) => accepted,
-        Err(refusal) => {
-            facts.failed(metrics, refusal.flags(), &refusal.to_string());
-            reset(&stream);
-            return;
-        }
+        Err(refusal) => return refuse(pod, &stream, &facts, refusal.flags(), &refusal.to_string()),
     };
     let listed = pod.outbound.list(Live {
         source: facts.source_address,
@@ -177,6 +176,7 @@ async fn joined(pod: &Pod, server: &Arc<Pod>, stream: TcpStream, mut facts: Fact
         protocol: "LOCAL",
         source_identity: facts.source_identity.clone(),
         destination_identity: facts.destination_identity.clone(),
+        session: None,
         counts: copy::Counts::default(),
         cut: Default::default(),
     });
@@ -198,17 +198,13 @@ async fn through(pod: &Arc<Pod>, stream: TcpStream, mut facts: Facts, original: 
         let tunnel = tunnel(pod, &hop).await?;
         let headers = headers(&facts, &hop);
         let (stream, _, count) = tunnel.open(&hop.target.to_string(), headers).await.map_err(TunnelError::from)?;
-        Ok::<_, TunnelError>((tunnel.identity().clone(), stream, count))
+        Ok::<_, TunnelError>((tunnel.session().clone(), stream, count))
     };
-    let (identity, tunnelled, _count) = match opened.await {
+    let (session, tunnelled, _count) = match opened.await {
         Ok(opened) => opened,
-        Err(error) => {
-            facts.failed(metrics, error.flags(), &error.to_string());
-            reset(&stream);
-            return;
-        }
+        Err(error) => return refuse(pod, &stream, &facts, error.flags(), &error.to_string()),
     };
-    facts.destination_identity = Some(identity);
+    facts.destination_identity = Some(session.peer.clone());
     let listed = pod.outbound.list(Live {
         source: facts.source_address,
         original,
@@ -216,6 +212,7 @@ async fn through(pod: &Arc<Pod>, stream: TcpStream, mut facts: Facts, original: 
         protocol: "HBONE",
         source_identity: facts.source_identity.clone(),
         destination_identity: facts.destination_identity.clone(),
+        session: Some(session),
         counts: copy::Counts::default(),
         cut: Default::default(),
     });

@@ -23,7 +23,11 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
-use crate::{Shared, connections::Connections, inbound, outbound};
+use crate::{
+    Shared,
+    connections::{Connections, Refusals},
+    inbound, outbound,
+};
 
 /// The port that redirected outgoing connections arrive at.
 pub const OUTBOUND: u16 = 15001;
@@ -68,6 +72,8 @@ pub struct Pod {
     pub inbound: Arc<Connections>,
     /// Outgoing connections.
     pub outbound: Arc<Connections>,
+    /// Why its last outgoing connections did not open.
+    pub refusals: Refusals,
     /// Stops it.
     pub drain: Drain,
     /// What all pods share.
@@ -87,7 +93,8 @@ impl Pods {
     /// An identity that is none, or listeners that cannot be made.
     pub fn add(&self, shared: &Arc<Shared>, uid: String, info: WorkloadInfo, netns: Netns) -> Result<(), Error> {
         let old = self.get(&uid);
-        if old.as_ref().is_some_and(|pod| pod.netns.id() == netns.id() && pod.info == info && !pod.drain.is_draining()) {
+        if old.as_ref().is_some_and(|pod| pod.netns.id() == netns.id() && pod.info == info && !pod.drain.is_draining())
+        {
             return Ok(());
         }
         let identity = Identity::new(&shared.config.trust_domain, &info.namespace, &info.service_account)?;
@@ -98,6 +105,7 @@ impl Pods {
             pool: Pool::default(),
             inbound: Arc::default(),
             outbound: Arc::default(),
+            refusals: Refusals::default(),
             drain: Drain::new(),
             shared: shared.clone(),
             slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
@@ -160,9 +168,9 @@ impl Pod {
         let outbound = self.listen(OUTBOUND, false)?;
         let plaintext = self.listen(PLAINTEXT, true)?;
         let hbone = self.listen(HBONE, true)?;
-        self.serve(outbound, |pod, stream, peer| outbound::serve(pod, stream, peer));
-        self.serve(plaintext, |pod, stream, peer| inbound::plaintext(pod, stream, peer));
-        self.serve(hbone, |pod, stream, peer| inbound::hbone(pod, stream, peer));
+        self.serve(outbound, outbound::serve);
+        self.serve(plaintext, inbound::plaintext);
+        self.serve(hbone, inbound::hbone);
         let pod = self.clone();
         self.drain.spawn(async move {
             loop {

@@ -148,7 +148,7 @@ impl Facts {
     }
 
     /// Tells of a connection that never opened.
-    pub fn failed(self, metrics: &Metrics, flags: &str, reason: &str) {
+    pub fn failed(&self, metrics: &Metrics, flags: &str, reason: &str) {
         metrics.failed.get_or_create(&self.labels(flags)).inc();
         self.log(0, 0, Some(reason));
     }

@@ -50,7 +50,12 @@ pub enum Error {
 ///
 /// # Errors
 /// A side that broke; the other one is reset, so that a break never looks like an end of data.
-pub async fn tunnel(socket: TcpStream, mut stream: Stream, from_socket: &AtomicU64, to_socket: &AtomicU64) -> Result<(), Error> {
+pub async fn tunnel(
+    socket: TcpStream,
+    mut stream: Stream,
+    from_socket: &AtomicU64,
+    to_socket: &AtomicU64,
+) -> Result<(), Error> {
     let mut socket = socket;
     let outcome = {
         let (read, mut write) = socket.split();
@@ -120,7 +125,10 @@ async fn relay(read: &TcpStream, write: &mut tokio::net::tcp::WriteHalf<'_>, cou
 }
 
 /// Runs both directions; when one has ended, the other one may not rest for ever.
-async fn both(up: impl Future<Output = Result<(), Error>>, down: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+async fn both(
+    up: impl Future<Output = Result<(), Error>>,
+    down: impl Future<Output = Result<(), Error>>,
+) -> Result<(), Error> {
     tokio::pin!(up, down);
     tokio::select! {
         first = &mut up => { first?; timeout(HALF_CLOSED, down).await.unwrap_or(Err(Error::HalfClosed)) }

@@ -129,8 +129,11 @@ impl Pool {
     pub fn sweep(&self) {
         let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         peers.retain(|_, peer| {
-            peer.tunnels.retain(|(tunnel, used)| !tunnel.is_closed() && (tunnel.streams() > 0 || used.elapsed() < IDLE));
-            !peer.tunnels.is_empty() || peer.attempt.is_some() || peer.failed.as_ref().is_some_and(|(when, _)| when.elapsed() < IDLE)
+            peer.tunnels
+                .retain(|(tunnel, used)| !tunnel.is_closed() && (tunnel.streams() > 0 || used.elapsed() < IDLE));
+            !peer.tunnels.is_empty()
+                || peer.attempt.is_some()
+                || peer.failed.as_ref().is_some_and(|(when, _)| when.elapsed() < IDLE)
         });
     }
 

@@ -8,8 +8,7 @@ use h2::{
     server::{self, SendResponse},
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use identity::{certificate::Certified, tls::peer_identity};
-use model::Identity;
+use identity::{certificate::Certified, tls::Session};
 use runtime::Drain;
 use tokio::{io::BufReader, net::TcpStream, time::timeout};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -66,19 +65,19 @@ impl Connect {
     }
 }
 
-/// Does the TLS handshake with a client; returns the connection and the identity it has proven.
+/// Does the TLS handshake with a client; returns the connection and what it has proven.
 ///
 /// # Errors
 /// A client that fails it, takes too long, or shows no identity.
-pub async fn handshake(socket: TcpStream, own: &Certified) -> Result<(TlsStream<Socket>, Identity), Error> {
+pub async fn handshake(socket: TcpStream, own: &Certified) -> Result<(TlsStream<Socket>, Session), Error> {
     let acceptor = TlsAcceptor::from(own.server.clone());
     let accepting = acceptor.accept(BufReader::with_capacity(READ_BUFFER, socket));
     let tls = timeout(HANDSHAKE_TIMEOUT, accepting)
         .await
         .map_err(|_| Error::Tls(format!("not finished within {HANDSHAKE_TIMEOUT:?}")))?
         .map_err(|e| Error::Tls(e.to_string()))?;
-    let identity = peer_identity(tls.get_ref().1).ok_or(Error::NoIdentity)?;
-    Ok((tls, identity))
+    let session = Session::of(tls.get_ref().1).ok_or(Error::NoIdentity)?;
+    Ok((tls, session))
 }
 
 /// Serves a client's CONNECTs, each in a task of its own, until the client leaves; a stop asks the client to leave (GOAWAY)
@@ -100,7 +99,8 @@ where
         .max_concurrent_streams(MAX_STREAMS)
         .handshake(tls);
     let late = || Error::Tls(format!("no HTTP/2 preface within {HANDSHAKE_TIMEOUT:?}"));
-    let mut connection: server::Connection<_, Bytes> = timeout(HANDSHAKE_TIMEOUT, handshake).await.map_err(|_| late())??;
+    let mut connection: server::Connection<_, Bytes> =
+        timeout(HANDSHAKE_TIMEOUT, handshake).await.map_err(|_| late())??;
     let ping = connection.ping_pong();
     let mut alive = Box::pin(async {
         match ping {
@@ -146,4 +146,3 @@ fn connect(request: Request<h2::RecvStream>, respond: SendResponse<Bytes>) -> Op
     }
     Some(connect)
 }
-

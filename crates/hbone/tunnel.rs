@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use h2::client::{self, SendRequest};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
-use identity::{certificate::Certified, tls::peer_identity};
+use identity::{certificate::Certified, tls::Session};
 use model::Identity;
 use rustls::pki_types::ServerName;
 use tokio::{
@@ -23,7 +23,9 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tracing::debug;
 
-use crate::{CONNECTION_WINDOW, FRAME_SIZE, HANDSHAKE_TIMEOUT, PING, READ_BUFFER, STREAM_WINDOW, Socket, stream::Stream};
+use crate::{
+    CONNECTION_WINDOW, FRAME_SIZE, HANDSHAKE_TIMEOUT, PING, READ_BUFFER, STREAM_WINDOW, Socket, stream::Stream,
+};
 
 /// How long the peer may take to answer a CONNECT.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -99,7 +101,7 @@ pub struct Tunnel {
     send: SendRequest<Bytes>,
     streams: Arc<AtomicUsize>,
     closed: Arc<AtomicBool>,
-    identity: Identity,
+    session: Arc<Session>,
 }
 
 /// Counts a stream of a tunnel for as long as it lives.
@@ -116,7 +118,12 @@ impl Tunnel {
     ///
     /// # Errors
     /// A handshake that fails or takes too long, or a peer that is somebody else.
-    pub async fn start(socket: TcpStream, peer: SocketAddr, own: &Certified, wanted: &[Identity]) -> Result<Self, Error> {
+    pub async fn start(
+        socket: TcpStream,
+        peer: SocketAddr,
+        own: &Certified,
+        wanted: &[Identity],
+    ) -> Result<Self, Error> {
         let tls_error = |reason: String| Error::Tls { peer, reason };
         let connector = TlsConnector::from(own.client.clone());
         let socket: Socket = BufReader::with_capacity(READ_BUFFER, socket);
@@ -125,7 +132,7 @@ impl Tunnel {
             .await
             .map_err(|_| tls_error(format!("no answer within {HANDSHAKE_TIMEOUT:?}")))?
             .map_err(|e| tls_error(e.to_string()))?;
-        let identity = check(&tls, peer, wanted)?;
+        let session = Arc::new(check(&tls, peer, wanted)?);
         let http_error = |reason: String| Error::Http { peer, reason };
         let handshake = client::Builder::new()
             .initial_window_size(STREAM_WINDOW)
@@ -155,13 +162,13 @@ impl Tunnel {
             }
             ended.store(true, Ordering::Release);
         });
-        Ok(Self { peer, send, streams: Arc::default(), closed, identity })
+        Ok(Self { peer, send, streams: Arc::default(), closed, session })
     }
 
-    /// Returns the identity that the peer has proven.
+    /// Returns what the handshake agreed on, and the identity that the peer has proven.
     #[must_use]
-    pub fn identity(&self) -> &Identity {
-        &self.identity
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
     }
 
     /// Tells whether the tunnel can no longer be used.
@@ -205,13 +212,12 @@ impl Tunnel {
     }
 }
 
-fn check(tls: &TlsStream<Socket>, peer: SocketAddr, wanted: &[Identity]) -> Result<Identity, Error> {
-    let found = peer_identity(tls.get_ref().1);
-    match found {
-        Some(found) if wanted.contains(&found) => Ok(found),
+fn check(tls: &TlsStream<Socket>, peer: SocketAddr, wanted: &[Identity]) -> Result<Session, Error> {
+    match Session::of(tls.get_ref().1) {
+        Some(found) if wanted.contains(&found.peer) => Ok(found),
         found => Err(Error::Identity {
             peer,
-            found: found.map_or_else(|| "nobody of the mesh".to_owned(), |f| f.to_string()),
+            found: found.map_or_else(|| "nobody of the mesh".to_owned(), |f| f.peer.to_string()),
             wanted: wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "),
         }),
     }

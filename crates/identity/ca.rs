@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use model::Identity;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 use time::OffsetDateTime;
@@ -92,7 +92,9 @@ impl Authority {
     pub fn load(certificate: &str, key: &str, root: Option<&str>, chain: Option<&str>) -> Result<Self, Error> {
         let key = KeyPair::from_pem(key).map_err(Error::Unusable)?;
         let ders = |pem: &str| -> Result<Vec<CertificateDer<'static>>, Error> {
-            CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().map_err(|e| Error::Certificate(e.to_string()))
+            CertificateDer::pem_slice_iter(pem.as_bytes())
+                .collect::<Result<_, _>>()
+                .map_err(|e| Error::Certificate(e.to_string()))
         };
         let missing = || Error::Certificate("there is none in the text".to_owned());
         let own = ders(certificate)?.into_iter().next().ok_or_else(missing)?;
@@ -149,12 +151,17 @@ impl Authority {
     /// # Errors
     /// A name that is none, or a lifetime that is too long.
     pub fn serving(
-        &self, names: &[String], lifetime: Duration,
+        &self,
+        names: &[String],
+        lifetime: Duration,
     ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Error> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(Error::Sign)?;
         let mut params = self.params(lifetime)?;
-        params.subject_alt_names =
-            names.iter().map(|n| n.as_str().try_into().map(SanType::DnsName)).collect::<Result<_, _>>().map_err(Error::Sign)?;
+        params.subject_alt_names = names
+            .iter()
+            .map(|n| n.as_str().try_into().map(SanType::DnsName))
+            .collect::<Result<_, _>>()
+            .map_err(Error::Sign)?;
         let leaf = params.signed_by(&key, &self.issuer).map_err(Error::Sign)?;
         let chain = std::iter::once(leaf.der().clone()).chain(self.intermediates.iter().cloned()).collect();
         Ok((chain, PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()))))
@@ -212,7 +219,7 @@ mod tests {
     use tokio_rustls::{TlsAcceptor, TlsConnector};
 
     use super::*;
-    use crate::{certificate::Certified, tls::peer_identity};
+    use crate::{certificate::Certified, tls::Session};
 
     fn certified(authority: &Authority, account: &str) -> Certified {
         let identity = Identity::new("cluster.local", "shop", account).expect("valid");
@@ -228,7 +235,8 @@ mod tests {
         let connect = TlsConnector::from(client.client.clone()).connect(name, near);
         let accept = TlsAcceptor::from(server.server.clone()).accept(far);
         let (near, far) = tokio::join!(connect, accept);
-        (near.ok().and_then(|s| peer_identity(s.get_ref().1)), far.ok().and_then(|s| peer_identity(s.get_ref().1)))
+        let peer = |state: &rustls::CommonState| Session::of(state).map(|s| s.peer);
+        (near.ok().and_then(|s| peer(s.get_ref().1)), far.ok().and_then(|s| peer(s.get_ref().1)))
     }
 
     #[tokio::test]
@@ -252,7 +260,9 @@ mod tests {
         assert!(authority.sign(&good, &identity, MAX_LIFETIME).is_ok());
         let long = MAX_LIFETIME + Duration::from_secs(1);
         assert!(matches!(authority.sign(&good, &identity, long), Err(Error::Lifetime { .. })));
-        for bad in ["", "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n", &pem.certificate] {
+        for bad in
+            ["", "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n", &pem.certificate]
+        {
             assert!(matches!(authority.sign(bad, &identity, Duration::from_secs(60)), Err(Error::Request(_))), "{bad}");
         }
         let mut der = csr.der().to_vec();

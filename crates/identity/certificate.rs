@@ -47,7 +47,10 @@ pub struct Certified {
 impl std::fmt::Debug for Certified {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // No key and no chain: this may end in a log.
-        f.debug_struct("Certified").field("identity", &self.identity).field("not_after", &self.not_after).finish_non_exhaustive()
+        f.debug_struct("Certified")
+            .field("identity", &self.identity)
+            .field("not_after", &self.not_after)
+            .finish_non_exhaustive()
     }
 }
 
@@ -96,7 +99,11 @@ impl Certified {
         for (index, der) in all.into_iter().enumerate() {
             let parsed = parse(&der)?;
             // The last certificate is a root even when it was signed by another (a subordinate CA used as anchor).
-            if index > 0 && parsed.subject() == parsed.issuer() { roots.push(der.clone()) } else { chain.push(der.clone()) }
+            if index > 0 && parsed.subject() == parsed.issuer() {
+                roots.push(der.clone())
+            } else {
+                chain.push(der.clone())
+            }
         }
         if roots.is_empty() {
             roots.extend(chain.last().cloned());
@@ -107,7 +114,8 @@ impl Certified {
             let found = found.map_or_else(|| "no identity".to_owned(), |f| f.to_string());
             return Err(Error::WrongIdentity { found, wanted: identity.clone() });
         }
-        let (not_before, not_after) = (leaf.validity().not_before.to_datetime(), leaf.validity().not_after.to_datetime());
+        let (not_before, not_after) =
+            (leaf.validity().not_before.to_datetime(), leaf.validity().not_after.to_datetime());
         let key = || PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pkcs8.to_vec()));
         let server = tls::server(chain.clone(), key(), &roots).map_err(Error::Tls)?;
         let client = tls::client(chain.clone(), key(), &roots).map_err(Error::Tls)?;

@@ -145,7 +145,8 @@ impl ControlPlane {
             match TcpStream::connect((address, self.port)).await {
                 Ok(stream) => {
                     stream.set_nodelay(true).map_err(failed)?;
-                    let name = ServerName::try_from(self.host.clone()).map_err(|_| Error::Address(self.host.clone()))?;
+                    let name =
+                        ServerName::try_from(self.host.clone()).map_err(|_| Error::Address(self.host.clone()))?;
                     return connector.connect(name, stream).await.map_err(failed);
                 }
                 Err(error) => last = error,
@@ -159,7 +160,8 @@ impl ControlPlane {
             return Ok(vec![address]);
         }
         // Not the C library's resolver: in a static binary it would need files that the image does not have.
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Resolve { host: self.host.clone(), source };
+        let failed =
+            |source: Box<dyn std::error::Error + Send + Sync>| Error::Resolve { host: self.host.clone(), source };
         let resolver = TokioResolver::builder_tokio().and_then(|b| b.build()).map_err(|e| failed(Box::new(e)))?;
         let found = resolver.lookup_ip(&*self.host).await.map_err(|e| failed(Box::new(e)))?;
         Ok(found.iter().collect())

@@ -177,7 +177,8 @@ async fn keep(shared: Arc<Shared>, identity: Identity, state: watch::Sender<Stat
                 debug!(%identity, not_after = %certified.not_after, "certificate signed");
                 pause = BACKOFF.0;
                 // Spread: certificates of one start must not all be renewed in one moment.
-                let wait = certified.renew_in(now).mul_f64(rand::rng().random_range(0.9..1.0)).max(Duration::from_secs(1));
+                let wait =
+                    certified.renew_in(now).mul_f64(rand::rng().random_range(0.9..1.0)).max(Duration::from_secs(1));
                 state.send_replace(State::Valid(Arc::new(certified)));
                 tokio::time::sleep(wait).await;
             }

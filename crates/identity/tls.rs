@@ -18,8 +18,9 @@ use rustls::{
     },
     version::TLS13,
 };
+use serde::Serialize;
 
-use crate::certificate::identity_of;
+use crate::certificate::{describe, identity_of};
 
 /// Tells why no TLS settings could be made.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +58,9 @@ fn store(roots: &[CertificateDer<'static>]) -> Result<RootCertStore, rustls::Err
 /// # Errors
 /// A key, chain or roots that do not fit.
 pub fn server(
-    chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>, roots: &[CertificateDer<'static>],
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    roots: &[CertificateDer<'static>],
 ) -> Result<ServerConfig, Error> {
     let provider = provider();
     let trust_domain = chain.first().and_then(identity_of).map(|id| id.trust_domain().to_owned());
@@ -73,12 +76,14 @@ pub fn server(
 }
 
 /// Makes the settings for connections: the server must show a certificate of our roots; *which* identity it must have is
-/// the caller's to check with [`peer_identity`] before anything is sent, so that one set of settings serves all peers.
+/// the caller's to check with [`Session::of`] before anything is sent, so that one set of settings serves all peers.
 ///
 /// # Errors
 /// A key, chain or roots that do not fit.
 pub fn client(
-    chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>, roots: &[CertificateDer<'static>],
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    roots: &[CertificateDer<'static>],
 ) -> Result<ClientConfig, Error> {
     let provider = provider();
     let verifier = MeshServer { roots: store(roots)?, algorithms: provider.signature_verification_algorithms };
@@ -93,10 +98,38 @@ pub fn client(
     Ok(config)
 }
 
-/// Reads the identity that the other side of a finished handshake has proven.
-#[must_use]
-pub fn peer_identity(connection: &rustls::CommonState) -> Option<Identity> {
-    connection.peer_certificates()?.first().and_then(identity_of)
+/// What a finished handshake agreed on, and what the other side proved in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Session {
+    /// The other side's identity.
+    #[serde(skip)]
+    pub peer: Identity,
+    /// The protocol, such as `TLSv1_3`.
+    pub version: String,
+    /// The cipher suite, such as `TLS13_AES_128_GCM_SHA256`.
+    pub cipher_suite: String,
+    /// The serial number of the other side's certificate, decimal.
+    pub peer_serial: String,
+    /// When that certificate ends (RFC 3339).
+    pub peer_expires: String,
+}
+
+impl Session {
+    /// Reads what a finished handshake proved; none if the other side has no identity of the mesh.
+    #[must_use]
+    pub fn of(connection: &rustls::CommonState) -> Option<Self> {
+        let leaf = connection.peer_certificates()?.first()?;
+        let described = describe(leaf)?;
+        let name = |found: Option<String>| found.unwrap_or_default();
+        Some(Self {
+            peer: identity_of(leaf)?,
+            version: name(connection.protocol_version().map(|v| format!("{v:?}"))),
+            cipher_suite: name(connection.negotiated_cipher_suite().map(|s| format!("{:?}", s.suite()))),
+            peer_serial: described.serial_number,
+            peer_expires: described.expiration_time,
+        })
+    }
 }
 
 /// Accepts clients of our roots and trust domain.
@@ -112,7 +145,10 @@ impl ClientCertVerifier for MeshClient {
     }
 
     fn verify_client_cert(
-        &self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>], now: UnixTime,
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
         let verified = self.inner.verify_client_cert(leaf, intermediates, now)?;
         let identity = identity_of(leaf);
@@ -126,13 +162,19 @@ impl ClientCertVerifier for MeshClient {
     }
 
     fn verify_tls12_signature(
-        &self, message: &[u8], cert: &CertificateDer<'_>, dss: &DigitallySignedStruct,
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         self.inner.verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
-        &self, message: &[u8], cert: &CertificateDer<'_>, dss: &DigitallySignedStruct,
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         self.inner.verify_tls13_signature(message, cert, dss)
     }
@@ -151,7 +193,12 @@ struct MeshServer {
 
 impl ServerCertVerifier for MeshServer {
     fn verify_server_cert(
-        &self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>], _: &ServerName<'_>, _: &[u8], now: UnixTime,
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let parsed = ParsedCertificate::try_from(leaf)?;
         verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, self.algorithms.all)?;
@@ -159,13 +206,19 @@ impl ServerCertVerifier for MeshServer {
     }
 
     fn verify_tls12_signature(
-        &self, _: &[u8], _: &CertificateDer<'_>, _: &DigitallySignedStruct,
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         Err(rustls::Error::General("TLS 1.2 is not spoken here".to_owned()))
     }
 
     fn verify_tls13_signature(
-        &self, message: &[u8], cert: &CertificateDer<'_>, dss: &DigitallySignedStruct,
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         verify_tls13_signature(message, cert, dss, &self.algorithms)
     }

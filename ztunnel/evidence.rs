@@ -1,0 +1,116 @@
+//! The admin pages behind `ambient verify` and `namespace add --cut-existing`: probes, decisions, and older connections.
+
+use std::{str::FromStr, sync::Arc, time::Duration};
+
+use http::StatusCode;
+use net::redirect;
+use runtime::http::{Answer, text, with_type};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    Shared,
+    pod::Pod,
+    probe::{self, Way},
+};
+
+/// How long a probe is held open, if nothing is said.
+const HOLD: Duration = Duration::from_secs(3);
+
+/// Probes a target from a pod: `uid`, `to`, `way`, `hold`.
+pub async fn probe(shared: &Arc<Shared>, query: &str) -> Answer {
+    let asked = || {
+        let way = match of(query, "way").unwrap_or("mesh") {
+            "mesh" => Way::Mesh,
+            "plaintext" => Way::Plaintext,
+            other => return Err(Refused::bad(format!("way={other}: want mesh or plaintext"))),
+        };
+        let hold = if of(query, "hold").is_some() { Duration::from_secs(parsed(query, "hold")?) } else { HOLD };
+        Ok((pod(shared, query)?, parsed(query, "to")?, way, hold))
+    };
+    match asked() {
+        Ok((pod, to, way, hold)) => shown(&probe::probe(&pod, to, way, hold).await),
+        Err(refused) => refused.answer(),
+    }
+}
+
+/// Tells what the policies of a pod say to a client in the clear: `uid`, `port`, `source`.
+pub async fn plaintext(shared: &Arc<Shared>, query: &str) -> Answer {
+    let asked = || Ok::<_, Refused>((pod(shared, query)?, parsed(query, "source")?, parsed(query, "port")?));
+    match asked() {
+        Ok((pod, source, port)) => match probe::plaintext_decision(&pod, source, port).await {
+            Some(decision) => shown(&json!({ "allowed": decision.is_allowed(), "decision": decision.to_string() })),
+            None => text(StatusCode::SERVICE_UNAVAILABLE, "discovery does not know this pod yet\n"),
+        },
+        Err(refused) => refused.answer(),
+    }
+}
+
+/// Lists connections that are older than their pod's enrolment, of one pod or of all.
+pub async fn older(shared: &Arc<Shared>, query: &str) -> Answer {
+    let pods = match of(query, "uid") {
+        Some(_) => match pod(shared, query) {
+            Ok(pod) => vec![pod],
+            Err(refused) => return refused.answer(),
+        },
+        None => shared.pods.all(),
+    };
+    let look = move || {
+        let list = pods.iter().flat_map(|pod| {
+            let found = redirect::bypassing_streams(&pod.netns).unwrap_or_default();
+            found
+                .into_iter()
+                .map(|s| json!({ "uid": pod.uid, "local": s.local, "remote": s.remote }))
+                .collect::<Vec<_>>()
+        });
+        list.collect::<Vec<_>>()
+    };
+    shown(&tokio::task::spawn_blocking(look).await.unwrap_or_default())
+}
+
+/// Cuts connections that are older than their pod's enrolment.
+pub async fn cut_older(shared: &Arc<Shared>, query: &str) -> Answer {
+    let pod = match pod(shared, query) {
+        Ok(pod) => pod,
+        Err(refused) => return refused.answer(),
+    };
+    match tokio::task::spawn_blocking(move || redirect::cut_bypassing_streams(&pod.netns)).await {
+        Ok(Ok(cut)) => shown(&json!({ "cut": cut })),
+        Ok(Err(error)) => {
+            let cause = std::error::Error::source(&error).map_or_else(String::new, |c| format!(": {c}"));
+            text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}{cause}\n"))
+        }
+        Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+    }
+}
+
+fn shown<T: Serialize>(value: &T) -> Answer {
+    with_type(StatusCode::OK, "application/json", serde_json::to_vec(value).unwrap_or_default())
+}
+
+/// A question that has no answer: its status and why.
+struct Refused(StatusCode, String);
+
+impl Refused {
+    fn bad(reason: String) -> Self {
+        Self(StatusCode::BAD_REQUEST, reason)
+    }
+
+    fn answer(self) -> Answer {
+        text(self.0, format!("{}\n", self.1))
+    }
+}
+
+fn of<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+    query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+fn parsed<T: FromStr>(query: &str, name: &str) -> Result<T, Refused> {
+    let value = of(query, name).ok_or_else(|| Refused::bad(format!("{name} is missing")))?;
+    value.parse().map_err(|_| Refused::bad(format!("{name}={value} cannot be read")))
+}
+
+fn pod(shared: &Shared, query: &str) -> Result<Arc<Pod>, Refused> {
+    let uid: String = parsed(query, "uid")?;
+    shared.pods.get(&uid).ok_or_else(|| Refused(StatusCode::NOT_FOUND, format!("pod {uid} is not served here")))
+}

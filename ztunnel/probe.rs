@@ -1,0 +1,166 @@
+//! Connections made on an operator's demand from inside a pod's namespace: the evidence of `ambient verify`.
+//!
+//! A probe takes the very way of the pod's own connections, from the redirection on, so that it finds rules that were lost as
+//! well as a policy that refuses. It sends no byte to the application.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use model::Peer;
+use net::{
+    redirect,
+    sockets::{self, ConnectOptions, Family},
+};
+use serde::Serialize;
+use tokio::{
+    io::Interest,
+    net::TcpStream,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    connections::Shown,
+    pod::{MARK, Pod},
+};
+
+/// How long a probe may take until it is known how it ended: the longest that the proxy itself waits.
+const OPEN_WITHIN: Duration = Duration::from_secs(12);
+/// How long a plaintext connection must stay open to count as accepted.
+const ACCEPTED_AFTER: Duration = Duration::from_millis(1500);
+/// The longest that a probe may be held open.
+const HOLD_MAX: Duration = Duration::from_secs(30);
+/// How often a probe is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Which way a probe takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Way {
+    /// That of the pod's own connections: redirected, through this proxy.
+    Mesh,
+    /// Past this proxy, in the clear, as a client outside the mesh would.
+    Plaintext,
+}
+
+/// How a probe ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// Open, and listed among the pod's connections.
+    Open,
+    /// Accepted in the clear.
+    Accepted,
+    /// Reset or closed by the other side before anything was sent.
+    Refused,
+    /// It left the pod without being redirected: the pod is not captured.
+    NotRedirected,
+    /// No connection at all.
+    Failed,
+}
+
+/// What a probe found.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    way: Way,
+    outcome: Outcome,
+    /// The probe's own address, by which the other side lists it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<SocketAddr>,
+    target: SocketAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<Shown>,
+}
+
+/// Probes a target from a pod and holds an open connection for `hold`, in the background.
+pub async fn probe(pod: &Arc<Pod>, target: SocketAddr, way: Way, hold: Duration) -> Finding {
+    let finding =
+        |outcome, source, reason: Option<String>| Finding { way, outcome, source, target, reason, connection: None };
+    let mark = (way == Way::Plaintext).then_some(MARK);
+    let stream = match connect(pod, target, mark).await {
+        Ok(stream) => stream,
+        Err(error) => return finding(Outcome::Failed, None, Some(error.to_string())),
+    };
+    let Ok(source) = stream.local_addr().map(|a| SocketAddr::new(a.ip().to_canonical(), a.port())) else {
+        return finding(Outcome::Failed, None, Some("the connection has no address".to_owned()));
+    };
+    let found = match way {
+        Way::Plaintext => match timeout(ACCEPTED_AFTER, ended(&stream)).await {
+            Ok(reason) => finding(Outcome::Refused, Some(source), Some(reason)),
+            Err(_) => finding(Outcome::Accepted, Some(source), None),
+        },
+        Way::Mesh => {
+            let netns = pod.netns.clone();
+            let look = move || redirect::is_redirected(&netns, source);
+            // Where sockets cannot be listed, the proxy's own list decides alone.
+            let redirected = tokio::task::spawn_blocking(look).await.ok().and_then(Result::ok).unwrap_or(true);
+            // It may be over already.
+            if redirected || pod.refusals.of(source).is_some() {
+                listed(pod, &stream, source, target).await
+            } else {
+                finding(Outcome::NotRedirected, Some(source), None)
+            }
+        }
+    };
+    if matches!(found.outcome, Outcome::Open | Outcome::Accepted) {
+        tokio::spawn(async move {
+            sleep(hold.min(HOLD_MAX)).await;
+            drop(stream);
+        });
+    }
+    found
+}
+
+async fn connect(pod: &Pod, target: SocketAddr, mark: Option<u32>) -> io::Result<TcpStream> {
+    let options = ConnectOptions { mark, nodelay: true, ..ConnectOptions::default() };
+    let socket = sockets::tcp_socket(Some(&pod.netns), Family::from(target), &options).map_err(io::Error::other)?;
+    let late = || io::Error::from(io::ErrorKind::TimedOut);
+    timeout(OPEN_WITHIN, sockets::connect(socket, target)).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// Waits until the proxy lists the probe as open, or resets it.
+async fn listed(pod: &Arc<Pod>, stream: &TcpStream, source: SocketAddr, target: SocketAddr) -> Finding {
+    let begun = Instant::now();
+    let (outcome, reason, connection) = loop {
+        if let Some(live) = pod.outbound.all().into_iter().find(|live| live.source == source) {
+            break (Outcome::Open, None, Some(live.shown()));
+        }
+        if let Ok(reason) = timeout(LOOK, ended(stream)).await {
+            let told = pod.refusals.of(source).unwrap_or(reason);
+            break (Outcome::Refused, Some(told), None);
+        }
+        if begun.elapsed() > OPEN_WITHIN {
+            break (Outcome::Failed, Some("the proxy did not open the connection in time".to_owned()), None);
+        }
+    };
+    Finding { way: Way::Mesh, outcome, source: Some(source), target, reason, connection }
+}
+
+/// Waits for the end of a connection and says what it was; bytes of a server that speaks first are passed over.
+async fn ended(stream: &TcpStream) -> String {
+    let mut buffer = [0; 1024];
+    loop {
+        if let Err(error) = stream.ready(Interest::READABLE).await {
+            return error.to_string();
+        }
+        match stream.try_read(&mut buffer) {
+            Ok(0) => return "closed by the other side".to_owned(),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return error.to_string(),
+        }
+    }
+}
+
+/// Tells what the policies of a pod say to a client in the clear that asks for one of its ports.
+pub async fn plaintext_decision(pod: &Arc<Pod>, source: std::net::IpAddr, port: u16) -> Option<model::Decision> {
+    let workload = pod.workload().await?;
+    let destination = SocketAddr::new(*workload.addresses.first()?, port);
+    Some(pod.shared.store.world().decide(&workload, &Peer { identity: None, source, destination }))
+}
