@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{completion, install, manifest, namespace, roles::Role, status, uninstall, verify, version, ztunnel_config};
+use crate::{
+    completion, install, manifest, namespace, roles::Role, status, uninstall, verify, version, ztunnel_config,
+};
 
 /// An ambient service mesh for Kubernetes in one binary
 #[derive(Debug, Parser)]
@@ -40,7 +42,14 @@ pub struct Global {
     #[arg(long, short, global = true)]
     pub namespace: Option<String>,
     /// Namespace that the mesh is installed in
-    #[arg(long, short, global = true, value_name = "NAMESPACE", default_value = "istio-system", alias = "istioNamespace")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "NAMESPACE",
+        default_value = "istio-system",
+        alias = "istioNamespace"
+    )]
     pub istio_namespace: String,
     /// When to use colour
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]

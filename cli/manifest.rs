@@ -28,7 +28,8 @@ pub fn run(args: &Args, global: &Global, screen: &Screen) -> Result<u8, Error> {
 /// Prints objects as documents of one YAML stream.
 pub fn print(objects: &[DynamicObject], screen: &Screen) -> Result<u8, Error> {
     for object in objects {
-        let text = serde_yaml::to_string(object).map_err(|error| Error::internal("cannot write YAML").caused_by(&error))?;
+        let text =
+            serde_yaml::to_string(object).map_err(|error| Error::internal("cannot write YAML").caused_by(&error))?;
         screen.text(&format!("---\n{text}"))?;
     }
     Ok(0)

@@ -1,13 +1,18 @@
 //! `ambient namespace`: enrol namespaces, single pods or the whole mesh, and take them out; nothing is restarted.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
+use hyper::Method;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
 };
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     args::{Format, Global},
@@ -15,10 +20,12 @@ use crate::{
         Cluster,
         apply::FIELD_MANAGER,
         enrolment::{self, MODE, Modes},
+        forward,
     },
     error::Error,
     install::duration,
-    screen::{Screen, progress::Progress, table::Table},
+    screen::{Screen, Tone, progress::Progress, table::Table},
+    ztunnel_config::dump::{self, ADMIN_PORT, text},
 };
 
 /// Enrol namespaces and pods, or take them out
@@ -33,9 +40,10 @@ enum Action {
     /// Enrol: all pods are captured, running ones too
     #[command(after_help = "Examples:
   ambient namespace add shop payments
+  ambient namespace add shop --cut-existing   and close connections that are older, so that all are secured
   ambient namespace add --pod shop/web-0      one pod only
   ambient namespace add --mesh                every namespace that does not say `none`")]
-    Add(Change),
+    Add(Add),
     /// Take out: traffic flows as if there were no mesh
     #[command(after_help = "Examples:
   ambient namespace remove shop
@@ -43,6 +51,15 @@ enum Action {
     Remove(Change),
     /// List the namespaces and how many of their pods are captured
     List(List),
+}
+
+#[derive(Debug, clap::Args)]
+struct Add {
+    #[command(flatten)]
+    change: Change,
+    /// Close connections that are older than the enrolment, so that applications open them again through the mesh
+    #[arg(long)]
+    cut_existing: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -81,21 +98,30 @@ enum Target {
 /// Runs the command.
 pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Error> {
     match args.action {
-        Action::Add(change) => set(&change, true, global, screen).await,
-        Action::Remove(change) => set(&change, false, global, screen).await,
+        Action::Add(add) => set(&add.change, Some(add.cut_existing), global, screen).await,
+        Action::Remove(change) => set(&change, None, global, screen).await,
         Action::List(list) => show(&list, global, screen).await,
     }
 }
 
-async fn set(change: &Change, enrol: bool, global: &Global, screen: &Screen) -> Result<u8, Error> {
+/// Sets the labels; `enrol` tells to enrol, and whether to cut connections that are older.
+async fn set(change: &Change, enrol: Option<bool>, global: &Global, screen: &Screen) -> Result<u8, Error> {
     let target = target(change, global)?;
+    let (enrol, cut) = (enrol.is_some(), enrol.unwrap_or(false));
+    if cut && !change.wait {
+        return Err(Error::usage(
+            "--cut-existing needs --wait: what is to be cut is known only when the pods are captured",
+        ));
+    }
     let cluster = Cluster::connect(global).await?;
     let started = Instant::now();
     let before = Modes::read(&cluster).await?;
     match &target {
         Target::Namespaces(names) => {
             if let Some(name) = names.iter().find(|name| !before.knows(name)) {
-                return Err(Error::user(format!("there is no namespace {name}")).hint("`ambient namespace list` lists them"));
+                return Err(
+                    Error::user(format!("there is no namespace {name}")).hint("`ambient namespace list` lists them")
+                );
             }
             for name in names {
                 label_namespace(&cluster, name, enrol.then_some("ambient")).await?;
@@ -113,7 +139,9 @@ async fn set(change: &Change, enrol: bool, global: &Global, screen: &Screen) -> 
     let verb = if enrol { "enrolled" } else { "released" };
     let what = match &target {
         Target::Namespaces(names) => format!("namespace {}", names.join(", ")),
-        Target::Pods(pods) => format!("pod {}", pods.iter().map(|(ns, name)| format!("{ns}/{name}")).collect::<Vec<_>>().join(", ")),
+        Target::Pods(pods) => {
+            format!("pod {}", pods.iter().map(|(ns, name)| format!("{ns}/{name}")).collect::<Vec<_>>().join(", "))
+        }
         Target::Mesh => "the mesh".to_owned(),
     };
     if !change.wait {
@@ -132,8 +160,43 @@ async fn set(change: &Change, enrol: bool, global: &Global, screen: &Screen) -> 
     let progress = Progress::new(screen);
     let (captured, wanted) = enrolment::settle(&cluster, &modes, concerns, change.timeout, &progress).await?;
     let seconds = started.elapsed().as_secs_f64();
-    screen.line(format!("{} {what} {verb}: {captured}/{wanted} pods captured after {seconds:.1} s", screen.mark(true)))?;
+    screen
+        .line(format!("{} {what} {verb}: {captured}/{wanted} pods captured after {seconds:.1} s", screen.mark(true)))?;
+    if enrol {
+        older(&cluster, concerns, cut, screen).await?;
+    }
     Ok(0)
+}
+
+/// Counts the connections that are older than the enrolment, which go on in the clear, or cuts them.
+async fn older(cluster: &Cluster, concerns: impl Fn(&Pod) -> bool, cut: bool, screen: &Screen) -> Result<(), Error> {
+    let pods = enrolment::running_pods(cluster).await?;
+    let ours: HashSet<String> = pods.iter().filter(|pod| concerns(pod)).filter_map(ResourceExt::uid).collect();
+    let mut count = 0;
+    for ztunnel in dump::ztunnels(cluster, None).await? {
+        let list = forward::get(cluster, &ztunnel.pod, ADMIN_PORT, "/older").await?;
+        let list: Vec<Value> = serde_json::from_str(&list).unwrap_or_default();
+        let here: Vec<&str> = list.iter().map(|o| text(o, "uid")).filter(|uid| ours.contains(*uid)).collect();
+        count += here.len();
+        for uid in here.iter().collect::<HashSet<_>>().into_iter().filter(|_| cut) {
+            let answer =
+                forward::ask(cluster, &ztunnel.pod, ADMIN_PORT, Method::POST, &format!("/older/cut?uid={uid}")).await?;
+            if answer.status != 200 {
+                return Err(Error::user(format!("{} cannot cut connections", ztunnel.pod))
+                    .because(answer.body.trim().to_owned()));
+            }
+        }
+    }
+    match (count, cut) {
+        (0, _) => Ok(()),
+        (_, true) => screen.line(format!("{} {count} older connections cut", screen.mark(true))),
+        (_, false) => screen.line(screen.paint(
+            Tone::Warn,
+            &format!(
+                "! {count} connections are older than the enrolment and go on in the clear; --cut-existing closes them"
+            ),
+        )),
+    }
 }
 
 fn target(change: &Change, global: &Global) -> Result<Target, Error> {

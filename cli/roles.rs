@@ -44,7 +44,10 @@ fn settings(error: impl std::error::Error + 'static) -> Error {
     Error::usage("the role's settings are invalid").caused_by(&error)
 }
 
-fn block_on<E: std::error::Error + 'static>(threads: usize, work: impl Future<Output = Result<(), E>>) -> Result<u8, Error> {
+fn block_on<E: std::error::Error + 'static>(
+    threads: usize,
+    work: impl Future<Output = Result<(), E>>,
+) -> Result<u8, Error> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if threads > 0 {
         builder.worker_threads(threads);

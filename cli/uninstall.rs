@@ -102,7 +102,8 @@ async fn plan(cluster: &Cluster, purge: bool) -> Result<Plan, Error> {
     objects.retain(|object| purge || !is(object, "CustomResourceDefinition"));
     let pods = all_pods.list_metadata(&labelled).await.map_err(|error| cluster.failed("list pods", &error))?;
     let bundles = maps.list_metadata(&named).await.map_err(|error| cluster.failed("list configmaps", &error))?;
-    let root = secrets.get_metadata_opt(CA_SECRET).await.map_err(|error| cluster.failed("read the CA's secret", &error))?;
+    let root =
+        secrets.get_metadata_opt(CA_SECRET).await.map_err(|error| cluster.failed("read the CA's secret", &error))?;
     Ok(Plan {
         namespaces: modes.iter().filter(|(_, mode)| *mode == "ambient").map(|(name, _)| name.to_owned()).collect(),
         pods: pods
@@ -125,7 +126,12 @@ fn is(object: &DynamicObject, kind: &str) -> bool {
 
 fn show(plan: &Plan, purge: bool, screen: &Screen) -> Result<(), Error> {
     screen.line(screen.paint(Tone::Strong, "Plan:"))?;
-    screen.line(format!("  release {} namespaces ({}), {} captured pods", plan.namespaces.len(), plan.namespaces.join(", "), plan.captured))?;
+    screen.line(format!(
+        "  release {} namespaces ({}), {} captured pods",
+        plan.namespaces.len(),
+        plan.namespaces.join(", "),
+        plan.captured
+    ))?;
     screen.line("  clean the nodes: rules, routes, plugin, its configuration")?;
     for object in &plan.objects {
         screen.line(format!("  delete {}", title(object)))?;
@@ -186,7 +192,9 @@ async fn execute(cluster: &Cluster, plan: &Plan, limit: Duration, screen: &Scree
         .map_err(|error| cluster.failed(&format!("delete Secret {CA_SECRET}"), &error))?;
     if let Some(namespace) = find(plan, "Namespace", &cluster.system) {
         match strangers(cluster).await? {
-            Some(stranger) => screen.line(format!("namespace {} stays: it holds {stranger}, which is not ours", cluster.system))?,
+            Some(stranger) => {
+                screen.line(format!("namespace {} stays: it holds {stranger}, which is not ours", cluster.system))?
+            }
             None => namespace_away(cluster, namespace, limit).await?,
         }
     }
@@ -270,7 +278,8 @@ async fn strangers(cluster: &Cluster) -> Result<Option<String>, Error> {
         return Ok(Some(format!("Secret {}", secret.name_any())));
     }
     for kind in ["AuthorizationPolicy", "PeerAuthentication"] {
-        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), system, &resource("security.istio.io", "v1", kind));
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(client.clone(), system, &resource("security.istio.io", "v1", kind));
         // The definition may be gone already.
         if let Ok(list) = api.list_metadata(&params).await
             && let Some(policy) = list.items.first()
@@ -284,7 +293,8 @@ async fn strangers(cluster: &Cluster) -> Result<Option<String>, Error> {
 async fn namespace_away(cluster: &Cluster, namespace: &DynamicObject, limit: Duration) -> Result<(), Error> {
     apply::delete(cluster, namespace, false).await?;
     let api: Api<Namespace> = Api::all(cluster.client.clone());
-    let gone = kube::runtime::wait::await_condition(api, &cluster.system, |object: Option<&Namespace>| object.is_none());
+    let gone =
+        kube::runtime::wait::await_condition(api, &cluster.system, |object: Option<&Namespace>| object.is_none());
     match tokio::time::timeout(limit, gone).await {
         Ok(_) => Ok(()),
         Err(_) => Err(Error::user(format!("namespace {} does not end within {} s", cluster.system, limit.as_secs()))

@@ -71,7 +71,8 @@ async fn apply_one(cluster: &Cluster, object: &DynamicObject, dry_run: bool) -> 
         Some(before) if same(before, &after) => Change::Unchanged,
         Some(_) => Change::Changed,
     };
-    let keep = |object: Option<DynamicObject>| if dry_run { object.and_then(|o| serde_json::to_value(o).ok()) } else { None };
+    let keep =
+        |object: Option<DynamicObject>| if dry_run { object.and_then(|o| serde_json::to_value(o).ok()) } else { None };
     Ok(Outcome { title, change, before: keep(before), after: keep(Some(after)) })
 }
 
@@ -112,7 +113,10 @@ pub async fn made_by_install(cluster: &Cluster) -> Result<Vec<DynamicObject>, Er
     let work = objects::KINDS.iter().map(async |(group, version, kind)| {
         let resource = objects::resource(group, version, kind);
         let api: kube::Api<DynamicObject> = kube::Api::all_with(cluster.client.clone(), &resource);
-        let list = api.list_metadata(&params).await.map_err(|error| cluster.failed(&format!("list {}", resource.plural), &error))?;
+        let list = api
+            .list_metadata(&params)
+            .await
+            .map_err(|error| cluster.failed(&format!("list {}", resource.plural), &error))?;
         let objects = list.items.into_iter().map(|item| {
             let mut object = DynamicObject::new(&item.name_any(), &resource);
             object.metadata = item.metadata;

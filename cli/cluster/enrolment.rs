@@ -34,9 +34,13 @@ impl Modes {
     /// Reads the labels of all namespaces.
     pub async fn read(cluster: &Cluster) -> Result<Self, Error> {
         let api: Api<Namespace> = Api::all(cluster.client.clone());
-        let list = api.list_metadata(&ListParams::default()).await.map_err(|error| cluster.failed("list namespaces", &error))?;
+        let list = api
+            .list_metadata(&ListParams::default())
+            .await
+            .map_err(|error| cluster.failed("list namespaces", &error))?;
         let mode = |labels: &BTreeMap<String, String>| labels.get(MODE).cloned().unwrap_or_default();
-        let by_namespace: BTreeMap<_, _> = list.items.iter().map(|item| (item.name_any(), mode(item.labels()))).collect();
+        let by_namespace: BTreeMap<_, _> =
+            list.items.iter().map(|item| (item.name_any(), mode(item.labels()))).collect();
         let mesh = by_namespace.get(&cluster.system).is_some_and(|mode| mode == "ambient");
         Ok(Self { by_namespace, mesh })
     }
@@ -141,7 +145,8 @@ pub async fn settle(
         return Ok((captured, wanted));
     }
     let late: Vec<&String> = known.iter().filter(|(_, (wanted, is))| wanted != is).map(|(name, _)| name).collect();
-    let mut error = Error::user(format!("{} of {} pods are not as wanted after {} s", late.len(), known.len(), limit.as_secs()));
+    let mut error =
+        Error::user(format!("{} of {} pods are not as wanted after {} s", late.len(), known.len(), limit.as_secs()));
     for name in late.iter().take(10) {
         error = error.because(format!("pod {name}"));
     }

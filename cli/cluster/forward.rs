@@ -30,7 +30,9 @@ pub async fn ask(cluster: &Cluster, pod: &str, port: u16, method: Method, path: 
     tokio::time::timeout(LIMIT, exchange(cluster, pod, port, method, path))
         .await
         .unwrap_or_else(|_| Err(Error::user(format!("no answer within {} s", LIMIT.as_secs()))))
-        .map_err(|error| Error::user(format!("cannot {what}")).because(error.to_string().replace("error: ", "").trim_end()))
+        .map_err(|error| {
+            Error::user(format!("cannot {what}")).because(error.to_string().replace("error: ", "").trim_end())
+        })
 }
 
 /// Asks for a page, and takes nothing but success for an answer.

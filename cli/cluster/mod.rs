@@ -51,7 +51,9 @@ impl Cluster {
         let info = match answer {
             Ok(Ok(info)) => info,
             Ok(Err(error)) => return Err(unreachable(&url, &error)),
-            Err(_) => return Err(Error::user(format!("no answer from the cluster at {url} within 15 s")).hint(REACH_HINT)),
+            Err(_) => {
+                return Err(Error::user(format!("no answer from the cluster at {url} within 15 s")).hint(REACH_HINT));
+            }
         };
         let number = |text: &str| text.trim_end_matches('+').parse().unwrap_or(0);
         let version = Version { major: number(&info.major), minor: number(&info.minor), full: info.git_version };

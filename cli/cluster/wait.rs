@@ -68,7 +68,12 @@ impl Count {
 }
 
 /// Waits until all the workloads are ready.
-pub async fn ready(cluster: &Cluster, workloads: &[Workload], limit: Duration, progress: &Progress) -> Result<(), Error> {
+pub async fn ready(
+    cluster: &Cluster,
+    workloads: &[Workload],
+    limit: Duration,
+    progress: &Progress,
+) -> Result<(), Error> {
     let all = try_join_all(workloads.iter().map(|&workload| one(cluster, workload, progress)));
     let result = tokio::time::timeout(limit, all).await;
     progress.clear();

@@ -134,4 +134,3 @@ async fn show_plan(cluster: &Cluster, objects: &[DynamicObject], screen: &Screen
     screen.line(format!("dry run: {}", apply::summary(&outcomes)))?;
     Ok(0)
 }
-

@@ -67,7 +67,8 @@ async fn rights(cluster: &Cluster, objects: &[DynamicObject]) -> Result<(), Erro
             Ok::<_, Error>((!answer.status.is_some_and(|status| status.allowed)).then_some(right))
         }
     });
-    let missing: Vec<ResourceAttributes> = stream::iter(reviews).buffered(24).try_filter_map(async |right| Ok(right)).try_collect().await?;
+    let missing: Vec<ResourceAttributes> =
+        stream::iter(reviews).buffered(24).try_filter_map(async |right| Ok(right)).try_collect().await?;
     if missing.is_empty() {
         return Ok(());
     }
@@ -90,13 +91,24 @@ fn in_words(right: &ResourceAttributes) -> String {
 async fn alone(cluster: &Cluster) -> Result<(), Error> {
     let mut others = foreign::<Deployment>(cluster, "Deployment", "app=istiod", |_| true).await?;
     others.extend(foreign::<Deployment>(cluster, "Deployment", "", |name| name == "istiod").await?);
-    others.extend(foreign::<DaemonSet>(cluster, "DaemonSet", "", |name| matches!(name, "istio-cni-node" | "ztunnel")).await?);
-    others.extend(foreign::<MutatingWebhookConfiguration>(cluster, "MutatingWebhookConfiguration", "app=sidecar-injector", |_| true).await?);
+    others.extend(
+        foreign::<DaemonSet>(cluster, "DaemonSet", "", |name| matches!(name, "istio-cni-node" | "ztunnel")).await?,
+    );
+    others.extend(
+        foreign::<MutatingWebhookConfiguration>(
+            cluster,
+            "MutatingWebhookConfiguration",
+            "app=sidecar-injector",
+            |_| true,
+        )
+        .await?,
+    );
     others.dedup();
     if others.is_empty() {
         return Ok(());
     }
-    let mut error = Error::user("another Istio is installed in this cluster, and two control planes would fight over its objects");
+    let mut error =
+        Error::user("another Istio is installed in this cluster, and two control planes would fight over its objects");
     for other in others {
         error = error.because(format!("found {other}"));
     }
@@ -115,9 +127,10 @@ where
         Err(kube::Error::Api(status)) if status.code == 403 => return Ok(Vec::new()),
         Err(error) => return Err(cluster.failed(&format!("list {kind}s"), &error)),
     };
-    let foreign = list.items.iter().filter(|item| {
-        item.labels().get(PART_OF.0).map(String::as_str) != Some(PART_OF.1) && named(&item.name_any())
-    });
+    let foreign = list
+        .items
+        .iter()
+        .filter(|item| item.labels().get(PART_OF.0).map(String::as_str) != Some(PART_OF.1) && named(&item.name_any()));
     Ok(foreign
         .map(|item| match item.namespace() {
             Some(namespace) => format!("{kind} {namespace}/{}", item.name_any()),

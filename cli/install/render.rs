@@ -26,7 +26,8 @@ pub fn render(values: &Values, namespace: &str) -> Result<Vec<DynamicObject>, Er
     let control_plane = format!("istiod.{namespace}.svc:15012");
     let mut objects = Vec::new();
     for (component, source) in TEMPLATES {
-        let fault = |error: &dyn std::error::Error| Error::internal(format!("template {component}")).because(error.to_string());
+        let fault =
+            |error: &dyn std::error::Error| Error::internal(format!("template {component}")).because(error.to_string());
         let text = match component {
             // No template: descriptions in it may hold braces.
             "crds" => source.to_owned(),
@@ -79,7 +80,8 @@ mod tests {
 
     #[test]
     fn settings_reach_the_manifests() {
-        let values = Values::read(&[], &["trustDomain=example.org".into(), "image.pullSecrets=[a]".into()]).expect("valid");
+        let values =
+            Values::read(&[], &["trustDomain=example.org".into(), "image.pullSecrets=[a]".into()]).expect("valid");
         let objects = render(&values, "mesh").expect("renders");
         let agent = objects.iter().find(|object| title(object) == "Deployment mesh/ambient-agent").expect("is there");
         let text = agent.data.to_string();

@@ -223,8 +223,8 @@ fn typed(tree: Value) -> Result<Values, serde_yaml::Error> {
 
 fn overlay(file: &Path) -> Result<Value, Error> {
     let name = file.display();
-    let text =
-        std::fs::read_to_string(file).map_err(|error| Error::user(format!("cannot read overlay {name}")).caused_by(&error))?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Error::user(format!("cannot read overlay {name}")).caused_by(&error))?;
     let at = |error: &serde_yaml::Error| {
         error.location().map_or_else(|| name.to_string(), |place| format!("{name}:{}:{}", place.line(), place.column()))
     };
@@ -257,8 +257,9 @@ fn rejected(kind: fn(String) -> Error, place: &str, error: &serde_yaml::Error) -
 }
 
 fn with_setting(tree: Value, set: &str) -> Result<Value, Error> {
-    let (path, text) =
-        set.split_once('=').ok_or_else(|| Error::usage(format!("--set {set}: want key=value, such as agent.replicas=2")))?;
+    let (path, text) = set
+        .split_once('=')
+        .ok_or_else(|| Error::usage(format!("--set {set}: want key=value, such as agent.replicas=2")))?;
     let read = serde_yaml::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
     let mut first = None;
     // A version such as 1.0 reads as a number, where a text is wanted.
@@ -275,7 +276,10 @@ fn with_setting(tree: Value, set: &str) -> Result<Value, Error> {
             Err(error) => first = first.or(Some(error)),
         }
     }
-    Err(first.map_or_else(|| Error::internal("no reading of a setting was tried"), |error| rejected(Error::usage, &format!("--set {set}"), &error)))
+    Err(first.map_or_else(
+        || Error::internal("no reading of a setting was tried"),
+        |error| rejected(Error::usage, &format!("--set {set}"), &error),
+    ))
 }
 
 /// Lays one tree over another: mappings merge, everything else replaces.

@@ -6,8 +6,15 @@ use similar::TextDiff;
 use crate::screen::{Screen, Tone};
 
 /// Fields that the server keeps for itself: never a difference the operator made.
-const SERVER_FIELDS: [&str; 7] =
-    ["managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink", "deletionGracePeriodSeconds"];
+const SERVER_FIELDS: [&str; 7] = [
+    "managedFields",
+    "resourceVersion",
+    "generation",
+    "uid",
+    "creationTimestamp",
+    "selfLink",
+    "deletionGracePeriodSeconds",
+];
 
 /// Returns the lines that differ, with three lines around them; empty if the objects mean the same.
 pub fn unified(name: &str, before: Option<&Value>, after: Option<&Value>) -> String {

@@ -17,11 +17,6 @@ impl Table {
     pub fn row<I: IntoIterator<Item = S>, S: Into<String>>(&mut self, cells: I) {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
-
-    /// Returns whether there is nothing under the heading.
-    pub fn is_empty(&self) -> bool {
-        self.rows.len() < 2
-    }
 }
 
 impl std::fmt::Display for Table {

@@ -85,7 +85,8 @@ pub fn read(path: &Path) -> Result<Dump, Error> {
     let data: Value =
         serde_json::from_str(&text).map_err(|error| Error::user(format!("{name} is no JSON")).caused_by(&error))?;
     if !data.is_object() {
-        return Err(Error::user(format!("{name} is no dump of a ztunnel")).hint("save one with `ambient ztunnel-config all -o json`"));
+        return Err(Error::user(format!("{name} is no dump of a ztunnel"))
+            .hint("save one with `ambient ztunnel-config all -o json`"));
     }
     Ok(Dump { node: String::new(), data })
 }

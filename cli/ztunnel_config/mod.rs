@@ -146,7 +146,9 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
             let chosen: Vec<&Value> = items(&data, "workloads")
                 .into_iter()
                 .filter(|item| is_pod(item, &only))
-                .filter(|item| same(workload_namespace, text(item, "namespace")) && same(workload_node, text(item, "node")))
+                .filter(|item| {
+                    same(workload_namespace, text(item, "namespace")) && same(workload_node, text(item, "node"))
+                })
                 .filter(|item| {
                     let mut ips = items(item, "workloadIps").into_iter().filter_map(Value::as_str);
                     address.as_deref().is_none_or(|wanted| ips.any(|ip| ip == wanted))
@@ -168,16 +170,20 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
         }
         Topic::Certificate { source } => {
             let (data, only) = load(source, global).await?;
-            let owner = only.as_ref().and_then(|_| items(&data, "workloads").into_iter().find(|item| is_pod(item, &only)));
-            let suffix = owner.map(|item| format!("/ns/{}/sa/{}", text(item, "namespace"), text(item, "serviceAccount")));
+            let owner =
+                only.as_ref().and_then(|_| items(&data, "workloads").into_iter().find(|item| is_pod(item, &only)));
+            let suffix =
+                owner.map(|item| format!("/ns/{}/sa/{}", text(item, "namespace"), text(item, "serviceAccount")));
             let all = items(&data, "certificates").into_iter();
-            let chosen: Vec<&Value> =
-                all.filter(|item| suffix.as_ref().is_none_or(|suffix| text(item, "identity").ends_with(suffix))).collect();
+            let chosen: Vec<&Value> = all
+                .filter(|item| suffix.as_ref().is_none_or(|suffix| text(item, "identity").ends_with(suffix)))
+                .collect();
             show(screen, source, &chosen, || tables::certificates(&chosen, OffsetDateTime::now_utc()).to_string())
         }
         Topic::Connections { source, direction, raw, workload_namespace } => {
             let (data, only) = load(source, global).await?;
-            let mut chosen = states(&data, |info| is_pod(info, &only) && same(workload_namespace, text(info, "namespace")));
+            let mut chosen =
+                states(&data, |info| is_pod(info, &only) && same(workload_namespace, text(info, "namespace")));
             for state in &mut chosen {
                 keep_direction(state, *direction);
             }
@@ -291,7 +297,8 @@ async fn of_pod(cluster: &Cluster, pod: &str, namespace: Option<&str>) -> Result
     })?;
     let node = found.spec.as_ref().and_then(|spec| spec.node_name.clone());
     let node = node.ok_or_else(|| Error::user(format!("pod {name} is on no node yet")))?;
-    let is_ztunnel = place == cluster.system && found.metadata.labels.as_ref().is_some_and(|l| l.get("app").is_some_and(|a| a == "ztunnel"));
+    let is_ztunnel = place == cluster.system
+        && found.metadata.labels.as_ref().is_some_and(|l| l.get("app").is_some_and(|a| a == "ztunnel"));
     if is_ztunnel {
         return Ok((vec![dump::Ztunnel { pod: name.to_owned(), node }], None));
     }
@@ -325,7 +332,9 @@ async fn log(
     for ztunnel in &ztunnels {
         let answer = forward::ask(&cluster, &ztunnel.pod, ADMIN_PORT, Method::POST, &path).await?;
         if answer.status != 200 {
-            return Err(Error::user(format!("{} refuses the level", ztunnel.pod)).because(answer.body.trim().to_owned()));
+            return Err(
+                Error::user(format!("{} refuses the level", ztunnel.pod)).because(answer.body.trim().to_owned())
+            );
         }
         screen.line(format!("{}.{}:\n{}", ztunnel.pod, cluster.system, answer.body.trim_end()))?;
     }

@@ -17,7 +17,14 @@ pub fn workloads(data: &Value, chosen: &[&Value]) -> Table {
     for item in sorted(chosen) {
         let address = item.get("workloadIps").and_then(|ips| ips.get(0)).and_then(Value::as_str).unwrap_or_default();
         let waypoint = waypoint(item, &services);
-        table.row([text(item, "namespace"), text(item, "name"), address, text(item, "node"), &waypoint, text(item, "protocol")]);
+        table.row([
+            text(item, "namespace"),
+            text(item, "name"),
+            address,
+            text(item, "node"),
+            &waypoint,
+            text(item, "protocol"),
+        ]);
     }
     table
 }
@@ -26,14 +33,16 @@ pub fn workloads(data: &Value, chosen: &[&Value]) -> Table {
 pub fn services(data: &Value, chosen: &[&Value]) -> Table {
     let mut table = Table::new(1, &["NAMESPACE", "SERVICE NAME", "SERVICE VIP", "WAYPOINT", "ENDPOINTS"]);
     let services = items(data, "services");
-    let workloads: HashMap<&str, &Value> = items(data, "workloads").into_iter().map(|item| (text(item, "uid"), item)).collect();
+    let workloads: HashMap<&str, &Value> =
+        items(data, "workloads").into_iter().map(|item| (text(item, "uid"), item)).collect();
     for item in sorted(chosen) {
         let vip = item.get("vips").and_then(|vips| vips.get(0)).and_then(Value::as_str).unwrap_or_default();
         let vip = vip.rsplit_once('/').map_or(vip, |(_, address)| address);
         let endpoints = items(item, "endpoints");
         let healthy = endpoints.iter().filter(|endpoint| {
             let workload = workloads.get(text(endpoint, "workloadUid")).copied();
-            let status = [Some(**endpoint), workload].into_iter().flatten().map(|v| text(v, "status")).find(|s| !s.is_empty());
+            let status =
+                [Some(**endpoint), workload].into_iter().flatten().map(|v| text(v, "status")).find(|s| !s.is_empty());
             status.is_none_or(|status| status == "Healthy")
         });
         let count = format!("{}/{}", healthy.count(), endpoints.len());
@@ -63,7 +72,8 @@ pub fn certificates(chosen: &[&Value], now: OffsetDateTime) -> Table {
         if chain.is_empty() {
             table.row([identity, "NA", state, "false", "NA", "NA", "NA"]);
         }
-        let chain = chain.iter().enumerate().map(|(depth, cert)| (if depth == 0 { "Leaf" } else { "Intermediate" }, *cert));
+        let chain =
+            chain.iter().enumerate().map(|(depth, cert)| (if depth == 0 { "Leaf" } else { "Intermediate" }, *cert));
         for (kind, cert) in chain.chain(roots.iter().map(|cert| ("Root", *cert))) {
             let (from, until) = (text(cert, "validFrom"), text(cert, "expirationTime"));
             let valid = valid(from, until, now).to_string();
@@ -103,7 +113,8 @@ pub fn connections(data: &Value, states: &[&Value], only: Option<Direction>, raw
                 continue;
             }
             for connection in items(open, key) {
-                let [source, target, actual] = ["src", "originalDst", "actualDst"].map(|key| name_of(text(connection, key)));
+                let [source, target, actual] =
+                    ["src", "originalDst", "actualDst"].map(|key| name_of(text(connection, key)));
                 let protocol = text(connection, "protocol").to_owned();
                 table.row(match direction {
                     Direction::Inbound => [workload.clone(), "Inbound".into(), actual, source, target, protocol],
@@ -193,7 +204,9 @@ mod tests {
 
     #[test]
     fn serial_numbers_are_shown_in_base_16() {
-        for (decimal, hex) in [("0", "0"), ("255", "ff"), ("338288904032021243389612366149811264", "41270b88e90ec11cb2b0fc8d1cd100")] {
+        for (decimal, hex) in
+            [("0", "0"), ("255", "ff"), ("338288904032021243389612366149811264", "41270b88e90ec11cb2b0fc8d1cd100")]
+        {
             assert_eq!(hexadecimal(decimal), hex.to_owned(), "{decimal}");
         }
         assert_eq!(hexadecimal("ab:cd"), "ab:cd");
@@ -216,6 +229,9 @@ mod tests {
             "services": [{"name": "waypoint", "namespace": "default", "hostname": "waypoint.default.svc", "vips": ["/10.96.0.9"]}],
         });
         let table = workloads(&data, &items(&data, "workloads")).to_string();
-        assert_eq!(table, "NAMESPACE POD NAME ADDRESS  NODE WAYPOINT PROTOCOL\ndefault   web      10.0.0.1 n    waypoint HBONE\n");
+        assert_eq!(
+            table,
+            "NAMESPACE POD NAME ADDRESS  NODE WAYPOINT PROTOCOL\ndefault   web      10.0.0.1 n    waypoint HBONE\n"
+        );
     }
 }
