@@ -207,6 +207,8 @@ pub enum Decision {
     DeniedBy(Name),
     /// Allow policies apply and none allows it.
     NotAllowed,
+    /// The workload names this policy, and it is not known: what it would refuse is refused.
+    Unknown(Name),
 }
 
 impl Decision {
@@ -224,6 +226,7 @@ impl std::fmt::Display for Decision {
             Self::Allow(Some(policy)) => write!(f, "allowed by policy {policy}"),
             Self::DeniedBy(policy) => write!(f, "policy rejection: explicitly denied by {policy}"),
             Self::NotAllowed => write!(f, "policy rejection: allow policies exist, but none allowed it"),
+            Self::Unknown(policy) => write!(f, "policy rejection: policy {policy} applies and is not known yet"),
         }
     }
 }

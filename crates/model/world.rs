@@ -239,10 +239,7 @@ impl World {
         self.endpoints.get(key).into_iter().flat_map(|e| e.values())
     }
 
-    /// Returns the policies that apply to a workload: mesh-wide, of its namespace, and those it names.
-    ///
-    /// A policy that the workload names and that is not known yet is left out: the agent sends policies before the workloads
-    /// that name them.
+    /// Returns the known policies that apply to a workload: mesh-wide, of its namespace, and those it names.
     pub fn policies_for<'a>(&'a self, workload: &'a Workload) -> impl Iterator<Item = &'a Policy> {
         let wide =
             ["", &*workload.namespace].into_iter().filter_map(|h| self.wide_policies.get(h)).flat_map(|p| p.values());
@@ -250,9 +247,13 @@ impl World {
         wide.chain(own).map(|p| &**p)
     }
 
-    /// Decides over a connection to a workload.
+    /// Decides over a connection to a workload. A policy that it names and that is not known refuses: nothing is let in because
+    /// a policy is late, or was not understood.
     #[must_use]
     pub fn decide(&self, workload: &Workload, peer: &Peer<'_>) -> Decision {
+        if let Some(unknown) = workload.authorization_policies.iter().find(|key| !self.policies.contains_key(*key)) {
+            return Decision::Unknown(unknown.clone());
+        }
         decide(self.policies_for(workload), peer)
     }
 
@@ -482,6 +483,24 @@ mod tests {
         assert!(matches!(hop([1, 1, 1, 1], 80), NextHop::Direct { workload: None, .. }));
         assert!(matches!(hop([10, 96, 0, 1], 81), NextHop::Refuse { reason: Refusal::NoSuchPort, .. }));
         assert!(matches!(hop([10, 96, 0, 2], 80), NextHop::Refuse { reason: Refusal::NoHealthyUpstream, .. }));
+    }
+
+    #[test]
+    fn a_policy_that_is_not_known_lets_nobody_in() {
+        let mut world = World::default();
+        let server =
+            Workload { authorization_policies: vec!["ns/late".into()], ..pod("server", 2, Protocol::Hbone, &[]) };
+        let peer = Peer { identity: None, source: [10, 0, 0, 1].into(), destination: ([10, 0, 0, 2], 80).into() };
+        assert_eq!(world.decide(&server, &peer), Decision::Unknown("ns/late".into()));
+        world.insert_policy(Policy {
+            name: "late".into(),
+            namespace: "ns".into(),
+            scope: crate::policy::PolicyScope::WorkloadSelector,
+            action: crate::policy::Action::Deny,
+            rules: vec![],
+            dry_run: false,
+        });
+        assert_eq!(world.decide(&server, &peer), Decision::Allow(None));
     }
 
     #[test]
