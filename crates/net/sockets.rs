@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use nix::sys::socket::{getsockopt, sockopt};
+use rand::Rng;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::netns::{self, Netns};
@@ -80,7 +81,7 @@ pub struct ConnectOptions {
     pub mark: Option<u32>,
     /// Allow a source address that is not local (`IP_TRANSPARENT`).
     pub transparent: bool,
-    /// The source address. With port 0 the port is chosen at connect, per destination.
+    /// The source address. Port 0 means one that clients do not choose themselves.
     pub bind: Option<SocketAddr>,
     /// Send small packets at once.
     pub nodelay: bool,
@@ -131,6 +132,13 @@ pub fn listen(netns: Option<&Netns>, address: SocketAddr, options: &ListenOption
     Ok(socket.into())
 }
 
+/// Where the source ports of connections under a client's address come from: below the range that clients take theirs from
+/// (32768 to 60999 unless configured). In the pod's namespace the client's own connections exist as well, those older than
+/// the enrolment and those in the clear; one of the proxy's with the same two ends would be taken for them.
+const SPOOFED_PORTS: std::ops::Range<u16> = 10_000..32_768;
+/// How many of these ports are tried.
+const BIND_TRIES: usize = 16;
+
 /// Makes a non-blocking TCP socket in `netns`, ready for [`tokio::net::TcpSocket::from_std_stream`]
 /// or a `connect` of its own.
 ///
@@ -154,23 +162,39 @@ pub fn tcp_socket(netns: Option<&Netns>, family: Family, options: &ConnectOption
         transparent(&socket, family).map_err(at("set IP_TRANSPARENT"))?;
     }
     if let Some(source) = options.bind {
-        // Ports are then chosen at connect for the whole four-tuple: without this a busy pod would
-        // run out after 28,000 connections whatever their destinations.
-        set_int(&socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
-            .map_err(at("set IP_BIND_ADDRESS_NO_PORT"))?;
         match family {
             Family::V4 => socket.set_freebind_v4(true),
             Family::V6 => socket.set_freebind_v6(true),
         }
         .map_err(at("set IP_FREEBIND"))?;
-        socket.bind(&SockAddr::from(source)).map_err(at("bind"))?;
+        bind(&socket, source).map_err(at("bind"))?;
     }
     Ok(socket)
 }
 
+/// Binds to an address; with port 0 to a port of [`SPOOFED_PORTS`].
+fn bind(socket: &Socket, source: SocketAddr) -> io::Result<()> {
+    if source.port() != 0 {
+        return socket.bind(&SockAddr::from(source));
+    }
+    // Several connections to different destinations may have one source port, or a busy client would run out of them.
+    socket.set_reuse_address(true)?;
+    let mut left = BIND_TRIES;
+    loop {
+        let port = rand::rng().random_range(SPOOFED_PORTS);
+        left -= 1;
+        match socket.bind(&SockAddr::from(SocketAddr::new(source.ip(), port))) {
+            // The application may listen there.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && left > 0 => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 /// Connects a socket of [`tcp_socket`]; cancellation closes it.
 ///
-/// The caller brings the time-out.
+/// The caller brings the time-out. `AddrNotAvailable` means that another connection has the same two ends: with a new socket,
+/// and so another source port, it may work.
 pub async fn connect(socket: Socket, to: SocketAddr) -> io::Result<tokio::net::TcpStream> {
     let stream = std::net::TcpStream::from(socket);
     tokio::net::TcpSocket::from_std_stream(stream).connect(to).await

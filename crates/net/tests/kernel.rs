@@ -280,6 +280,26 @@ async fn older_streams_are_cut_on_demand_ipv6() {
     older_streams_are_cut("fd01::1", "fd01::2").await;
 }
 
+/// A connection under a client's address must not have the same two ends as one of the client's own.
+#[tokio::test]
+async fn a_new_connection_does_not_take_an_older_one_over() {
+    let w = World::new();
+    w.serve(&w.pod, 8000);
+    let to: SocketAddr = "10.1.0.2:8000".parse().unwrap();
+    // What is left to clients, and to the kernel's choice inside the pod, is one port.
+    run_in(&w.pod, "echo '40000 40001' > /proc/sys/net/ipv4/ip_local_port_range");
+    run_in(&w.node, "echo '40000 40001' > /proc/sys/net/ipv4/ip_local_port_range");
+    let mut old = w.dial(&w.node, &to.to_string()).await;
+    w.start_proxy();
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    run_in(&w.node, "echo '50000 60000' > /proc/sys/net/ipv4/ip_local_port_range");
+    for _ in 0..20 {
+        w.dial(&w.node, &to.to_string()).await.echo().await;
+        old.echo().await;
+    }
+    assert_eq!(w.proxied(), 20);
+}
+
 #[tokio::test]
 async fn probes_of_the_node_bypass_the_proxy() {
     let w = World::new();
