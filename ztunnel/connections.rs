@@ -158,7 +158,9 @@ pub async fn enforce(shared: Arc<Shared>, drain: Drain) {
                     destination: live.original,
                 };
                 let decision = world.decide(&workload, &peer);
-                if !matches!(decision, Decision::Allow(_)) && !live.cut.is_cancelled() {
+                // A policy that is still to come says nothing against what was let in before.
+                let stays = matches!(decision, Decision::Allow(_) | Decision::Unknown(_));
+                if !stays && !live.cut.is_cancelled() {
                     info!(target: "access", { src.addr = %live.source, dst.addr = %live.original, %decision }, "connection cut by policy");
                     live.cut.cancel();
                 }

@@ -22,6 +22,8 @@ use crate::{
     telemetry::{Facts, Open, Reporter},
 };
 
+/// How many source ports are tried for one connection to the application.
+const CONNECT_TRIES: usize = 8;
 /// What is told of a connection that a changed policy ended.
 pub const CUT: &str = "policy rejection: a changed policy no longer allows it";
 
@@ -130,7 +132,7 @@ async fn open(pod: &Pod, destination: Option<&Workload>, request: &Request) -> R
         return Err(Refusal::Proxy);
     }
     let peer = Peer { identity: request.identity.as_ref(), source: request.source.ip(), destination: request.target };
-    let decision = pod.shared.store.world().decide(destination, &peer);
+    let decision = pod.decide(destination, &peer).await;
     if !decision.is_allowed() {
         return Err(Refusal::Policy(decision));
     }
@@ -144,11 +146,21 @@ async fn open(pod: &Pod, destination: Option<&Workload>, request: &Request) -> R
         nodelay: true,
         keepalive: None,
     };
-    let socket = sockets::tcp_socket(Some(&pod.netns), Family::from(request.target), &options)
-        .map_err(|e| Refusal::Connect(std::io::Error::other(e)))?;
+    let connecting = async {
+        let mut left = CONNECT_TRIES;
+        loop {
+            let socket = sockets::tcp_socket(Some(&pod.netns), Family::from(request.target), &options);
+            let outcome = sockets::connect(socket.map_err(std::io::Error::other)?, request.target).await;
+            left -= 1;
+            match outcome {
+                // Another connection has the same two ends: another source port may do.
+                Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable && left > 0 => {}
+                outcome => return outcome,
+            }
+        }
+    };
     let late = || std::io::Error::from(std::io::ErrorKind::TimedOut);
-    let connecting = timeout(CONNECT_TIMEOUT, sockets::connect(socket, request.target));
-    connecting.await.unwrap_or_else(|_| Err(late())).map_err(Refusal::Connect)
+    timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or_else(|_| Err(late())).map_err(Refusal::Connect)
 }
 
 /// Serves one plaintext connection.
@@ -228,7 +240,7 @@ async fn tunnelled(pod: Arc<Pod>, connect: Connect, peer: SocketAddr, local: Soc
         },
     };
     let request = Request {
-        source: peer,
+        source: forwarded(&connect.headers, peer),
         identity: Some(session.peer.clone()),
         session: Some(session),
         target,
@@ -258,6 +270,17 @@ async fn tunnelled(pod: Arc<Pod>, connect: Connect, peer: SocketAddr, local: Soc
     open.closed(counts, outcome.as_deref());
 }
 
+/// Returns the client's address as the tunnel's other end tells it (RFC 7239 5.2), so that both sides name one connection by the
+/// same address. Only its port is believed, which no policy reads: the address must be the tunnel's own.
+fn forwarded(headers: &HeaderMap, peer: SocketAddr) -> SocketAddr {
+    let told = headers.get("forwarded").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let told = told.split(';').find_map(|part| part.trim().strip_prefix("for=")).map(|v| v.trim_matches('"'));
+    let client = told.and_then(|text| text.parse::<SocketAddr>().ok());
+    client
+        .filter(|client| client.ip().to_canonical() == peer.ip())
+        .map_or(peer, |c| SocketAddr::new(peer.ip(), c.port()))
+}
+
 /// Resolves `host:port` of a service that this pod is an endpoint of.
 async fn named(pod: &Pod, authority: &str, local: SocketAddr) -> Option<SocketAddr> {
     let (host, port) = authority.rsplit_once(':')?;
@@ -268,4 +291,25 @@ async fn named(pod: &Pod, authority: &str, local: SocketAddr) -> Option<SocketAd
     let declared = world.services.get(key).and_then(|s| s.ports.get(&port)).map(|p| p.target_port);
     let target = ports.get(&port).copied().or(declared).filter(|p| *p != 0)?;
     Some(SocketAddr::new(local.ip(), target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_named_by_its_own_port_and_by_no_other_address() {
+        let peer: SocketAddr = "10.0.0.1:40000".parse().expect("valid");
+        let of = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("forwarded", text.parse().expect("valid"));
+            forwarded(&headers, peer).to_string()
+        };
+        assert_eq!(of("for=\"10.0.0.1:1234\";host=web.shop.svc"), "10.0.0.1:1234");
+        assert_eq!(of("host=web.shop.svc; for=\"10.0.0.1:1234\""), "10.0.0.1:1234");
+        for other in ["for=\"10.0.0.9:1234\"", "for=10.0.0.1", "for=\"[::1]:1\"", "", "for=\"\"", "nonsense"] {
+            assert_eq!(of(other), peer.to_string(), "{other}");
+        }
+        assert_eq!(forwarded(&HeaderMap::new(), peer), peer);
+    }
 }

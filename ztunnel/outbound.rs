@@ -9,9 +9,11 @@ use std::{
 use hbone::{
     baggage, copy,
     pool::Key,
-    tunnel::{self, Tunnel, header},
+    stream::Stream,
+    tunnel::{self, StreamCount, Tunnel, header},
 };
 use http::HeaderMap;
+use identity::tls::Session;
 use model::{Identity, NextHop, Service, Workload};
 use net::sockets::{self, ConnectOptions, Family, Keepalive};
 use tokio::{net::TcpStream, time::timeout};
@@ -24,6 +26,8 @@ use crate::{
     telemetry::{Facts, Reporter},
 };
 
+/// How many tunnels are tried for one stream.
+const TRIES: usize = 3;
 /// How long a connection to a pod may take to open.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -194,13 +198,7 @@ async fn joined(pod: &Pod, server: &Arc<Pod>, stream: TcpStream, mut facts: Fact
 async fn through(pod: &Arc<Pod>, stream: TcpStream, mut facts: Facts, original: SocketAddr, hop: Hop) {
     let metrics = &pod.shared.metrics;
     facts.hbone_address = Some(hop.gateway);
-    let opened = async {
-        let tunnel = tunnel(pod, &hop).await?;
-        let headers = headers(&facts, &hop);
-        let (stream, _, count) = tunnel.open(&hop.target.to_string(), headers).await.map_err(TunnelError::from)?;
-        Ok::<_, TunnelError>((tunnel.session().clone(), stream, count))
-    };
-    let (session, tunnelled, _count) = match opened.await {
+    let (session, tunnelled, _count) = match open(pod, &facts, &hop).await {
         Ok(opened) => opened,
         Err(error) => return refuse(pod, &stream, &facts, error.flags(), &error.to_string()),
     };
@@ -221,6 +219,27 @@ async fn through(pod: &Arc<Pod>, stream: TcpStream, mut facts: Facts, original: 
     let outcome = copy::tunnel(stream, tunnelled, &counts.sent, &counts.received).await;
     open.closed(counts, ending(&outcome).as_deref());
 }
+
+/// Opens a stream to the target. A pooled tunnel may have come to its end a moment ago (its peer is being replaced): nothing
+/// was sent yet, so another one is tried.
+async fn open(pod: &Arc<Pod>, facts: &Facts, hop: &Hop) -> Result<Opened, TunnelError> {
+    let mut left = TRIES;
+    loop {
+        let tunnel = tunnel(pod, hop).await?;
+        left -= 1;
+        match tunnel.open(&hop.target.to_string(), headers(facts, hop)).await {
+            Ok((stream, _, count)) => return Ok((tunnel.session().clone(), stream, count)),
+            Err(error @ (tunnel::Error::Http { .. } | tunnel::Error::Full(_))) if left > 0 => {
+                debug!(gateway = %hop.gateway, %error, "the tunnel has ended, another one is made");
+                tunnel.retire();
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The handshake of a tunnel, a stream in it, and its place among the tunnel's streams.
+type Opened = (Arc<Session>, Stream, StreamCount);
 
 #[derive(Debug, thiserror::Error)]
 enum TunnelError {

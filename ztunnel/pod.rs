@@ -9,7 +9,7 @@ use std::{
 
 use hbone::pool::Pool;
 use identity::manager::Hold;
-use model::{Identity, Workload, World};
+use model::{Decision, Identity, Peer, Workload, World};
 use net::{
     netns::Netns,
     sockets::{self, ListenOptions},
@@ -41,6 +41,9 @@ pub const MARK: u32 = 1337;
 const MAX_CONNECTIONS: usize = 20_000;
 /// How long a connection waits for discovery to tell of its pod.
 const WORKLOAD_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a connection waits for a policy that its pod names.
+const POLICY_WAIT: Duration = Duration::from_secs(2);
 
 /// Tells why a pod cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -258,6 +261,21 @@ impl Pod {
             }
         };
         timeout(WORKLOAD_WAIT, told).await.ok().flatten()
+    }
+
+    /// Decides over a connection to the pod, waiting a bounded time for a policy that discovery is about to tell.
+    pub async fn decide(&self, workload: &Workload, peer: &Peer<'_>) -> Decision {
+        let mut changes = self.shared.store.changes();
+        let decided = async {
+            loop {
+                match self.shared.store.world().decide(workload, peer) {
+                    Decision::Unknown(_) if changes.changed().await.is_ok() => {}
+                    decision => return decision,
+                }
+            }
+        };
+        let decided = timeout(POLICY_WAIT, decided).await;
+        decided.unwrap_or_else(|_| self.shared.store.world().decide(workload, peer))
     }
 
     /// Tells whether a connection to this address and port would come back to the proxy itself.

@@ -82,6 +82,10 @@ pub enum Error {
     Full(SocketAddr),
 }
 
+fn silence(authority: &str) -> String {
+    format!("no answer to CONNECT {authority} within {CONNECT_TIMEOUT:?}")
+}
+
 fn hint(timed_out: bool) -> &'static str {
     if timed_out { " (does a NetworkPolicy block HBONE port 15008?)" } else { "" }
 }
@@ -177,6 +181,11 @@ impl Tunnel {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// Takes no further streams; those that are open go on.
+    pub fn retire(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
     /// Returns how many streams are open.
     #[must_use]
     pub fn streams(&self) -> usize {
@@ -201,9 +210,11 @@ impl Tunnel {
             let response = response.await.map_err(|e| http_error(e.to_string()))?;
             Ok((response, send))
         };
-        let (response, send) = timeout(CONNECT_TIMEOUT, exchange)
-            .await
-            .map_err(|_| http_error(format!("no answer to CONNECT {authority} within {CONNECT_TIMEOUT:?}")))??;
+        let (response, send) = timeout(CONNECT_TIMEOUT, exchange).await.map_err(|_| Error::Connect {
+            peer: self.peer,
+            reason: silence(authority),
+            timed_out: false,
+        })??;
         if response.status() != StatusCode::OK {
             return Err(Error::Refused { peer: self.peer, status: response.status() });
         }
