@@ -1,1 +1,4 @@
-//! Every scenario.
+//! Every scenario that needs the whole workspace.
+
+mod layout;
+mod reference;

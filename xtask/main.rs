@@ -1,1 +1,84 @@
-fn main() {}
+//! The project's own tasks: `cargo xtask test`, `cargo xtask image`, `cargo xtask cluster`, `cargo xtask accept`,
+//! `cargo xtask bench`.
+
+mod accept;
+mod bench;
+mod cluster;
+mod image;
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use clap::{Parser, Subcommand};
+
+/// Tasks of the project
+#[derive(Parser)]
+struct Tasks {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Check form, lints and all tests, as continuous integration does
+    Test,
+    /// Build the image: scratch and the one static binary
+    Image {
+        /// The profile of the build
+        #[arg(long, default_value = "ship")]
+        profile: String,
+        /// The name of the image
+        #[arg(long, default_value = image::TAG)]
+        tag: String,
+    },
+    /// Check an issue's requirements on the real thing, one row each
+    Accept(accept::Args),
+    /// Measure, plain and mesh side by side
+    Bench(bench::Args),
+    /// A real Kubernetes on this machine, without Docker
+    Cluster {
+        #[command(subcommand)]
+        action: cluster::Action,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Tasks::parse().task {
+        Task::Test => test(),
+        Task::Accept(args) => accept::run(&args),
+        Task::Bench(args) => bench::run(&args),
+        Task::Image { profile, tag } => image::act(&profile, &tag),
+        Task::Cluster { action } => cluster::act(action),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    eprintln!("+ {command:?}");
+    let status = command.current_dir(root()).status().map_err(|e| format!("{command:?} does not start: {e}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?} failed: {status}")) }
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments);
+    command
+}
+
+fn test() -> Result<(), String> {
+    run(&mut cargo(&["fmt", "--check"]))?;
+    run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    run(&mut cargo(&["test", "--workspace"]))
+}

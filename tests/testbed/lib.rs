@@ -1,1 +1,6 @@
-//! (being written)
+//! What tests and tools stand on, and product code never imports.
+
+pub mod apps;
+pub mod cache;
+pub mod cluster;
+pub mod image;

@@ -1,0 +1,46 @@
+//! `cargo xtask accept NAME`: an issue's requirements, checked on the real thing and printed one row each.
+
+pub mod lab;
+mod report;
+mod spine;
+
+use clap::ValueEnum;
+
+pub use self::{
+    lab::{Ended, Lab},
+    report::Report,
+};
+
+/// What is accepted, one name each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Name {
+    /// Install on a real Kubernetes, enrol without restart, mTLS between nodes
+    Spine,
+}
+
+/// How it is run.
+#[derive(clap::Args)]
+pub struct Args {
+    /// What to accept
+    #[arg(value_enum)]
+    name: Name,
+    /// Run only these sections
+    #[arg(long, value_name = "SECTION")]
+    only: Vec<String>,
+    /// Name of the test cluster
+    #[arg(long, default_value = "accept")]
+    cluster: String,
+    /// Leave the cluster up
+    #[arg(long)]
+    keep: bool,
+    /// Build profile of the image
+    #[arg(long, default_value = "ship")]
+    profile: String,
+}
+
+/// Runs it; an error when a row does not hold.
+pub fn run(args: &Args) -> Result<(), String> {
+    match args.name {
+        Name::Spine => spine::run(args),
+    }
+}

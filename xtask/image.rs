@@ -1,0 +1,46 @@
+//! `cargo xtask image`: scratch and the one static binary, without a builder.
+
+use std::path::{Path, PathBuf};
+
+use testbed::image::{Image, write};
+
+use crate::{cargo, root, run};
+
+/// The name of the image, unless another is given.
+pub const TAG: &str = "localhost/ambient:dev";
+/// The target that the binary is built for: with the C library linked in, it needs no file but itself.
+pub const TARGET: &str =
+    if cfg!(target_arch = "aarch64") { "aarch64-unknown-linux-gnu" } else { "x86_64-unknown-linux-gnu" };
+
+/// What was built.
+pub struct Built {
+    /// The program.
+    pub binary: PathBuf,
+    /// The image, as `docker save` writes them.
+    pub archive: PathBuf,
+}
+
+/// Builds the image.
+pub fn build(profile: &str, tag: &str) -> Result<Built, String> {
+    let mut build = cargo(&["build", "--bin", "ambient", "--profile", profile, "--target", TARGET]);
+    run(build.env("RUSTFLAGS", "-C target-feature=+crt-static"))?;
+    let folder = if profile == "dev" { "debug" } else { profile };
+    let binary = root().join("target").join(TARGET).join(folder).join("ambient");
+    let archive = root().join("target/image/ambient.tar");
+    let image = Image {
+        name: tag,
+        entrypoint: &["/usr/local/bin/ambient"],
+        files: &[(binary.clone(), "/usr/local/bin/ambient")],
+    };
+    write(&archive, &image).map_err(|e| format!("{} cannot be written: {e}", archive.display()))?;
+    Ok(Built { binary, archive })
+}
+
+/// Builds the image and prints what came of it.
+pub fn act(profile: &str, tag: &str) -> Result<(), String> {
+    let built = build(profile, tag)?;
+    let size = |path: &Path| path.metadata().map(|m| m.len() as f64 / 1e6).unwrap_or_default();
+    println!("binary {:.1} MB  {}", size(&built.binary), built.binary.display());
+    println!("image  {:.1} MB  {}  ({tag})", size(&built.archive), built.archive.display());
+    Ok(())
+}
