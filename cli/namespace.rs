@@ -40,7 +40,7 @@ enum Action {
     /// Enrol: all pods are captured, running ones too
     #[command(after_help = "Examples:
   ambient namespace add shop payments
-  ambient namespace add shop --cut-existing   and close connections that are older, so that all are secured
+  ambient namespace add shop --cut-existing   close older connections, so that all are secured
   ambient namespace add --pod shop/web-0      one pod only
   ambient namespace add --mesh                every namespace that does not say `none`")]
     Add(Add),

@@ -32,7 +32,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ambient uninstall                shows the plan and asks
-  ambient uninstall -y --purge     no question; Istio's resource definitions go too, and with them all policies")]
+  ambient uninstall -y --purge     no question; Istio's definitions and all policies go too")]
 pub struct Args {
     /// Delete Istio's resource definitions too, and with them all objects of these kinds
     #[arg(long)]

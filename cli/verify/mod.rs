@@ -29,8 +29,9 @@ const ENDPOINTS: usize = 16;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "SRC and DST are [pod/|deploy/|svc/]NAME[.NAMESPACE]; without a namespace, that of -n.
 
-A row is secured when a connection was seen on both ztunnels with both identities (or within one ztunnel, for two pods of a node),
-and nothing speaks against it. Probes open a connection and send nothing.
+A row is secured when a connection was seen on both ztunnels with both identities (or within one
+ztunnel, for two pods of a node) and nothing speaks against it. Probes open a connection and send
+nothing.
 
 Exit codes: 0 secured, 1 not secured, 2 unknown.
 
