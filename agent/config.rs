@@ -13,6 +13,8 @@ pub struct Config {
     pub cluster: String,
     /// The domain of service names.
     pub domain: String,
+    /// The network of this cluster; empty is the one network.
+    pub network: String,
     /// Service accounts of node proxies, `namespace/name`: they may ask for certificates of their node's pods.
     pub trusted: Vec<String>,
     /// The port of discovery and certificates, in TLS.
@@ -49,6 +51,7 @@ impl Config {
             trust_domain: text("TRUST_DOMAIN", "cluster.local"),
             cluster: text("CLUSTER_ID", "Kubernetes"),
             domain: text("CLUSTER_DOMAIN", "cluster.local"),
+            network: text("NETWORK", ""),
             trusted,
             tls_port: number("TLS_PORT", 15012)?,
             monitoring_port: number("MONITORING_PORT", 15014)?,

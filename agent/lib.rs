@@ -16,7 +16,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use kube::Client;
 use runtime::{Drain, Readiness, drain::stop_signal};
-use source::{Change, Object};
+use source::Change;
 use tokio::sync::mpsc;
 use tracing::info;
 use xds::server::Resources;
@@ -66,8 +66,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     };
     serve::start(&config, &resources, issuer, &readiness, &drain).await?;
 
-    let (namespaces, told) = mpsc::channel(1024);
-    tokio::spawn(roots::distribute(client.clone(), authority.root_pem().to_owned(), told));
+    tokio::spawn(roots::distribute(client.clone(), authority.root_pem().to_owned()));
     let (statuses, written) = mpsc::channel(1024);
     tokio::spawn(status::write(client.clone(), written));
     let settings = mesh::Settings {
@@ -75,6 +74,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         cluster: config.cluster.clone(),
         trust_domain: config.trust_domain.clone(),
         domain: config.domain.clone(),
+        network: config.network.clone(),
     };
     let mut changes = source::kubernetes::watch(&client);
     let publishing = resources.clone();
@@ -88,12 +88,8 @@ pub async fn run(config: Config) -> Result<(), Error> {
             let mut out = Vec::new();
             for change in batch.drain(..) {
                 placement.apply(&change);
-                match &change {
-                    Change::Synced(kind) => drop(synced.insert(*kind)),
-                    Change::Apply(Object::Namespace(n)) if !n.deleting => {
-                        let _ = namespaces.send(n.name.clone()).await;
-                    }
-                    _ => {}
+                if let Change::Synced(kind) = &change {
+                    synced.insert(*kind);
                 }
                 let (found, status) = mesh.apply(change);
                 out.extend(found);

@@ -36,6 +36,8 @@ pub struct Settings {
     pub trust_domain: String,
     /// The domain of service names.
     pub domain: String,
+    /// The network of this cluster; empty is the one network.
+    pub network: String,
 }
 
 #[derive(Default)]
@@ -319,6 +321,10 @@ impl Mesh {
         keys
     }
 
+    fn network(&self) -> Arc<str> {
+        (*self.settings.network).into()
+    }
+
     fn pod_uid(&self, key: &ObjectKey) -> String {
         format!("{}//Pod/{}/{}", self.settings.cluster, key.namespace, key.name)
     }
@@ -362,7 +368,7 @@ impl Mesh {
         let key = self.service_key(&service.key);
         let resource = Service {
             name: (*service.key.name).into(),
-            vips: service.addresses.iter().map(|a| NetworkAddress { network: "".into(), address: *a }).collect(),
+            vips: service.addresses.iter().map(|a| NetworkAddress { network: self.network(), address: *a }).collect(),
             cidr_vips: vec![],
             ports: service.ports.iter().map(port).collect(),
             subject_alt_names: vec![],
@@ -383,7 +389,7 @@ impl Mesh {
             key: key.clone(),
         };
         let bytes = Address { r#type: Some(Type::Service(service_to_wire(&resource))) }.encode_to_vec();
-        let aliases = service.addresses.iter().map(|a| format!("/{a}")).collect();
+        let aliases = service.addresses.iter().map(|a| format!("{}/{a}", self.settings.network)).collect();
         server::Change {
             type_url: ADDRESS_TYPE,
             name: key.to_string().into(),
@@ -420,6 +426,7 @@ impl Mesh {
             name: (*pod.key.name).into(),
             namespace: (*pod.key.namespace).into(),
             addresses: pod.addresses.clone(),
+            network: self.network(),
             protocol: if native || captured { Protocol::Hbone } else { Protocol::Tcp },
             trust_domain: if domain == model::identity::DEFAULT_TRUST_DOMAIN { "".into() } else { (**domain).into() },
             service_account: (*pod.service_account).into(),
@@ -466,6 +473,7 @@ impl Mesh {
                     name: (*slice.service).into(),
                     namespace: (*key.namespace).into(),
                     addresses: vec![address],
+                    network: self.network(),
                     service_account: "default".into(),
                     status: if endpoint.ready { Health::Healthy } else { Health::Unhealthy },
                     cluster_id: (*self.settings.cluster).into(),
@@ -501,7 +509,7 @@ fn publish_policy(policy: &Policy) -> server::Change {
 fn publish_workload(workload: &Workload) -> server::Change {
     let bytes = Address { r#type: Some(Type::Workload(workload_to_wire(workload))) }.encode_to_vec();
     let own = workload.network_mode == NetworkMode::Standard;
-    let aliases = workload.addresses.iter().filter(|_| own).map(|a| format!("/{a}")).collect();
+    let aliases = workload.addresses.iter().filter(|_| own).map(|a| format!("{}/{a}", workload.network)).collect();
     server::Change { type_url: ADDRESS_TYPE, name: workload.uid.clone(), value: Some(Bytes::from(bytes)), aliases }
 }
 

@@ -1,18 +1,27 @@
 //! The mesh's root: kept in a Secret, made once, and told in a ConfigMap of every namespace.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::pin,
+    time::Duration,
+};
 
+use futures::{StreamExt, stream};
 use identity::ca::{self, Authority};
 use k8s_openapi::{
     ByteString,
-    api::core::v1::{ConfigMap, Secret},
+    api::core::v1::{ConfigMap, Namespace, Secret},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
+    core::PartialObjectMeta,
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event},
+    },
 };
-use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 /// The Secret with the authority that this mesh made for itself.
@@ -21,6 +30,12 @@ const OWN: &str = "istio-ca-secret";
 const BROUGHT: &str = "cacerts";
 /// The ConfigMap with the root.
 pub const ROOT: &str = "istio-ca-root-cert";
+/// The key in it.
+const KEY: &str = "root-cert.pem";
+/// How long to wait before missing roots are written, again if need be.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How many are written at once.
+const WRITES: usize = 8;
 /// Who writes, for server-side apply.
 const MANAGER: &str = "ambient-agent";
 
@@ -91,27 +106,76 @@ fn load(name: &'static str, secret: &Secret) -> Result<Authority, Error> {
         .map_err(|e| Error::Authority(name, e))
 }
 
-/// Writes the root into each namespace that is named, again and again until it is there.
-pub async fn distribute(client: Client, root: String, mut namespaces: mpsc::Receiver<String>) {
-    while let Some(namespace) = namespaces.recv().await {
-        let object = ConfigMap {
-            metadata: ObjectMeta {
-                name: Some(ROOT.to_owned()),
-                labels: Some(BTreeMap::from([("istio.io/config".to_owned(), "true".to_owned())])),
-                ..ObjectMeta::default()
-            },
-            data: Some(BTreeMap::from([("root-cert.pem".to_owned(), root.clone())])),
-            ..ConfigMap::default()
-        };
-        let api = Api::<ConfigMap>::namespaced(client.clone(), &namespace);
-        for pause in [0, 100, 500, 2000] {
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-            match api.patch(ROOT, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&object)).await {
-                Ok(_) => break,
-                // The namespace is gone, or going.
-                Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => break,
-                Err(error) => warn!(namespace, %error, "the root certificate cannot be written"),
+/// Keeps the root in every namespace: where it is missing, or is another, it is written.
+///
+/// Watches for itself, so that a slow API server never holds the mesh's own changes up.
+pub async fn distribute(client: Client, root: String) {
+    let spaces = Api::<PartialObjectMeta<Namespace>>::all(client.clone());
+    let spaces = watcher::watcher(spaces, watcher::Config::default());
+    let named = watcher::Config::default().fields(&format!("metadata.name={ROOT}"));
+    let maps = watcher::watcher(Api::<ConfigMap>::all(client.clone()), named);
+    let (mut spaces, mut maps) = (pin!(spaces.default_backoff()), pin!(maps.default_backoff()));
+    let (mut wanted, mut right) = (Known::default(), Known::default());
+    let is_right = |map: &ConfigMap| map.data.as_ref().and_then(|d| d.get(KEY)) == Some(&root);
+    loop {
+        let missing = wanted.complete && right.complete && !wanted.names.is_subset(&right.names);
+        tokio::select! {
+            Some(event) = spaces.next() => wanted.apply(event, |space| {
+                let alive = space.metadata.deletion_timestamp.is_none();
+                (space.metadata.name.clone().unwrap_or_default(), alive)
+            }),
+            Some(event) = maps.next() => right.apply(event, |map| {
+                (map.metadata.namespace.clone().unwrap_or_default(), is_right(map))
+            }),
+            // Not at once: a burst of new namespaces is told first, and a refusal is not repeated without a pause.
+            () = tokio::time::sleep(PAUSE), if missing => {
+                let lacking: Vec<String> = wanted.names.difference(&right.names).cloned().collect();
+                stream::iter(lacking).for_each_concurrent(WRITES, |name| write(&client, name, &root)).await;
             }
         }
+    }
+}
+
+/// Names that a watch told, of those that count.
+#[derive(Default)]
+struct Known {
+    names: BTreeSet<String>,
+    complete: bool,
+}
+
+impl Known {
+    fn apply<K>(&mut self, event: Result<Event<K>, watcher::Error>, judge: impl Fn(&K) -> (String, bool)) {
+        match event {
+            Ok(Event::Init) => {
+                self.names.clear();
+                self.complete = false;
+            }
+            Ok(Event::InitDone) => self.complete = true,
+            Ok(Event::Apply(object) | Event::InitApply(object)) => match judge(&object) {
+                (name, true) => drop(self.names.insert(name)),
+                (name, false) => drop(self.names.remove(&name)),
+            },
+            Ok(Event::Delete(object)) => drop(self.names.remove(&judge(&object).0)),
+            Err(error) => warn!(%error, "watch failed, trying again"),
+        }
+    }
+}
+
+async fn write(client: &Client, namespace: String, root: &str) {
+    let object = ConfigMap {
+        metadata: ObjectMeta {
+            name: Some(ROOT.to_owned()),
+            labels: Some(BTreeMap::from([("istio.io/config".to_owned(), "true".to_owned())])),
+            ..ObjectMeta::default()
+        },
+        data: Some(BTreeMap::from([(KEY.to_owned(), root.to_owned())])),
+        ..ConfigMap::default()
+    };
+    let api = Api::<ConfigMap>::namespaced(client.clone(), &namespace);
+    match api.patch(ROOT, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&object)).await {
+        Ok(_) => {}
+        // The namespace is gone, or going.
+        Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => {}
+        Err(error) => warn!(namespace, %error, "the root certificate cannot be written"),
     }
 }

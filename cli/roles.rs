@@ -20,11 +20,11 @@ pub enum Role {
 /// Runs a role until it is told to stop.
 pub fn run(role: Role) -> Result<u8, Error> {
     let filter = std::env::var("RUST_LOG").ok().filter(|f| !f.is_empty()).unwrap_or_else(|| "info".to_owned());
-    runtime::logging::init(&filter).map_err(|e| Error::usage("RUST_LOG is invalid").caused_by(&e))?;
+    let _flush = runtime::logging::init(&filter).map_err(|e| Error::usage("RUST_LOG is invalid").caused_by(&e))?;
     match role {
         Role::Agent => block_on(2, agent::run(agent::Config::from_env().map_err(settings)?)),
-        // The data path: as many threads as there are processors.
-        Role::Ztunnel => block_on(0, ztunnel::run(ztunnel::Config::from_env().map_err(settings)?)),
+        // The data path has threads of its own.
+        Role::Ztunnel => block_on(1, ztunnel::run(ztunnel::Config::from_env().map_err(settings)?)),
         Role::Cni => {
             let config = cni::Config::from_env(|name| std::env::var(name).ok()).map_err(settings)?;
             block_on(2, cni::run(config))
@@ -48,10 +48,7 @@ fn block_on<E: std::error::Error + 'static>(
     threads: usize,
     work: impl Future<Output = Result<(), E>>,
 ) -> Result<u8, Error> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if threads > 0 {
-        builder.worker_threads(threads);
-    }
-    let runtime = builder.enable_all().build().map_err(|e| Error::internal("no runtime").caused_by(&e))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let runtime = runtime.map_err(|e| Error::internal("no runtime").caused_by(&e))?;
     runtime.block_on(work).map(|()| 0).map_err(|e| Error::user("the role ended").caused_by(&e))
 }

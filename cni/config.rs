@@ -66,7 +66,8 @@ impl Config {
             Some(value) => value.parse().map_err(|_| Error::Invalid { name, expected: "a number", value }),
         };
         let port = number("MONITORING_PORT", 15014)?;
-        let excluded = text("EXCLUDE_NAMESPACES", "kube-system");
+        // Set and empty means none.
+        let excluded = var("EXCLUDE_NAMESPACES").unwrap_or_else(|| "kube-system".to_owned());
         Ok(Self {
             node_name: set("NODE_NAME").ok_or(Error::Missing("NODE_NAME"))?,
             system_namespace: text("POD_NAMESPACE", "istio-system"),
@@ -75,7 +76,7 @@ impl Config {
             run_dir: text("CNI_AGENT_RUN_DIR", "/var/run/ambient-cni").into(),
             zds_socket: text("ZTUNNEL_UDS_ADDRESS", "/var/run/ztunnel/ztunnel.sock").into(),
             proc_dir: text("HOST_PROC", "/host/proc").into(),
-            excluded: excluded.split(',').map(|s| s.trim().to_owned()).collect(),
+            excluded: excluded.split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect(),
             port: u16::try_from(port).map_err(|_| Error::Invalid {
                 name: "MONITORING_PORT",
                 expected: "a port",
@@ -113,6 +114,8 @@ mod tests {
         assert_eq!(config.verify_every, Duration::from_secs(10));
         assert_eq!(config.plugin_socket(), PathBuf::from("/var/run/ambient-cni/plugin.sock"));
         assert!(config.excluded.contains("kube-system"));
+        let none = read(&[("NODE_NAME", "n1"), ("EXCLUDE_NAMESPACES", "")]).expect("valid");
+        assert!(none.excluded.is_empty());
         assert_eq!(read(&[]).expect_err("no node").to_string(), "NODE_NAME is not set");
         let wrong = read(&[("NODE_NAME", "n"), ("MONITORING_PORT", "x")]);
         let text = wrong.expect_err("no number").to_string();

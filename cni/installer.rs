@@ -2,9 +2,10 @@
 //! configuration, whoever rewrites it. Takes both out again without a trace.
 
 use std::fs::{self, Permissions};
-use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -21,6 +22,9 @@ const SAVED: &str = "ambient-saved";
 const THROTTLE: Duration = Duration::from_secs(5);
 /// Without any notice from the kernel the files are looked at this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// How much of two files is compared at once, bytes.
+const PIECE: usize = 64 << 10;
 
 /// An installation that is not possible now.
 #[derive(Debug, thiserror::Error)]
@@ -141,16 +145,54 @@ fn watch(config: &Config) -> Option<inotify::EventStream<Vec<u8>>> {
     start().inspect_err(|error| warn!(%error, "cannot watch the CNI directories")).ok()
 }
 
+/// What a file looked like when it was last compared: while it looks the same it is not read again.
+type Stamp = (u64, u64, i64, i64);
+
+static COMPARED: Mutex<Option<(PathBuf, Stamp)>> = Mutex::new(None);
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let m = fs::metadata(path).ok()?;
+    Some((m.ino(), m.len(), m.mtime(), m.mtime_nsec()))
+}
+
 /// Copies the executable unless the same is there; tells whether it wrote.
 fn install_binary(from: &Path, dir: &Path) -> Result<bool, Error> {
     let to = dir.join(NAME);
-    let bytes = fs::read(from).map_err(at("read", from))?;
-    if fs::read(&to).is_ok_and(|present| present == bytes) && mode(&to) & 0o111 == 0o111 {
+    let executable = || mode(&to) & 0o111 == 0o111;
+    let mut compared = COMPARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let looks = |to: &Path| stamp(to).map(|stamp| (to.to_owned(), stamp));
+    if compared.is_some() && *compared == looks(&to) && executable() {
         return Ok(false);
     }
-    fs::create_dir_all(dir).map_err(at("create", dir))?;
-    replace(&to, &bytes, 0o755)?;
-    Ok(true)
+    let same = is_same(from, &to).unwrap_or(false) && executable();
+    if !same {
+        fs::create_dir_all(dir).map_err(at("create", dir))?;
+        let temporary = to.with_file_name(format!(".{NAME}.ambient-new"));
+        fs::copy(from, &temporary).map_err(at("write", &temporary))?;
+        fs::set_permissions(&temporary, Permissions::from_mode(0o755)).map_err(at("set the mode of", &temporary))?;
+        fs::rename(&temporary, &to).map_err(at("replace", &to))?;
+    }
+    *compared = looks(&to);
+    Ok(!same)
+}
+
+/// Compares two files piece by piece: the whole of both would be most of this process's memory.
+fn is_same(a: &Path, b: &Path) -> io::Result<bool> {
+    let (mut a, mut b) = (fs::File::open(a)?, fs::File::open(b)?);
+    if a.metadata()?.len() != b.metadata()?.len() {
+        return Ok(false);
+    }
+    let (mut left, mut right) = (vec![0; PIECE], vec![0; PIECE]);
+    loop {
+        let read = a.read(&mut left)?;
+        if read == 0 {
+            return Ok(true);
+        }
+        b.read_exact(&mut right[..read])?;
+        if left[..read] != right[..read] {
+            return Ok(false);
+        }
+    }
 }
 
 fn install_entry(dir: &Path, entry: &str) -> Result<bool, Error> {

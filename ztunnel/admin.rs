@@ -1,6 +1,11 @@
 //! What operators ask the proxy: its state, its metrics, its readiness, its log level.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
@@ -58,7 +63,14 @@ pub async fn serve(shared: &Arc<Shared>, registry: Registry, readiness: Readines
 async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     let mut tries = 0;
     loop {
-        match TcpListener::bind(address).await {
+        let listener = match TcpListener::bind(address).await {
+            // A kernel without IPv6.
+            Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => {
+                TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+            }
+            listener => listener,
+        };
+        match listener {
             Ok(listener) => return Ok(listener),
             Err(error) if tries == 20 => return Err(Error::Listen(address.to_string(), error)),
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -68,7 +80,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
 }
 
 /// What there is to ask.
-const PAGES: &str = "GET /config_dump
+const PAGES: &str = "GET /config_dump[?keys=KEY,...]
 POST /logging?level=LEVEL|scope:LEVEL,...
 POST /logging?reset
 POST /quitquitquit

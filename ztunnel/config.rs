@@ -39,6 +39,8 @@ pub struct Config {
     pub certificate_lifetime: Duration,
     /// How long streams may go on after a stop.
     pub grace: Duration,
+    /// How many threads the data path has.
+    pub workers: usize,
     /// Whether two pods of this node are joined in this process instead of through a tunnel.
     pub local_direct: bool,
     /// The admin server.
@@ -67,7 +69,7 @@ impl Config {
         let xds_address = text("XDS_ADDRESS", "istiod.istio-system.svc:15012");
         let grace = number("TERMINATION_GRACE_PERIOD_SECONDS", 30)?;
         let local = text("LOCAL_TRANSPORT", "direct");
-        let address = |port| SocketAddr::from(([0, 0, 0, 0], port));
+        let address = |port| SocketAddr::from(([0_u16; 8], port));
         Ok(Self {
             node_name: text("NODE_NAME", ""),
             pod_name: text("POD_NAME", "ztunnel"),
@@ -82,9 +84,13 @@ impl Config {
             ca_roots: text("CA_ROOT_CA", "/var/run/secrets/istio/root-cert.pem").into(),
             token: text("AUTH_TOKEN", "/var/run/secrets/tokens/istio-token").into(),
             zds_socket: text("INPOD_UDS", "/var/run/ztunnel/ztunnel.sock").into(),
-            certificate_lifetime: Duration::from_secs(number("SECRET_TTL_SECONDS", 24 * 3600)?),
+            certificate_lifetime: lifetime("SECRET_TTL", Duration::from_secs(24 * 3600))?,
             // A few seconds are left for the process to end by itself.
             grace: Duration::from_secs(if grace > 10 { grace - 5 } else { grace.saturating_sub(1).max(1) }),
+            workers: match number("ZTUNNEL_WORKER_THREADS", 0)? {
+                0 => std::thread::available_parallelism().map_or(2, |cores| cores.get().div_ceil(4)).max(2),
+                workers => workers,
+            },
             local_direct: match &*local {
                 "direct" => true,
                 "hbone" => false,
@@ -126,5 +132,21 @@ fn number<N: FromStr>(name: &'static str, default: N) -> Result<N, Invalid> {
     match std::env::var(name).ok().filter(|v| !v.is_empty()) {
         None => Ok(default),
         Some(value) => value.parse().map_err(|_| Invalid { name, value, wanted: "a whole number in range" }),
+    }
+}
+
+/// Reads a duration as Go writes them, in one unit: `24h`, `90m`, `3600s`.
+fn lifetime(name: &'static str, default: Duration) -> Result<Duration, Invalid> {
+    let Some(value) = std::env::var(name).ok().filter(|v| !v.is_empty()) else { return Ok(default) };
+    let digits = value.trim_end_matches(char::is_alphabetic);
+    let factor = match &value[digits.len()..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => 0,
+    };
+    match digits.parse::<u64>().ok().and_then(|n| n.checked_mul(factor)).filter(|seconds| *seconds > 0) {
+        Some(seconds) => Ok(Duration::from_secs(seconds)),
+        None => Err(Invalid { name, value, wanted: "a number and a unit, such as 24h, 90m or 3600s" }),
     }
 }

@@ -38,7 +38,7 @@ pub struct Live {
     /// The handshake of its tunnel, if it has one.
     pub session: Option<Arc<Session>>,
     /// What went through.
-    pub counts: Counts,
+    pub counts: Arc<Counts>,
     /// Cuts it.
     pub cut: CancellationToken,
 }

@@ -3,8 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use hbone::{
-    baggage,
-    copy::{self, Counts},
+    baggage, copy,
     server::{self, Connect},
     tunnel::header,
 };
@@ -120,7 +119,7 @@ pub async fn admit(pod: &Arc<Pod>, request: Request) -> Result<Accepted, Refusal
         source_identity: facts.source_identity.clone(),
         destination_identity: facts.destination_identity.clone(),
         session: request.session,
-        counts: Counts::default(),
+        counts: Arc::default(),
         cut: Default::default(),
     });
     Ok(Accepted { socket, listed, open: facts.opened(&pod.shared.metrics) })
@@ -258,7 +257,7 @@ async fn tunnelled(pod: Arc<Pod>, connect: Connect, peer: SocketAddr, local: Soc
     if let Some(value) = own.as_deref().and_then(header) {
         headers.insert("baggage", value);
     }
-    let counts = &listed.live.counts;
+    let counts = &*listed.live.counts;
     let outcome = match connect.accept(headers) {
         // The socket is the server's side here: what it sends is what the client receives.
         Ok(stream) => tokio::select! {

@@ -11,6 +11,7 @@ mod inpod;
 mod outbound;
 mod pod;
 mod probe;
+mod shards;
 mod telemetry;
 
 use std::{sync::Arc, time::Duration};
@@ -21,9 +22,10 @@ use identity::{
     manager::Manager,
 };
 use runtime::{Drain, Readiness, drain::stop_signal};
-use tracing::info;
+use tracing::{info, warn};
 
 pub use crate::config::Config;
+use crate::shards::Shards;
 
 /// Tells why the proxy could not run.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,9 @@ pub enum Error {
     /// A port is taken or may not be used.
     #[error("cannot listen on {0}")]
     Listen(String, #[source] std::io::Error),
+    /// The threads of the data path cannot be started.
+    #[error("cannot start the threads of the data path")]
+    Threads(#[source] std::io::Error),
     /// Signals cannot be received.
     #[error("cannot receive signals")]
     Signal(#[source] std::io::Error),
@@ -46,6 +51,7 @@ struct Shared {
     certificates: Manager,
     metrics: telemetry::Metrics,
     pods: pod::Pods,
+    shards: Shards,
 }
 
 /// Runs the proxy until SIGTERM, then lets its streams end within the grace period.
@@ -53,6 +59,10 @@ struct Shared {
 /// # Errors
 /// Ports that are taken, or an unusable configuration; trouble with peers is retried, not returned.
 pub async fn run(config: Config) -> Result<(), Error> {
+    match net::sockets::raise_open_files() {
+        Ok(limit) => info!(limit, "open files"),
+        Err(error) => warn!(%error, "the limit of open files stays as it is"),
+    }
     let drain = Drain::new();
     let readiness = Readiness::pending([xds::client::READY, inpod::READY]);
     let (host, port) = ControlPlane::parse_address(&config.ca_address)?;
@@ -73,6 +83,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         certificates,
         metrics,
         pods: pod::Pods::default(),
+        shards: Shards::start(config.workers).map_err(Error::Threads)?,
     });
 
     admin::serve(&shared, registry, readiness.clone(), drain.clone()).await?;

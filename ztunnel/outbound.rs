@@ -146,7 +146,7 @@ async fn direct(pod: &Pod, stream: TcpStream, facts: Facts, original: SocketAddr
         source_identity: None,
         destination_identity: None,
         session: None,
-        counts: copy::Counts::default(),
+        counts: Arc::default(),
         cut: Default::default(),
     });
     let open = facts.opened(metrics);
@@ -181,7 +181,7 @@ async fn joined(pod: &Pod, server: &Arc<Pod>, stream: TcpStream, mut facts: Fact
         source_identity: facts.source_identity.clone(),
         destination_identity: facts.destination_identity.clone(),
         session: None,
-        counts: copy::Counts::default(),
+        counts: accepted.listed.live.counts.clone(),
         cut: Default::default(),
     });
     let open = facts.opened(metrics);
@@ -211,7 +211,7 @@ async fn through(pod: &Arc<Pod>, stream: TcpStream, mut facts: Facts, original: 
         source_identity: facts.source_identity.clone(),
         destination_identity: facts.destination_identity.clone(),
         session: Some(session),
-        counts: copy::Counts::default(),
+        counts: Arc::default(),
         cut: Default::default(),
     });
     let open = facts.opened(metrics);
@@ -279,7 +279,7 @@ async fn tunnel(pod: &Arc<Pod>, hop: &Hop) -> Result<Tunnel, TunnelError> {
         })?;
         Tunnel::start(socket, peer, &own, &wanted).await
     };
-    Ok(pod.pool.tunnel(&key, connect).await?)
+    Ok(pod.pool().tunnel(&key, connect).await?)
 }
 
 fn headers(facts: &Facts, hop: &Hop) -> HeaderMap {

@@ -18,6 +18,7 @@ use net::{
 use runtime::Drain;
 use tokio::{
     net::{TcpListener, TcpStream},
+    runtime::Handle,
     sync::Semaphore,
     time::timeout,
 };
@@ -26,7 +27,7 @@ use tracing::{debug, info, warn};
 use crate::{
     Shared,
     connections::{Connections, Refusals},
-    inbound, outbound,
+    inbound, outbound, shards,
 };
 
 /// The port that redirected outgoing connections arrive at.
@@ -42,6 +43,8 @@ const MAX_CONNECTIONS: usize = 20_000;
 /// How long a connection waits for discovery to tell of its pod.
 const WORKLOAD_WAIT: Duration = Duration::from_secs(5);
 
+/// How often tunnels without streams are looked for.
+const SWEEP: Duration = Duration::from_secs(30);
 /// How long a connection waits for a policy that its pod names.
 const POLICY_WAIT: Duration = Duration::from_secs(2);
 
@@ -69,8 +72,8 @@ pub struct Pod {
     pub identity: Identity,
     /// Its network namespace.
     pub netns: Netns,
-    /// Tunnels to other nodes, by its own certificate.
-    pub pool: Pool,
+    /// Tunnels to other nodes, by its own certificate; those of each shard apart.
+    pools: Vec<Pool>,
     /// Incoming connections.
     pub inbound: Arc<Connections>,
     /// Outgoing connections.
@@ -105,7 +108,7 @@ impl Pods {
             uid: uid.clone(),
             identity: identity.clone(),
             netns,
-            pool: Pool::default(),
+            pools: (0..shared.shards.count()).map(|_| Pool::default()).collect(),
             inbound: Arc::default(),
             outbound: Arc::default(),
             refusals: Refusals::default(),
@@ -168,42 +171,56 @@ impl Pods {
 impl Pod {
     fn start(self: &Arc<Self>) -> Result<(), Error> {
         // All or nothing: the listeners are made before any of them serves.
-        let outbound = self.listen(OUTBOUND, false)?;
-        let plaintext = self.listen(PLAINTEXT, true)?;
-        let hbone = self.listen(HBONE, true)?;
-        self.serve(outbound, outbound::serve);
-        self.serve(plaintext, inbound::plaintext);
-        self.serve(hbone, inbound::hbone);
+        let mut ready = Vec::new();
+        for runtime in self.shared.shards.runtimes() {
+            let listen = |port, transparent| self.listen(runtime, port, transparent);
+            ready.push((runtime, listen(OUTBOUND, false)?, listen(PLAINTEXT, true)?, listen(HBONE, true)?));
+        }
+        for (runtime, outbound, plaintext, hbone) in ready {
+            self.serve(runtime, outbound, outbound::serve);
+            self.serve(runtime, plaintext, inbound::plaintext);
+            self.serve(runtime, hbone, inbound::hbone);
+        }
         let pod = self.clone();
         self.drain.spawn(async move {
             loop {
-                tokio::select! { () = pod.drain.draining() => break, () = tokio::time::sleep(Duration::from_secs(30)) => pod.pool.sweep() }
+                tokio::select! {
+                    () = pod.drain.draining() => break,
+                    () = tokio::time::sleep(SWEEP) => pod.pools.iter().for_each(Pool::sweep),
+                }
             }
-            pod.pool.clear();
+            pod.pools.iter().for_each(Pool::clear);
         });
         Ok(())
     }
 
-    fn listen(&self, port: u16, transparent: bool) -> Result<TcpListener, Error> {
+    /// Returns the tunnels of the calling thread's shard.
+    pub fn pool(&self) -> &Pool {
+        &self.pools[shards::current()]
+    }
+
+    fn listen(&self, runtime: &Handle, port: u16, transparent: bool) -> Result<TcpListener, Error> {
         let options = ListenOptions { transparent, reuse_port: true, mark: Some(MARK), backlog: 1024 };
         let both = SocketAddr::from(([0_u16; 8], port));
         let listener = sockets::listen(Some(&self.netns), both, &options).or_else(|error| {
             debug!(%error, port, "no IPv6 in the pod, IPv4 alone");
             sockets::listen(Some(&self.netns), ([0, 0, 0, 0], port).into(), &options)
         })?;
+        let _on = runtime.enter();
         Ok(TcpListener::from_std(listener)?)
     }
 
-    fn serve<H, F>(self: &Arc<Self>, listener: TcpListener, handle: H)
+    fn serve<H, F>(self: &Arc<Self>, runtime: &Handle, listener: TcpListener, handle: H)
     where
         H: Fn(Arc<Pod>, TcpStream, SocketAddr) -> F + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
         let pod = self.clone();
-        self.drain.spawn(async move {
+        let accepting = async move {
             loop {
                 let slot = tokio::select! { () = pod.drain.draining() => return, slot = pod.slots.clone().acquire_owned() => slot };
-                let accepted = tokio::select! { () = pod.drain.draining() => return, accepted = listener.accept() => accepted };
+                let accepted =
+                    tokio::select! { () = pod.drain.draining() => return, accepted = listener.accept() => accepted };
                 match accepted {
                     Ok((stream, peer)) => {
                         let _ = stream.set_nodelay(true);
@@ -222,7 +239,8 @@ impl Pod {
                     }
                 }
             }
-        });
+        };
+        self.drain.spawn_on(accepting, runtime);
     }
 
     fn leave(self: &Arc<Self>) {

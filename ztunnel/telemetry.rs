@@ -10,7 +10,7 @@ use hbone::copy::Counts;
 use model::{Identity, Service, Workload};
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, info::Info},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 use tracing::{error, info};
@@ -67,7 +67,9 @@ impl Metrics {
     pub fn new() -> (Self, Registry) {
         let metrics = Self::default();
         let mut registry = Registry::default();
-        let build = Info::new(vec![("component", "ztunnel"), ("tag", env!("CARGO_PKG_VERSION"))]);
+        // A gauge that is always 1, as Istio's: an OpenMetrics info would be called istio_build_info.
+        let build = Family::<[(&str, &str); 2], Gauge>::default();
+        build.get_or_create(&[("component", "ztunnel"), ("tag", env!("CARGO_PKG_VERSION"))]).set(1);
         registry.register("istio_build", "The version that runs", build);
         let tcp = registry.sub_registry_with_prefix("istio_tcp");
         tcp.register("connections_opened", "TCP connections opened", metrics.opened.clone());

@@ -3,23 +3,30 @@
 //! Memory is bound to work, not to connections: a buffer exists only between a read and the write of what was read.
 
 use std::{
+    future::poll_fn,
     io,
+    pin::Pin,
     sync::atomic::{AtomicU64, Ordering},
+    task::Poll,
     time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use h2::SendStream;
 use tokio::{
-    io::{AsyncWriteExt, Interest},
-    net::TcpStream,
+    io::AsyncWriteExt,
+    net::{TcpStream, tcp::ReadHalf},
     time::timeout,
 };
+use tokio_util::io::poll_read_buf;
 
 use crate::stream::Stream;
 
 /// The smallest and largest read, bytes; a direction grows to the largest while reads fill the buffer, and shrinks again.
-const READ: (usize, usize) = (4 << 10, 64 << 10);
+///
+/// With the nine bytes of a frame's head (RFC 9113 4.1) the largest fills four TLS records (RFC 8446 5.1) and the buffer of TLS to
+/// the byte: one byte more would travel as a record, a write and a packet of its own.
+const READ: (usize, usize) = (4 << 10, (64 << 10) - 9);
 /// How long a direction may rest when the other one has ended.
 const HALF_CLOSED: Duration = Duration::from_secs(3600);
 
@@ -58,13 +65,13 @@ pub async fn tunnel(
 ) -> Result<(), Error> {
     let mut socket = socket;
     let outcome = {
-        let (read, mut write) = socket.split();
+        let (mut read, mut write) = socket.split();
         let send = &mut stream.send;
         let recv = &mut stream.recv;
         let up = async {
             let mut size = READ.0;
             loop {
-                let bytes = receive(read.as_ref(), &mut size).await?;
+                let bytes = receive(&mut read, &mut size).await?;
                 if bytes.is_empty() {
                     send.send_data(Bytes::new(), true)?;
                     return Ok::<_, Error>(());
@@ -98,10 +105,10 @@ pub async fn tunnel(
 /// A side that broke; the other one is reset.
 pub async fn sockets(mut client: TcpStream, mut server: TcpStream, counts: &Counts) -> Result<(), Error> {
     let outcome = {
-        let (client_read, mut client_write) = client.split();
-        let (server_read, mut server_write) = server.split();
-        let up = relay(client_read.as_ref(), &mut server_write, &counts.sent);
-        let down = relay(server_read.as_ref(), &mut client_write, &counts.received);
+        let (mut client_read, mut client_write) = client.split();
+        let (mut server_read, mut server_write) = server.split();
+        let up = relay(&mut client_read, &mut server_write, &counts.sent);
+        let down = relay(&mut server_read, &mut client_write, &counts.received);
         both(up, down).await
     };
     if outcome.is_err() {
@@ -111,7 +118,11 @@ pub async fn sockets(mut client: TcpStream, mut server: TcpStream, counts: &Coun
     outcome
 }
 
-async fn relay(read: &TcpStream, write: &mut tokio::net::tcp::WriteHalf<'_>, count: &AtomicU64) -> Result<(), Error> {
+async fn relay(
+    read: &mut ReadHalf<'_>,
+    write: &mut tokio::net::tcp::WriteHalf<'_>,
+    count: &AtomicU64,
+) -> Result<(), Error> {
     let mut size = READ.0;
     loop {
         let bytes = receive(read, &mut size).await?;
@@ -137,22 +148,21 @@ async fn both(
 }
 
 /// Reads what is there into a buffer made for it; empty at the end of data.
-async fn receive(socket: &TcpStream, size: &mut usize) -> io::Result<Bytes> {
+async fn receive(socket: &mut ReadHalf<'_>, size: &mut usize) -> io::Result<Bytes> {
     loop {
-        socket.ready(Interest::READABLE).await?;
+        socket.readable().await?;
         let mut buffer = BytesMut::with_capacity(*size);
-        match socket.try_read_buf(&mut buffer) {
-            Ok(read) => {
-                if read == *size {
-                    *size = (*size * 4).min(READ.1);
-                } else if read < *size / 8 {
-                    *size = (*size / 4).max(READ.0);
-                }
-                return Ok(buffer.freeze());
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+        // Not `try_read_buf`: only `poll_read` takes a short read for the end of what is there, which saves a call that would
+        // say so.
+        let read = poll_fn(|context| Poll::Ready(poll_read_buf(Pin::new(&mut *socket), context, &mut buffer))).await;
+        let Poll::Ready(read) = read else { continue };
+        let read = read?;
+        if read == *size {
+            *size = (*size * 4).min(READ.1);
+        } else if read < *size / 8 {
+            *size = (*size / 4).max(READ.0);
         }
+        return Ok(buffer.freeze());
     }
 }
 

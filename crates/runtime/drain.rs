@@ -35,6 +35,14 @@ impl Drain {
         self.tasks.spawn(task);
     }
 
+    /// Runs a task that is waited for, on another runtime.
+    pub fn spawn_on<F>(&self, task: F, runtime: &tokio::runtime::Handle)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.tasks.spawn_on(task, runtime);
+    }
+
     /// Asks for the stop: nothing new is begun.
     pub fn start(&self) {
         self.draining.cancel();

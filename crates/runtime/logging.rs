@@ -1,7 +1,8 @@
 //! Logging of a role: fields as text or JSON, with a level that can be changed while it runs.
 
-use std::sync::OnceLock;
+use std::{io, sync::OnceLock};
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
 static FILTER: OnceLock<(reload::Handle<EnvFilter, Registry>, String)> = OnceLock::new();
@@ -17,15 +18,24 @@ pub enum Error {
     State,
 }
 
-/// Sets logging up for a process: `filter` as in `RUST_LOG`, JSON when `LOG_FORMAT=json`.
+/// How many lines wait for a slow reader of the standard output; more are dropped.
+const QUEUE: usize = 10_000;
+
+/// Writes what is left when it is dropped.
+pub type Flush = WorkerGuard;
+
+/// Sets logging up for a process: `filter` as in `RUST_LOG`, JSON when `LOG_FORMAT=json`. Lines are written by a thread of their
+/// own, many at once: who reads the standard output slowly slows no connection down.
 ///
 /// # Errors
 /// An invalid filter, or a second call.
-pub fn init(filter: &str) -> Result<(), Error> {
+pub fn init(filter: &str) -> Result<Flush, Error> {
     let parsed = parse(filter)?;
     let (layer, handle) = reload::Layer::new(parsed);
     let json = std::env::var("LOG_FORMAT").is_ok_and(|f| f == "json");
-    let format = fmt::layer().with_ansi(false);
+    let out = io::BufWriter::with_capacity(64 << 10, io::stdout());
+    let (writer, flush) = NonBlockingBuilder::default().buffered_lines_limit(QUEUE).lossy(true).finish(out);
+    let format = fmt::layer().with_ansi(false).with_writer(writer);
     let registry = tracing_subscriber::registry().with(layer);
     let ready = if json {
         registry.with(format.json().flatten_event(true)).try_init()
@@ -33,7 +43,8 @@ pub fn init(filter: &str) -> Result<(), Error> {
         registry.with(format).try_init()
     };
     ready.map_err(|_| Error::State)?;
-    FILTER.set((handle, filter.to_owned())).map_err(|_| Error::State)
+    FILTER.set((handle, filter.to_owned())).map_err(|_| Error::State)?;
+    Ok(flush)
 }
 
 /// Changes the level; `None` goes back to the one at the start. Returns the level in force.
