@@ -7,7 +7,7 @@ use std::{
     io,
     pin::Pin,
     sync::atomic::{AtomicU64, Ordering},
-    task::Poll,
+    task::{Poll, ready},
     time::Duration,
 };
 
@@ -148,22 +148,21 @@ async fn both(
 }
 
 /// Reads what is there into a buffer made for it; empty at the end of data.
+///
+/// Not `try_read_buf`: only `poll_read` takes a short read for the end of what is there, which saves a call that would say so.
 async fn receive(socket: &mut ReadHalf<'_>, size: &mut usize) -> io::Result<Bytes> {
-    loop {
-        socket.readable().await?;
+    poll_fn(|context| {
+        ready!(socket.as_ref().poll_read_ready(context))?;
         let mut buffer = BytesMut::with_capacity(*size);
-        // Not `try_read_buf`: only `poll_read` takes a short read for the end of what is there, which saves a call that would
-        // say so.
-        let read = poll_fn(|context| Poll::Ready(poll_read_buf(Pin::new(&mut *socket), context, &mut buffer))).await;
-        let Poll::Ready(read) = read else { continue };
-        let read = read?;
+        let read = ready!(poll_read_buf(Pin::new(&mut *socket), context, &mut buffer))?;
         if read == *size {
             *size = (*size * 4).min(READ.1);
         } else if read < *size / 8 {
             *size = (*size / 4).max(READ.0);
         }
-        return Ok(buffer.freeze());
-    }
+        Poll::Ready(Ok(buffer.freeze()))
+    })
+    .await
 }
 
 /// Sends bytes as the peer's window allows.
@@ -175,4 +174,47 @@ async fn push(send: &mut SendStream<Bytes>, mut bytes: Bytes) -> Result<(), Erro
         send.send_data(bytes.split_to(granted.min(bytes.len())), false)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let near = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connects");
+        (near, listener.accept().await.expect("accepts").0)
+    }
+
+    /// Without a pause the task's budget runs out in the middle: a copy that then spins instead of yielding never ends.
+    #[tokio::test]
+    async fn a_long_copy_yields_and_both_ends_close() {
+        const BYTES: usize = 64 << 20;
+        let ((mut client, near), (far, mut server)) = (pair().await, pair().await);
+        let counts = Counts::default();
+        let sent = async {
+            client.write_all(&vec![7; BYTES]).await.expect("sends");
+            client.shutdown().await.expect("half closes");
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.expect("an answer");
+            answer
+        };
+        let received = async {
+            let mut all = Vec::new();
+            server.read_to_end(&mut all).await.expect("receives");
+            server.write_all(b"got it").await.expect("answers");
+            server.shutdown().await.expect("closes");
+            all.len()
+        };
+        let all = async { tokio::join!(sockets(near, far, &counts), sent, received) };
+        let (outcome, answer, received) = timeout(Duration::from_secs(60), all).await.expect("ends");
+        outcome.expect("no side broke");
+        assert_eq!((answer.as_slice(), received), (&b"got it"[..], BYTES));
+        assert_eq!(counts.sent.load(Ordering::Relaxed), BYTES as u64);
+    }
 }
