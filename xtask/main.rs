@@ -77,7 +77,24 @@ fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
+/// Programs that the tests run, with the packages that bring them.
+const NEEDED: [(&str, &str); 3] = [("ip", "iproute2"), ("nft", "nftables"), ("openssl", "openssl")];
+
+/// Installs what the tests need and the machine lacks.
+fn install_needed() -> Result<(), String> {
+    let there =
+        |program: &str| ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].iter().any(|d| Path::new(d).join(program).exists());
+    let missing: Vec<&str> =
+        NEEDED.iter().filter(|(program, _)| !there(program)).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    run(Command::new("apt-get").arg("update").arg("-qq"))?;
+    run(Command::new("apt-get").args(["install", "-y", "-qq", "--no-install-recommends"]).args(missing))
+}
+
 fn test() -> Result<(), String> {
+    install_needed()?;
     run(&mut cargo(&["fmt", "--check"]))?;
     run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     run(&mut cargo(&["test", "--workspace"]))
