@@ -17,7 +17,8 @@ use crate::{
   ambient status                           see whether all is well
   ambient verify web.shop db.shop:5432     see evidence that traffic is mTLS
 
-Exit codes: 0 done, 1 the cluster or the request failed, 2 wrong usage, 255 internal fault.")]
+Exit codes: 0 done, 1 the cluster or the request failed, 2 wrong usage, 130 interrupted, 255 internal
+fault. `status` and `verify` answer with their own: see their help.")]
 pub struct Cli {
     /// Run as a component of the mesh instead of a command
     #[arg(long, value_enum, value_name = "ROLE")]

@@ -1,14 +1,21 @@
 //! What a command can fail with: a kind that decides the exit code, the chain of causes, and a hint for the operator.
 
-use std::fmt;
+use std::{fmt, io::Write};
+
+/// Exit code of a question to which no answer could be found: 0 to 2 are answers.
+pub const INCONCLUSIVE: u8 = 3;
 
 /// Says whose fault it was; decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The reader of our output has gone away: no error.
     BrokenPipe,
+    /// The evidence that was asked for could not be gathered: the codes below speak of what was found.
+    Inconclusive,
     /// A fault of ours.
     Internal,
+    /// Ctrl-C.
+    Interrupted,
     /// Wrong arguments.
     Usage,
     /// The cluster, a file, or what was asked for.
@@ -40,6 +47,20 @@ impl Error {
         Self { kind: Kind::Internal, ..Self::user(message) }
     }
 
+    /// Returns the failure of a command that was interrupted.
+    pub fn interrupted() -> Self {
+        Self { kind: Kind::Interrupted, ..Self::user("interrupted") }
+    }
+
+    /// Turns failures into ones that no verdict is mistaken for; see `verify`.
+    #[must_use]
+    pub fn without_verdict(mut self) -> Self {
+        if matches!(self.kind, Kind::Usage | Kind::User) {
+            self.kind = Kind::Inconclusive;
+        }
+        self
+    }
+
     /// Adds what caused it, and what caused that.
     #[must_use]
     pub fn caused_by(mut self, cause: &(dyn std::error::Error + 'static)) -> Self {
@@ -67,15 +88,30 @@ impl Error {
             Kind::BrokenPipe => 0,
             Kind::User => 1,
             Kind::Usage => 2,
+            Kind::Inconclusive => INCONCLUSIVE,
+            // As shells count a process that SIGINT ended.
+            Kind::Interrupted => 130,
             Kind::Internal => 255,
         }
     }
 
-    /// Prints it to the standard error.
+    /// Returns whether the reader of our output has gone away.
+    pub fn is_broken_pipe(&self) -> bool {
+        self.kind == Kind::BrokenPipe
+    }
+
+    /// Prints it to the standard error, if there still is one.
     pub fn print(&self) {
-        if self.kind != Kind::BrokenPipe {
-            eprint!("{self}");
+        if !self.is_broken_pipe() {
+            // Not `eprint`, which panics where nobody reads.
+            let _ = write!(std::io::stderr(), "{self}");
         }
+    }
+
+    /// Returns it in one line, to stand among others.
+    pub fn one_line(&self) -> String {
+        let causes = self.causes.iter().map(|cause| cause.replace('\n', "; "));
+        std::iter::once(self.message.clone()).chain(causes).collect::<Vec<_>>().join(": ")
     }
 }
 
@@ -130,6 +166,19 @@ mod tests {
         let error = Error::user("cannot list pods").because("forbidden").hint("ask for the right");
         assert_eq!(error.to_string(), "error: cannot list pods\n  caused by: forbidden\nhint: ask for the right\n");
         assert_eq!(error.exit_code(), 1);
+    }
+
+    #[test]
+    fn a_failure_never_looks_like_a_verdict() {
+        for (error, code) in [(Error::user("a"), 3), (Error::usage("a"), 3), (Error::internal("a"), 255)] {
+            assert_eq!(error.without_verdict().exit_code(), code);
+        }
+    }
+
+    #[test]
+    fn one_line_holds_the_causes_and_no_hint() {
+        let error = Error::user("cannot list pods").because("forbidden\nby all").hint("ask");
+        assert_eq!(error.one_line(), "cannot list pods: forbidden; by all");
     }
 
     #[test]

@@ -17,11 +17,11 @@ mod ztunnel_config;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::{
     args::{Cli, Command, Global},
-    error::Error,
+    error::{Error, INCONCLUSIVE},
     screen::Screen,
 };
 
@@ -39,10 +39,10 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let code = u8::try_from(error.exit_code()).unwrap_or(2);
             // A closed pipe is the only way for this to fail.
             let _ = error.print();
-            return ExitCode::from(code);
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            return ExitCode::from(if code > 0 && names_verify() { INCONCLUSIVE } else { code });
         }
     };
     let result = match (cli.role, cli.command) {
@@ -60,6 +60,12 @@ fn main() -> ExitCode {
     }
 }
 
+/// Tells whether arguments that cannot be read were for `verify`, whose codes speak of evidence.
+fn names_verify() -> bool {
+    let lenient = Cli::command().ignore_errors(true).try_get_matches();
+    lenient.is_ok_and(|matches| matches.subcommand_name() == Some("verify"))
+}
+
 fn run(command: Command, global: &Global) -> Result<u8, Error> {
     let screen = Screen::new(global.color);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -68,13 +74,13 @@ fn run(command: Command, global: &Global) -> Result<u8, Error> {
         .map_err(|error| Error::internal("cannot start the runtime").caused_by(&error))?;
     let result = runtime.block_on(async {
         match command {
-            Command::Install(args) => install::run(args, global, &screen).await,
+            Command::Install(args) => unless_interrupted(install::run(args, global, &screen)).await,
             Command::Manifest(args) => manifest::run(&args, global, &screen),
-            Command::Uninstall(args) => uninstall::run(args, global, &screen).await,
-            Command::Namespace(args) => namespace::run(args, global, &screen).await,
+            Command::Uninstall(args) => unless_interrupted(uninstall::run(args, global, &screen)).await,
+            Command::Namespace(args) => unless_interrupted(namespace::run(args, global, &screen)).await,
             Command::Status(args) => status::run(args, global, &screen).await,
             Command::ZtunnelConfig(args) => ztunnel_config::run(args, global, &screen).await,
-            Command::Verify(args) => verify::run(args, global, &screen).await,
+            Command::Verify(args) => verify::run(args, global, &screen).await.map_err(Error::without_verdict),
             Command::Version(args) => version::run(args, global, &screen).await,
             Command::Completion(args) => completion::run(&args, &screen),
         }
@@ -82,4 +88,14 @@ fn run(command: Command, global: &Global) -> Result<u8, Error> {
     // Forwarded connections may still be open on the other side: do not wait for them.
     runtime.shutdown_background();
     result
+}
+
+/// Runs a command that changes the cluster; on Ctrl-C it says that this may be half done.
+async fn unless_interrupted(command: impl Future<Output = Result<u8, Error>>) -> Result<u8, Error> {
+    tokio::select! {
+        result = command => result,
+        Ok(()) = tokio::signal::ctrl_c() => {
+            Err(Error::interrupted().hint("run the same command again: it goes on from what is there"))
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, future::try_join_all, stream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt, api::ListParams};
 use serde::Serialize;
@@ -31,12 +31,15 @@ use crate::{
 
 /// Show whether the mesh is well
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code 0 when all is well, 1 when not.
+#[command(
+    after_help = "Exit code 0 when all is well, 1 when not, or when that cannot be told. What cannot be asked is named and
+counts as not well; the rest is shown. With --wait, failures of the cluster are waited out as well.
 
 Examples:
   ambient status
   ambient status --wait --timeout 60s
-  ambient status -o json | jq .podsCaptured")]
+  ambient status -o json | jq .podsCaptured"
+)]
 pub struct Args {
     /// Wait until all is well
     #[arg(long, short)]
@@ -49,6 +52,8 @@ pub struct Args {
     output: Format,
 }
 
+/// How often `--wait` looks.
+const EVERY: Duration = Duration::from_secs(1);
 /// Port of the node agent's metrics.
 const CNI_METRICS: u16 = 15014;
 /// Metric of connections that are older than their pod's enrolment.
@@ -100,29 +105,43 @@ struct Certificates {
 /// Runs the command.
 pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Error> {
     let cluster = Cluster::connect(global).await?;
-    let started = Instant::now();
-    let status = loop {
-        let status = look(&cluster).await?;
-        if status.healthy || !args.wait || started.elapsed() >= args.timeout {
-            break status;
-        }
-        // Not one watch but many sources: a second is short for a person and long for a cluster.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+    let status = if args.wait { until_well(&cluster, args.timeout).await? } else { look(&cluster).await? };
+    let shown = match args.output {
+        Format::Table => show(&status, screen),
+        format => screen.data(format, &status),
     };
-    match args.output {
-        Format::Table => show(&status, screen)?,
-        format => screen.data(format, &status)?,
+    screen.answered(shown, u8::from(!status.healthy))
+}
+
+/// Looks again and again until all is well or time is up; returns what was seen last.
+async fn until_well(cluster: &Cluster, limit: Duration) -> Result<Status, Error> {
+    let end = Instant::now() + limit;
+    let mut last = Err(Error::user(format!("no answer from the cluster within {} s", limit.as_secs())));
+    while let Ok(seen) = tokio::time::timeout_at(end.into(), look(cluster)).await {
+        let well = seen.as_ref().is_ok_and(|status| status.healthy);
+        last = seen;
+        // Not one watch but many sources: a second is short for a person and long for a cluster.
+        if well || Instant::now() + EVERY >= end {
+            break;
+        }
+        tokio::time::sleep(EVERY).await;
     }
-    Ok(u8::from(!status.healthy))
+    last
 }
 
 async fn look(cluster: &Cluster) -> Result<Status, Error> {
     let mut status = Status::default();
-    for workload in Workload::ALL {
-        let count = wait::count(cluster, workload).await?;
+    let (counts, modes, pods) = tokio::try_join!(
+        try_join_all(Workload::ALL.map(|workload| wait::count(cluster, workload))),
+        Modes::read(cluster),
+        enrolment::running_pods(cluster),
+    )?;
+    for (workload, count) in Workload::ALL.into_iter().zip(counts) {
         let part = count.map_or_else(Part::default, |count| Part { ready: count.ready, wanted: count.wanted });
         match count {
-            None => status.errors.push(format!("{} is not installed", workload.name())),
+            None => {
+                status.errors.push(format!("{} is not installed in namespace {}", workload.name(), cluster.system));
+            }
             Some(count) if !count.complete() => status.errors.extend(wait::obstacles(cluster, workload).await),
             Some(_) => {}
         }
@@ -132,49 +151,48 @@ async fn look(cluster: &Cluster) -> Result<Status, Error> {
             Workload::Ztunnel => status.ztunnel = part,
         }
     }
-    let (modes, pods) = tokio::try_join!(Modes::read(cluster), enrolment::running_pods(cluster))?;
     let wanted: Vec<&Pod> = pods.iter().filter(|pod| modes.wants(pod)).collect();
     let captured: Vec<&Pod> = wanted.iter().copied().filter(|pod| enrolment::captured(pod)).collect();
     status.pods_captured = Part { ready: captured.len(), wanted: wanted.len() };
-    for pod in wanted.iter().filter(|pod| !enrolment::captured(pod)).take(10) {
-        status.errors.push(format!("pod {}/{} is not captured", pod.namespace().unwrap_or_default(), pod.name_any()));
-    }
-    if status.ztunnel.ready > 0 {
-        let dumps = dumps(cluster, &mut status.errors).await;
-        status.configuration = configuration(&dumps, &captured, &mut status.errors);
-        status.certificates = certificates(&dumps, &mut status.errors);
-    }
-    if status.cni.ready > 0 {
-        status.older_connections = older_connections(cluster).await;
-    }
+    status.errors.extend(uncaptured(&wanted));
+    let (dumps, older) = tokio::join!(
+        async { if status.ztunnel.ready > 0 { dumps(cluster).await } else { (Vec::new(), Vec::new()) } },
+        async { if status.cni.ready > 0 { older_connections(cluster).await } else { (0, Vec::new()) } },
+    );
+    let (dumps, silent) = dumps;
+    status.configuration = configuration(&dumps, &captured, &mut status.errors);
+    // One that says nothing is not known to be in sync.
+    status.configuration.wanted += silent.len();
+    status.certificates = certificates(&dumps, &mut status.errors);
+    status.older_connections = older.0;
+    status.errors.extend(silent.into_iter().chain(older.1));
     let parts = [status.control_plane, status.cni, status.ztunnel, status.pods_captured, status.configuration];
     let certain = status.certificates.valid == status.certificates.wanted;
     status.healthy = status.errors.is_empty() && certain && parts.into_iter().all(Part::complete);
     Ok(status)
 }
 
-async fn dumps(cluster: &Cluster, errors: &mut Vec<String>) -> Vec<Dump> {
-    let ztunnels = match dump::ztunnels(cluster, None).await {
-        Ok(ztunnels) => ztunnels,
-        Err(error) => {
-            errors.push(one_line(&error));
-            return Vec::new();
-        }
-    };
-    let mut dumps = Vec::new();
-    let mut answers = stream::iter(ztunnels).map(async |ztunnel| dump::fetch(cluster, &[ztunnel]).await).buffered(16);
-    while let Some(answer) = answers.next().await {
-        match answer {
-            Ok(one) => dumps.extend(one),
-            Err(error) => errors.push(one_line(&error)),
-        }
+fn uncaptured(wanted: &[&Pod]) -> Vec<String> {
+    /// A node agent that is away leaves out hundreds.
+    const NAMED: usize = 10;
+    let missing: Vec<_> = wanted.iter().filter(|pod| !enrolment::captured(pod)).collect();
+    let name = |pod: &&&Pod| format!("pod {}/{} is not captured", pod.namespace().unwrap_or_default(), pod.name_any());
+    let mut told: Vec<String> = missing.iter().take(NAMED).map(name).collect();
+    if missing.len() > NAMED {
+        told.push(format!("{} more pods are not captured", missing.len() - NAMED));
     }
-    dumps
+    told
 }
 
-fn one_line(error: &Error) -> String {
-    let text = error.to_string();
-    text.lines().map(|line| line.trim().trim_start_matches("error: ")).collect::<Vec<_>>().join("; ")
+/// Asks all ztunnels; of those that do not answer, says so.
+async fn dumps(cluster: &Cluster) -> (Vec<Dump>, Vec<String>) {
+    match dump::ztunnels(cluster, None).await {
+        Ok(ztunnels) => {
+            let (dumps, failures) = dump::fetch(cluster, &ztunnels).await;
+            (dumps, failures.iter().map(Error::one_line).collect())
+        }
+        Err(error) => (Vec::new(), vec![error.one_line()]),
+    }
 }
 
 /// A node is in sync if its ztunnel knows each captured pod, and that it is to be reached by HBONE.
@@ -222,19 +240,32 @@ fn certificates(dumps: &[Dump], errors: &mut Vec<String>) -> Certificates {
     found
 }
 
-/// Sums over the nodes; a node agent that does not tell counts as none, since its health is judged elsewhere.
-async fn older_connections(cluster: &Cluster) -> usize {
+/// Sums over the nodes; of those that do not answer, says so: their number is not known.
+async fn older_connections(cluster: &Cluster) -> (usize, Vec<String>) {
     let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.system);
-    let Ok(list) = api.list_metadata(&ListParams::default().labels(Workload::Cni.selector())).await else { return 0 };
-    let names: Vec<String> = list.items.iter().map(ResourceExt::name_any).collect();
-    let answers =
-        stream::iter(names).map(async |name| forward::get(cluster, &name, CNI_METRICS, "/metrics").await).buffered(16);
-    let sum = |text: String| -> f64 {
-        let lines = text.lines().filter(|line| line.starts_with(OLDER));
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    let list = match api.list(&ListParams::default().labels(Workload::Cni.selector())).await {
+        Ok(list) => list,
+        Err(error) => return (0, vec![cluster.failed("list pods of the node agent", &error).one_line()]),
     };
-    let total: f64 = answers.map(|answer| answer.map_or(0.0, sum)).collect::<Vec<f64>>().await.into_iter().sum();
-    total as usize
+    // Those that are not ready are told of elsewhere.
+    let pods = list.items.into_iter().filter(|pod| enrolment::running(pod) && wait::is_ready(pod));
+    let ask = async |pod: Pod| {
+        let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default();
+        let answer = forward::get(cluster, &pod.name_any(), CNI_METRICS, "/metrics").await;
+        answer.map_err(|error| format!("the node agent on {node} cannot be asked: {}", error.one_line()))
+    };
+    let answers: Vec<_> = stream::iter(pods).map(ask).buffered(16).collect().await;
+    let (mut sum, mut silent) = (0.0, Vec::new());
+    for answer in answers {
+        match answer {
+            Ok(text) => {
+                let lines = text.lines().filter(|line| line.starts_with(OLDER));
+                sum += lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>();
+            }
+            Err(error) => silent.push(error),
+        }
+    }
+    (sum as usize, silent)
 }
 
 fn show(status: &Status, screen: &Screen) -> Result<(), Error> {

@@ -1,4 +1,5 @@
-//! `ambient uninstall`: un-enrol, let the nodes clean up, delete; nothing of the mesh stays.
+//! `ambient uninstall`: un-enrol, let the nodes clean up, delete; nothing of the mesh stays. What the operator said for himself,
+//! the label `none`, is not the mesh's and stays.
 
 use std::{
     io::{BufRead, IsTerminal, Write},
@@ -6,25 +7,29 @@ use std::{
     time::{Duration, Instant},
 };
 
+use cni::enrol::MODE_LABEL;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret, Service};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, DynamicObject, ListParams},
-    runtime::watcher::{Config, Event, watcher},
+    runtime::{
+        WatchStreamExt,
+        watcher::{Config, Event, watcher},
+    },
 };
 
 use crate::{
     args::Global,
     cluster::{
-        Cluster, apply,
-        enrolment::{self, MODE, Modes},
-        objects::{resource, title},
+        Cluster, EverySecond, apply,
+        enrolment::{self, Modes},
+        objects::{kind, resource, title},
         wait::Workload,
     },
     error::Error,
     install::duration,
-    namespace::{label_namespace, label_pod},
+    namespace::{label, labels::Step, some_of},
     screen::{Screen, Tone, progress::Progress},
 };
 
@@ -32,7 +37,9 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ambient uninstall                shows the plan and asks
-  ambient uninstall -y --purge     no question; Istio's definitions and all policies go too")]
+  ambient uninstall -y --purge     no question; Istio's definitions and all policies go too
+
+Labels `none` stay as they are. Interrupted, it may be run again: it goes on from what is there.")]
 pub struct Args {
     /// Delete Istio's resource definitions too, and with them all objects of these kinds
     #[arg(long)]
@@ -40,6 +47,9 @@ pub struct Args {
     /// Do not ask
     #[arg(long, short = 'y', visible_alias = "skip-confirmation")]
     yes: bool,
+    /// Go on where pods are not released; these have no network until they are restarted
+    #[arg(long)]
+    force: bool,
     /// Show the plan and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -48,17 +58,17 @@ pub struct Args {
     timeout: Duration,
 }
 
+/// What `--force` means, for hints.
+const FORCE: &str = "give --force: their traffic goes nowhere until they are restarted";
 const ROOT_CERT: &str = "istio-ca-root-cert";
 const CA_SECRET: &str = "istio-ca-secret";
 
 /// What is there to be taken away.
 struct Plan {
-    /// Namespaces with the label.
-    namespaces: Vec<String>,
-    /// Pods with the label of their own.
-    pods: Vec<(String, String)>,
+    /// Labels `ambient` to be taken away.
+    labels: Vec<Step>,
     /// Running pods that are captured.
-    captured: usize,
+    captured: Vec<String>,
     /// What install made, but for definitions that stay.
     objects: Vec<DynamicObject>,
     /// Namespaces with a copy of the trust bundle.
@@ -70,8 +80,9 @@ struct Plan {
 /// Runs the command.
 pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Error> {
     let cluster = Cluster::connect(global).await?;
+    apply::not_elsewhere(&cluster).await?;
     let plan = plan(&cluster, args.purge).await?;
-    if plan.objects.is_empty() && plan.namespaces.is_empty() && plan.bundles.is_empty() && !plan.root {
+    if plan.objects.is_empty() && plan.labels.is_empty() && plan.bundles.is_empty() && !plan.root {
         screen.line("nothing to uninstall: the mesh is not in this cluster")?;
         return Ok(0);
     }
@@ -79,64 +90,72 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
     if args.dry_run {
         return Ok(0);
     }
-    if !args.yes && !confirmed()? {
+    if find(&plan, "DaemonSet", Workload::Cni.name()).is_none() && !plan.captured.is_empty() && !args.force {
+        let count = plan.captured.len();
+        return Err(Error::user(format!("{count} pods are captured, and no node agent is there to release them"))
+            .hint(format!("`ambient install` brings it back; or {FORCE}")));
+    }
+    if !args.yes && !confirmed().await? {
         return Err(Error::user("cancelled: nothing was changed"));
     }
     let started = Instant::now();
-    execute(&cluster, &plan, args.timeout, screen).await?;
+    execute(&cluster, &plan, &args, screen).await?;
     let left = enrolment::running_pods(&cluster).await?.iter().filter(|pod| enrolment::captured(pod)).count();
     let seconds = started.elapsed().as_secs_f64();
     screen.line(format!("{} uninstalled after {seconds:.1} s: {left} pods captured", screen.mark(left == 0)))?;
+    if left > 0 {
+        screen.line("  restart these pods: what redirects their traffic is still there, and nobody takes it")?;
+    }
     Ok(u8::from(left != 0))
 }
 
 async fn plan(cluster: &Cluster, purge: bool) -> Result<Plan, Error> {
     let client = &cluster.client;
-    let labelled = ListParams::default().labels(MODE);
+    let labelled = ListParams::default().labels(&format!("{MODE_LABEL}=ambient"));
     let all_pods: Api<Pod> = Api::all(client.clone());
     let maps: Api<ConfigMap> = Api::all(client.clone());
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &cluster.system);
     let named = ListParams::default().fields(&format!("metadata.name={ROOT_CERT}"));
     let (modes, running, mut objects) =
         tokio::try_join!(Modes::read(cluster), enrolment::running_pods(cluster), apply::made_by_install(cluster))?;
-    objects.retain(|object| purge || !is(object, "CustomResourceDefinition"));
+    objects.retain(|object| purge || kind(object) != "CustomResourceDefinition");
     let pods = all_pods.list_metadata(&labelled).await.map_err(|error| cluster.failed("list pods", &error))?;
     let bundles = maps.list_metadata(&named).await.map_err(|error| cluster.failed("list configmaps", &error))?;
     let root =
         secrets.get_metadata_opt(CA_SECRET).await.map_err(|error| cluster.failed("read the CA's secret", &error))?;
+    let namespaces = modes.iter().filter(|(_, label)| *label == Some("ambient"));
+    let namespaces = namespaces.map(|(name, _)| Step { namespace: name.to_owned(), pod: None, mode: None });
+    let pods = pods.items.iter().map(|pod| Step {
+        namespace: pod.namespace().unwrap_or_default(),
+        pod: Some(pod.name_any()),
+        mode: None,
+    });
+    let captured = running.iter().filter(|pod| enrolment::captured(pod));
+    let captured = captured.map(|pod| format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any()));
     Ok(Plan {
-        namespaces: modes.iter().filter(|(_, mode)| *mode == "ambient").map(|(name, _)| name.to_owned()).collect(),
-        pods: pods
-            .items
-            .iter()
-            // Ours carry `none`, and go anyway.
-            .filter(|pod| pod.namespace().as_deref() != Some(cluster.system.as_str()))
-            .map(|pod| (pod.namespace().unwrap_or_default(), pod.name_any()))
-            .collect(),
-        captured: running.iter().filter(|pod| enrolment::captured(pod)).count(),
+        labels: namespaces.chain(pods).collect(),
+        captured: captured.collect(),
         objects,
         bundles: bundles.items.iter().filter_map(ResourceExt::namespace).collect(),
         root: root.is_some(),
     })
 }
 
-fn is(object: &DynamicObject, kind: &str) -> bool {
-    object.types.as_ref().is_some_and(|types| types.kind == kind)
-}
-
 fn show(plan: &Plan, purge: bool, screen: &Screen) -> Result<(), Error> {
     screen.line(screen.paint(Tone::Strong, "Plan:"))?;
-    screen.line(format!(
-        "  release {} namespaces ({}), {} captured pods",
-        plan.namespaces.len(),
-        plan.namespaces.join(", "),
-        plan.captured
-    ))?;
+    for label in &plan.labels {
+        screen.line(format!("  take the label `ambient` off {label}"))?;
+    }
+    if !plan.captured.is_empty() {
+        screen.line(format!("  release {} captured pods: {}", plan.captured.len(), some_of(&plan.captured)))?;
+    }
     screen.line("  clean the nodes: rules, routes, plugin, its configuration")?;
     for object in &plan.objects {
         screen.line(format!("  delete {}", title(object)))?;
     }
-    screen.line(format!("  delete ConfigMap {ROOT_CERT} in {} namespaces", plan.bundles.len()))?;
+    if !plan.bundles.is_empty() {
+        screen.line(format!("  delete ConfigMap {ROOT_CERT} in {} namespaces", plan.bundles.len()))?;
+    }
     if plan.root {
         screen.line(format!("  delete Secret {CA_SECRET}: a later installation makes a new root"))?;
     }
@@ -146,40 +165,54 @@ fn show(plan: &Plan, purge: bool, screen: &Screen) -> Result<(), Error> {
     Ok(())
 }
 
-fn confirmed() -> Result<bool, Error> {
+async fn confirmed() -> Result<bool, Error> {
     if !std::io::stdin().is_terminal() {
         return Err(Error::usage("nobody is here to confirm the plan").hint("give -y to go ahead"));
     }
     eprint!("Proceed? (y/N) ");
     std::io::stderr().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
+    // On a thread of its own, so that Ctrl-C is heard meanwhile.
+    let read = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        std::io::stdin().lock().read_line(&mut answer).map(|_| answer)
+    });
+    let answer = read.await.map_err(|error| Error::internal("cannot ask").caused_by(&error))??;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// The order matters: the node agent needs its rights and its proxy while it lets pods go, the agent would write new
 /// bundles while it lives.
-async fn execute(cluster: &Cluster, plan: &Plan, limit: Duration, screen: &Screen) -> Result<(), Error> {
-    for namespace in &plan.namespaces {
-        label_namespace(cluster, namespace, None).await?;
-    }
-    for (namespace, pod) in &plan.pods {
-        label_pod(cluster, namespace, pod, None).await?;
+async fn execute(cluster: &Cluster, plan: &Plan, args: &Args, screen: &Screen) -> Result<(), Error> {
+    let limit = args.timeout;
+    for step in &plan.labels {
+        label(cluster, step).await?;
     }
     let modes = Modes::read(cluster).await?;
-    let cni = find(plan, "DaemonSet", Workload::Cni.name());
-    if cni.is_some() && plan.captured > 0 {
+    if modes.agent && !plan.captured.is_empty() {
         let progress = Progress::new(screen);
-        enrolment::settle(cluster, &modes, |_: &Pod| true, limit, &progress).await?;
+        match enrolment::settle(cluster, &modes, |_: &Pod| true, limit, &progress).await {
+            Err(error) if args.force => {
+                screen.line(screen.paint(Tone::Warn, &format!("! {}; going on", error.one_line())))?;
+            }
+            Err(error) => {
+                return Err(error.hint(format!("see whether the node agent runs on their nodes; or {FORCE}")));
+            }
+            Ok(_) => {}
+        }
     }
     for workload in [Workload::Cni, Workload::Ztunnel, Workload::Agent] {
         let kind = if workload == Workload::Agent { "Deployment" } else { "DaemonSet" };
         if let Some(object) = find(plan, kind, workload.name()) {
             apply::delete(cluster, object, false).await?;
         }
-        gone(cluster, workload, limit, screen).await?;
+        match gone(cluster, workload, limit, screen).await {
+            Err(error) if args.force => {
+                screen.line(screen.paint(Tone::Warn, &format!("! {}; going on", error.one_line())))?;
+            }
+            ended => ended?,
+        }
     }
-    for object in plan.objects.iter().filter(|object| !is(object, "Namespace")) {
+    for object in plan.objects.iter().filter(|object| kind(object) != "Namespace") {
         apply::delete(cluster, object, false).await?;
     }
     for namespace in &plan.bundles {
@@ -201,8 +234,8 @@ async fn execute(cluster: &Cluster, plan: &Plan, limit: Duration, screen: &Scree
     Ok(())
 }
 
-fn find<'a>(plan: &'a Plan, kind: &str, name: &str) -> Option<&'a DynamicObject> {
-    plan.objects.iter().find(|object| is(object, kind) && object.name_any() == name)
+fn find<'a>(plan: &'a Plan, of: &str, name: &str) -> Option<&'a DynamicObject> {
+    plan.objects.iter().find(|object| kind(object) == of && object.name_any() == name)
 }
 
 fn ignore_missing<T>(result: Result<T, kube::Error>) -> Result<(), kube::Error> {
@@ -231,7 +264,8 @@ async fn gone(cluster: &Cluster, workload: Workload, limit: Duration, screen: &S
 }
 
 async fn none_left(pods: &Api<Pod>, workload: Workload) {
-    let mut events = pin!(watcher(pods.clone(), Config::default().labels(workload.selector())));
+    let config = Config::default().labels(workload.selector());
+    let mut events = pin!(watcher(pods.clone(), config).backoff(EverySecond));
     let mut known = std::collections::HashSet::new();
     let mut complete = false;
     while let Some(event) = events.next().await {

@@ -1102,7 +1102,7 @@ _ambient() {
             return 0
             ;;
         ambient__subcmd__uninstall)
-            opts="-y -c -n -i -h --purge --skip-confirmation --yes --dry-run --timeout --kubeconfig --context --namespace --istio-namespace --color --help"
+            opts="-y -c -n -i -h --purge --skip-confirmation --yes --force --dry-run --timeout --kubeconfig --context --namespace --istio-namespace --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -99,6 +99,7 @@ always\t'Always'
 never\t'Never'"
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -l purge -d 'Delete Istio\'s resource definitions too, and with them all objects of these kinds'
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -s y -l yes -l skip-confirmation -d 'Do not ask'
+complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -l force -d 'Go on where pods are not released; these have no network until they are restarted'
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -l dry-run -d 'Show the plan and do nothing'
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and not __fish_seen_subcommand_from add remove list help" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
@@ -900,7 +901,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand verify" -s i -l istio-na
 complete -c ambient -n "__fish_ambient_using_subcommand verify" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c ambient -n "__fish_ambient_using_subcommand verify" -s A -l all-namespaces -d 'All namespaces with enrolled pods'
+complete -c ambient -n "__fish_ambient_using_subcommand verify" -s A -l all-namespaces -d 'All namespaces that are enrolled, or have a captured pod'
 complete -c ambient -n "__fish_ambient_using_subcommand verify" -l passive -d 'Open no connections, look only at those there are'
 complete -c ambient -n "__fish_ambient_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ambient -n "__fish_ambient_using_subcommand version" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'

@@ -1,10 +1,14 @@
 //! Server-side apply: many objects at once, and what came of each.
 
+use std::{fmt::Debug, time::Duration};
+
 use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use kube::{
-    ResourceExt,
+    Api, Resource, ResourceExt,
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
 };
+use serde::de::DeserializeOwned;
 
 use crate::{
     cluster::{
@@ -45,10 +49,56 @@ pub enum Change {
     Unchanged,
 }
 
+/// What came of many objects: one that fails does not keep the others from being told.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Those that went well.
+    pub outcomes: Vec<Outcome>,
+    failures: Vec<Error>,
+}
+
+impl Applied {
+    /// Adds what came of more.
+    pub fn extend(&mut self, more: Self) {
+        self.outcomes.extend(more.outcomes);
+        self.failures.extend(more.failures);
+    }
+
+    /// Returns whether all went well.
+    pub fn is_complete(&self) -> bool {
+        self.failures.is_empty()
+    }
+
+    /// Returns the failure of all that failed.
+    pub fn into_failure(mut self) -> Option<Error> {
+        /// Where the server is gone, all fail for one reason.
+        const NAMED: usize = 10;
+        if self.failures.len() < 2 {
+            return self.failures.pop();
+        }
+        let count = self.failures.len();
+        let mut error = Error::user(format!("{count} objects could not be applied"));
+        for failure in self.failures.iter().take(NAMED) {
+            error = error.because(failure.one_line());
+        }
+        if count > NAMED {
+            error = error.because(format!("and {} more", count - NAMED));
+        }
+        Some(error.hint("run it again: it goes on from what is there"))
+    }
+}
+
 /// Applies the objects, all at once; with `dry_run` the server computes the result and keeps nothing.
-pub async fn apply(cluster: &Cluster, objects: &[DynamicObject], dry_run: bool) -> Result<Vec<Outcome>, Error> {
-    let work = objects.iter().map(|object| apply_one(cluster, object, dry_run));
-    stream::iter(work).buffered(AT_ONCE).try_collect().await
+pub async fn apply(cluster: &Cluster, objects: &[&DynamicObject], dry_run: bool) -> Applied {
+    let mut applied = Applied::default();
+    let mut work = stream::iter(objects.iter().map(|object| apply_one(cluster, object, dry_run))).buffered(AT_ONCE);
+    while let Some(result) = work.next().await {
+        match result {
+            Ok(outcome) => applied.outcomes.push(outcome),
+            Err(error) => applied.failures.push(error),
+        }
+    }
+    applied
 }
 
 async fn apply_one(cluster: &Cluster, object: &DynamicObject, dry_run: bool) -> Result<Outcome, Error> {
@@ -59,7 +109,7 @@ async fn apply_one(cluster: &Cluster, object: &DynamicObject, dry_run: bool) -> 
     let before = api.get_opt(&name).await.map_err(failed)?;
     let mut params = PatchParams::apply(FIELD_MANAGER).force();
     params.dry_run = dry_run;
-    let after = match api.patch(&name, &params, &Patch::Apply(object)).await {
+    let after = match patch(&api, &name, &params, object).await {
         Ok(after) => after,
         // A namespace that a dry run did not make: the server cannot look further.
         Err(kube::Error::Api(status)) if dry_run && status.code == 404 => object.clone(),
@@ -74,6 +124,26 @@ async fn apply_one(cluster: &Cluster, object: &DynamicObject, dry_run: bool) -> 
     let keep =
         |object: Option<DynamicObject>| if dry_run { object.and_then(|o| serde_json::to_value(o).ok()) } else { None };
     Ok(Outcome { title, change, before: keep(before), after: keep(Some(after)) })
+}
+
+/// Applies one object; again if somebody else made or changed it at the same moment, such as a second `install`.
+async fn patch(
+    api: &Api<DynamicObject>,
+    name: &str,
+    params: &PatchParams,
+    object: &DynamicObject,
+) -> Result<DynamicObject, kube::Error> {
+    const TRIES: u32 = 5;
+    let mut tried = 1;
+    loop {
+        match api.patch(name, params, &Patch::Apply(object)).await {
+            Err(kube::Error::Api(status)) if status.code == 409 && tried < TRIES => {
+                tokio::time::sleep(Duration::from_millis(100) * tried).await;
+                tried += 1;
+            }
+            result => return result,
+        }
+    }
 }
 
 /// Compares but for what every write changes, were it only in name.
@@ -91,13 +161,13 @@ fn same(before: &DynamicObject, after: &DynamicObject) -> bool {
     strip(before) == strip(after)
 }
 
-/// Deletes what `install` made once and renders no longer. Definitions and the namespace stay: they hold what is not ours.
+/// Deletes what `install` made once and renders no longer.
 pub async fn prune(cluster: &Cluster, rendered: &[DynamicObject], dry_run: bool) -> Result<Vec<Outcome>, Error> {
     let wanted: Vec<String> = rendered.iter().map(title).collect();
     let mut stale = made_by_install(cluster).await?;
     stale.retain(|object| {
-        let kind = object.types.as_ref().map_or("", |types| &types.kind);
-        !matches!(kind, "Namespace" | "CustomResourceDefinition") && !wanted.contains(&title(object))
+        let pruned = objects::KINDS.iter().any(|kind| kind.name == objects::kind(object) && kind.is_pruned());
+        pruned && !wanted.contains(&title(object))
     });
     let work = stale.iter().map(async |object| {
         delete(cluster, object, dry_run).await?;
@@ -107,12 +177,16 @@ pub async fn prune(cluster: &Cluster, rendered: &[DynamicObject], dry_run: bool)
     stream::iter(work).buffered(AT_ONCE).try_collect().await
 }
 
-/// Returns everything that carries the labels of `install`, of the kinds it makes.
+/// Returns everything that carries the labels of `install`, of the kinds it makes: in the mesh's namespace and in none.
 pub async fn made_by_install(cluster: &Cluster) -> Result<Vec<DynamicObject>, Error> {
     let params = ListParams::default().labels(&objects::ours());
-    let work = objects::KINDS.iter().map(async |(group, version, kind)| {
-        let resource = objects::resource(group, version, kind);
-        let api: kube::Api<DynamicObject> = kube::Api::all_with(cluster.client.clone(), &resource);
+    let work = objects::KINDS.iter().map(async |kind| {
+        let resource = kind.resource();
+        let client = cluster.client.clone();
+        let api: Api<DynamicObject> = match kind.namespaced {
+            true => Api::namespaced_with(client, &cluster.system, &resource),
+            false => Api::all_with(client, &resource),
+        };
         let list = api
             .list_metadata(&params)
             .await
@@ -122,10 +196,35 @@ pub async fn made_by_install(cluster: &Cluster) -> Result<Vec<DynamicObject>, Er
             object.metadata = item.metadata;
             object
         });
-        Ok::<Vec<DynamicObject>, Error>(objects.collect())
+        // That of a mesh elsewhere is not ours to touch.
+        let mine = |object: &DynamicObject| kind.name != "Namespace" || object.name_any() == cluster.system;
+        Ok::<Vec<DynamicObject>, Error>(objects.filter(mine).collect())
     });
     let lists: Vec<Vec<DynamicObject>> = stream::iter(work).buffered(AT_ONCE).try_collect().await?;
     Ok(lists.into_iter().flatten().collect())
+}
+
+/// Refuses where the mesh is in another namespace: there is one in a cluster, and its roles have no namespace.
+pub async fn not_elsewhere(cluster: &Cluster) -> Result<(), Error> {
+    let (deployments, sets) = tokio::try_join!(homes::<Deployment>(cluster), homes::<DaemonSet>(cluster))?;
+    match deployments.into_iter().chain(sets).find(|namespace| *namespace != cluster.system) {
+        None => Ok(()),
+        Some(other) => Err(Error::user(format!("the mesh is in namespace {other}, not in {}", cluster.system))
+            .hint(format!("give -i {other}; a cluster holds one mesh"))),
+    }
+}
+
+/// Returns the namespaces of what `install` made; none where that may not be seen.
+async fn homes<K>(cluster: &Cluster) -> Result<Vec<String>, Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    let api: Api<K> = Api::all(cluster.client.clone());
+    match api.list_metadata(&ListParams::default().labels(&objects::ours())).await {
+        Ok(list) => Ok(list.items.iter().filter_map(ResourceExt::namespace).collect()),
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(Vec::new()),
+        Err(error) => Err(cluster.failed(&format!("list {}", K::plural(&())), &error)),
+    }
 }
 
 /// Deletes one object; that it is gone already is no failure.

@@ -10,8 +10,10 @@ use kube::Api;
 
 use crate::{cluster::Cluster, error::Error};
 
-/// Longest that one question may take.
-const LIMIT: Duration = Duration::from_secs(30);
+/// Longest until an answer begins: a probe of `verify` takes some seconds.
+const FIRST: Duration = Duration::from_secs(15);
+/// Longest until it is there.
+const LIMIT: Duration = Duration::from_secs(60);
 /// Largest answer that is read: a dump of a hundred thousand workloads is some 100 MB.
 const LARGEST: usize = 1 << 30;
 
@@ -26,13 +28,14 @@ pub struct Answer {
 
 /// Sends one request to a port of a pod, as if from inside the pod.
 pub async fn ask(cluster: &Cluster, pod: &str, port: u16, method: Method, path: &str) -> Result<Answer, Error> {
-    let what = format!("ask {pod}:{port}{path}");
     tokio::time::timeout(LIMIT, exchange(cluster, pod, port, method, path))
         .await
-        .unwrap_or_else(|_| Err(Error::user(format!("no answer within {} s", LIMIT.as_secs()))))
-        .map_err(|error| {
-            Error::user(format!("cannot {what}")).because(error.to_string().replace("error: ", "").trim_end())
-        })
+        .unwrap_or_else(|_| Err(late(LIMIT)))
+        .map_err(|error| Error::user(format!("cannot ask {pod}:{port}{path}")).because(error.one_line()))
+}
+
+fn late(limit: Duration) -> Error {
+    Error::user(format!("no answer within {} s", limit.as_secs()))
 }
 
 /// Asks for a page, and takes nothing but success for an answer.
@@ -58,7 +61,8 @@ async fn exchange(cluster: &Cluster, pod: &str, port: u16, method: Method, path:
         .header("connection", "close")
         .body(Empty::<Bytes>::new())
         .map_err(|error| Error::internal("cannot build the request").caused_by(&error))?;
-    let response = sender.send_request(request).await.map_err(http)?;
+    let response =
+        tokio::time::timeout(FIRST, sender.send_request(request)).await.map_err(|_| late(FIRST))?.map_err(http)?;
     let status = response.status().as_u16();
     let body = Limited::new(response.into_body(), LARGEST).collect().await;
     driver.abort();

@@ -4,6 +4,7 @@ pub mod apply;
 pub mod enrolment;
 pub mod forward;
 pub mod objects;
+pub mod trouble;
 pub mod wait;
 
 use std::time::Duration;
@@ -11,9 +12,10 @@ use std::time::Duration;
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
+    runtime::{utils::Backoff, watcher},
 };
 
-use crate::{args::Global, error::Error};
+use crate::{args::Global, error::Error, screen::progress::Progress};
 
 /// A connection to the API server.
 #[derive(Clone)]
@@ -44,6 +46,10 @@ impl Cluster {
     pub async fn connect(global: &Global) -> Result<Self, Error> {
         let mut config = configuration(global).await?;
         config.connect_timeout = Some(Duration::from_secs(5));
+        // A server that takes a request and says nothing more must not hold us for ever. Watches hear a bookmark every
+        // minute at most, break, and are begun again.
+        config.read_timeout = Some(READ_LIMIT);
+        config.reset_reader_on_write = true;
         let url = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let client = Client::try_from(config)
             .map_err(|error| Error::user(format!("cannot use the credentials for {url}")).caused_by(&error))?;
@@ -64,7 +70,39 @@ impl Cluster {
     pub fn failed(&self, what: &str, error: &kube::Error) -> Error {
         failed(&self.url, what, error)
     }
+
+    /// Judges the failure of a watch, which begins again by itself: a right that is missing does not come back; all else
+    /// may, and is told.
+    pub fn watch_again(&self, what: &str, error: &watcher::Error, progress: &Progress) -> Result<(), Error> {
+        match error {
+            watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => match error {
+                kube::Error::Api(status) if matches!(status.code, 401 | 403) => return Err(self.failed(what, error)),
+                kube::Error::Api(_) => {}
+                _ => progress.note(&format!("! the cluster at {} does not answer; trying again", self.url)),
+            },
+            _ => {}
+        }
+        Ok(())
+    }
 }
+
+/// How long to wait before a watch is begun again: always the same, since somebody sits before the screen.
+pub struct EverySecond;
+
+impl Iterator for EverySecond {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        Some(Duration::from_secs(1))
+    }
+}
+
+impl Backoff for EverySecond {
+    fn reset(&mut self) {}
+}
+
+/// Longest that the API server may say nothing.
+const READ_LIMIT: Duration = Duration::from_secs(30);
 
 const REACH_HINT: &str = "check --kubeconfig and --context, and that the API server is up (`kubectl cluster-info`)";
 
@@ -100,6 +138,10 @@ fn failed(url: &str, what: &str, error: &kube::Error) -> Error {
         kube::Error::Api(status) => {
             let failed = Error::user(format!("cannot {what}")).because(status.message.clone());
             match status.code {
+                // The server forbids what cannot be done any more, too.
+                403 if status.message.contains("being terminated") => {
+                    failed.hint("wait until the namespace is gone, then try again")
+                }
                 401 => failed.hint("the credentials of the kubeconfig are not accepted: renew them"),
                 403 => failed.hint("the account of the kubeconfig lacks this right: ask the cluster's administrator"),
                 _ => failed,

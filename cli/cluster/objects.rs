@@ -15,20 +15,46 @@ pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "ambient")
 /// Says which of our components it belongs to.
 pub const COMPONENT: &str = "app.kubernetes.io/component";
 
+/// A kind that `install` may make.
+pub struct Kind {
+    group: &'static str,
+    version: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// Whether its objects are in a namespace: that of the mesh.
+    pub namespaced: bool,
+}
+
+impl Kind {
+    const fn new(group: &'static str, name: &'static str, namespaced: bool) -> Self {
+        Self { group, version: "v1", name, namespaced }
+    }
+
+    /// Returns how the server names it.
+    pub fn resource(&self) -> ApiResource {
+        resource(self.group, self.version, self.name)
+    }
+
+    /// Returns whether objects that are rendered no longer are deleted. Definitions and the namespace hold what is not ours.
+    pub fn is_pruned(&self) -> bool {
+        !matches!(self.name, "Namespace" | "CustomResourceDefinition")
+    }
+}
+
 /// Kinds that `install` may make, in the order of their dependence.
-pub const KINDS: [(&str, &str, &str); 12] = [
-    ("", "v1", "Namespace"),
-    ("apiextensions.k8s.io", "v1", "CustomResourceDefinition"),
-    ("", "v1", "ServiceAccount"),
-    ("rbac.authorization.k8s.io", "v1", "ClusterRole"),
-    ("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding"),
-    ("rbac.authorization.k8s.io", "v1", "Role"),
-    ("rbac.authorization.k8s.io", "v1", "RoleBinding"),
-    ("", "v1", "ResourceQuota"),
-    ("", "v1", "ConfigMap"),
-    ("", "v1", "Service"),
-    ("apps", "v1", "Deployment"),
-    ("apps", "v1", "DaemonSet"),
+pub const KINDS: [Kind; 12] = [
+    Kind::new("", "Namespace", false),
+    Kind::new("apiextensions.k8s.io", "CustomResourceDefinition", false),
+    Kind::new("", "ServiceAccount", true),
+    Kind::new("rbac.authorization.k8s.io", "ClusterRole", false),
+    Kind::new("rbac.authorization.k8s.io", "ClusterRoleBinding", false),
+    Kind::new("rbac.authorization.k8s.io", "Role", true),
+    Kind::new("rbac.authorization.k8s.io", "RoleBinding", true),
+    Kind::new("", "ResourceQuota", true),
+    Kind::new("", "ConfigMap", true),
+    Kind::new("", "Service", true),
+    Kind::new("apps", "Deployment", true),
+    Kind::new("apps", "DaemonSet", true),
 ];
 
 /// Returns the label selector for everything that `install` made.
@@ -57,9 +83,14 @@ pub fn api_of(cluster: &Cluster, object: &DynamicObject) -> Api<DynamicObject> {
     }
 }
 
+/// Returns the object's kind.
+pub fn kind(object: &DynamicObject) -> &str {
+    object.types.as_ref().map_or("", |types| &types.kind)
+}
+
 /// Returns `Kind namespace/name`, as messages name it.
 pub fn title(object: &DynamicObject) -> String {
-    let kind = object.types.as_ref().map_or("Object", |types| &types.kind);
+    let kind = kind(object);
     let name = object.metadata.name.as_deref().unwrap_or_default();
     match &object.metadata.namespace {
         Some(namespace) => format!("{kind} {namespace}/{name}"),

@@ -1,6 +1,6 @@
 //! Waiting for workloads to be ready, by watch; and when time is up, saying which pod is in the way and why.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures::{StreamExt, TryStreamExt, future::try_join_all};
 use k8s_openapi::api::{
@@ -10,10 +10,17 @@ use k8s_openapi::api::{
 use kube::{
     Api,
     api::{ListParams, LogParams},
-    runtime::watcher::watch_object,
+    runtime::{WatchStreamExt, watcher::watch_object},
 };
 
-use crate::{cluster::Cluster, error::Error, screen::progress::Progress};
+use crate::{
+    cluster::{
+        Cluster, EverySecond,
+        trouble::{self, Trouble},
+    },
+    error::Error,
+    screen::progress::Progress,
+};
 
 /// A workload of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,28 +74,64 @@ impl Count {
     }
 }
 
-/// Waits until all the workloads are ready.
-pub async fn ready(
-    cluster: &Cluster,
-    workloads: &[Workload],
-    limit: Duration,
-    progress: &Progress,
-) -> Result<(), Error> {
-    let all = try_join_all(workloads.iter().map(|&workload| one(cluster, workload, progress)));
-    let result = tokio::time::timeout(limit, all).await;
+/// Waits until all workloads are ready; tells meanwhile what will not heal by itself.
+pub async fn ready(cluster: &Cluster, limit: Duration, progress: &Progress) -> Result<(), Error> {
+    let all = try_join_all(Workload::ALL.map(|workload| one(cluster, workload, progress)));
+    let waiting = async {
+        tokio::select! {
+            done = all => done.map(drop),
+            () = tell_troubles(cluster, progress) => Ok(()),
+        }
+    };
+    let result = tokio::time::timeout(limit, waiting).await;
     progress.clear();
     match result {
-        Ok(done) => done.map(|_| ()),
-        Err(_) => {
-            let mut error = Error::user(format!("not ready within {} s", limit.as_secs()));
-            for &workload in workloads {
-                for reason in obstacles(cluster, workload).await {
-                    error = error.because(reason);
+        Ok(done) => done,
+        Err(_) => Err(overdue(cluster, limit).await),
+    }
+}
+
+/// Says at once what only the operator can mend; an image that is loaded meanwhile lets the installation go on. Never ends.
+async fn tell_troubles(cluster: &Cluster, progress: &Progress) {
+    // An installation that goes well is over by then.
+    const FIRST: Duration = Duration::from_secs(3);
+    const EVERY: Duration = Duration::from_secs(2);
+    tokio::time::sleep(FIRST).await;
+    loop {
+        for workload in Workload::ALL {
+            // What cannot be asked now is asked again.
+            for pod in pods(cluster, workload).await.unwrap_or_default() {
+                if let Some(trouble) = Trouble::of(&pod) {
+                    progress.note(&format!("! {trouble}"));
                 }
             }
-            Err(error.hint("`ambient install` may be run again; `kubectl -n istio-system describe pod` tells more"))
         }
+        tokio::time::sleep(EVERY).await;
     }
+}
+
+async fn overdue(cluster: &Cluster, limit: Duration) -> Error {
+    let mut error = Error::user(format!("not ready within {} s", limit.as_secs()));
+    let mut images = BTreeSet::new();
+    for workload in Workload::ALL {
+        for reason in obstacles(cluster, workload).await {
+            error = error.because(reason);
+        }
+        let pods = pods(cluster, workload).await.unwrap_or_default();
+        images.extend(
+            pods.iter().filter_map(Trouble::of).filter_map(|trouble| trouble.missing_image().map(str::to_owned)),
+        );
+    }
+    error.hint(match images.first() {
+        Some(image) => trouble::how_to_load(image),
+        None => format!("`ambient install` may be run again; `kubectl -n {} describe pod` tells more", cluster.system),
+    })
+}
+
+async fn pods(cluster: &Cluster, workload: Workload) -> Result<Vec<Pod>, Error> {
+    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.system);
+    let list = pods.list(&ListParams::default().labels(workload.selector())).await;
+    Ok(list.map_err(|error| cluster.failed("list pods", &error))?.items)
 }
 
 /// Counts the pods of a workload as they are now.
@@ -112,15 +155,24 @@ async fn one(cluster: &Cluster, workload: Workload, progress: &Progress) -> Resu
     let (name, system) = (workload.name(), &cluster.system);
     let mut counts = match workload {
         Workload::Agent => watch_object(Api::namespaced(client, system), name)
+            .backoff(EverySecond)
             .map_ok(|object: Option<Deployment>| object.as_ref().map(of_deployment))
             .boxed(),
         Workload::Cni | Workload::Ztunnel => watch_object(Api::namespaced(client, system), name)
+            .backoff(EverySecond)
             .map_ok(|object: Option<DaemonSet>| object.as_ref().map(of_daemon_set))
             .boxed(),
     };
     while let Some(next) = counts.next().await {
-        // A watch that breaks is begun again by the stream itself; the time-out above bounds it.
-        let Ok(Some(count)) = next else { continue };
+        let count = match next {
+            Ok(Some(count)) => count,
+            // Deleted while we wait for it: somebody else may make it again, and the time-out above bounds it.
+            Ok(None) => continue,
+            Err(error) => {
+                cluster.watch_again(&format!("watch {name}"), &error, progress)?;
+                continue;
+            }
+        };
         progress.set(name, count.ready, count.wanted);
         if count.complete() {
             return Ok(());
@@ -157,33 +209,60 @@ fn number(count: i32) -> usize {
     usize::try_from(count).unwrap_or(0)
 }
 
-/// Says of each pod that is not ready: where it is, what it waits for, its last event and its last words.
+/// Says of a workload that is not complete what is in the way: of each pod that is not ready where it is, what it waits for,
+/// its last event and its last words.
 pub async fn obstacles(cluster: &Cluster, workload: Workload) -> Vec<String> {
-    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.system);
-    let Ok(list) = pods.list(&ListParams::default().labels(workload.selector())).await else { return Vec::new() };
-    if list.items.is_empty() {
-        return match count(cluster, workload).await {
-            Ok(Some(count)) if count.complete() => Vec::new(),
-            _ => vec![format!("{}: no pod was made", workload.name())],
-        };
+    /// A cluster of a hundred nodes fails for one reason, not for a hundred.
+    const TOLD: usize = 5;
+    let name = workload.name();
+    let count = match count(cluster, workload).await {
+        Ok(Some(count)) if count.complete() => return Vec::new(),
+        Ok(Some(count)) => count,
+        Ok(None) => return vec![format!("{name} is not installed")],
+        Err(error) => return vec![error.one_line()],
+    };
+    let pods = match pods(cluster, workload).await {
+        Ok(pods) => pods,
+        Err(error) => return vec![error.one_line()],
+    };
+    if pods.is_empty() {
+        let event = last_event(cluster, |object| object == name || object.starts_with(&format!("{name}-"))).await;
+        let event = event.map_or_else(String::new, |event| format!("\nlast event: {event}"));
+        return vec![format!("{name}: no pod was made{event}")];
     }
+    let waiting: Vec<&Pod> = pods.iter().filter(|pod| !is_ready(pod)).collect();
     let mut found = Vec::new();
-    for pod in list.items.iter().filter(|pod| !is_ready(pod)) {
-        let name = pod.metadata.name.clone().unwrap_or_default();
-        let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_else(|| "no node".into());
-        let mut text = format!("pod {name} on {node}: {}", waiting_reason(pod));
-        if let Some(event) = last_event(cluster, &name).await {
-            text += &format!("\nlast event: {event}");
-        }
-        let params = LogParams { tail_lines: Some(5), ..LogParams::default() };
-        if let Ok(log) = pods.logs(&name, &params).await
-            && !log.trim().is_empty()
-        {
-            text += &format!("\nlast log lines:\n  {}", log.trim_end().replace('\n', "\n  "));
-        }
-        found.push(text);
+    for pod in waiting.iter().take(TOLD) {
+        found.push(obstacle(cluster, pod).await);
+    }
+    if waiting.len() > TOLD {
+        found.push(format!("{name}: {} more pods are not ready", waiting.len() - TOLD));
+    }
+    if waiting.is_empty() {
+        found.push(format!("{name}: {} of {} pods are ready and of the newest form", count.ready, count.wanted));
     }
     found
+}
+
+async fn obstacle(cluster: &Cluster, pod: &Pod) -> String {
+    let name = pod.metadata.name.clone().unwrap_or_default();
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_else(|| "no node".into());
+    let mut text = format!("pod {name} on {node}: {}", waiting_reason(pod));
+    if matches!(Trouble::of(pod), Some(Trouble::Image(_))) {
+        // Its events say the same at length, and it has said nothing itself.
+        return text;
+    }
+    if let Some(event) = last_event(cluster, |object| object == name).await {
+        text += &format!("\nlast event: {event}");
+    }
+    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.system);
+    let params = LogParams { tail_lines: Some(5), ..LogParams::default() };
+    if let Ok(log) = pods.logs(&name, &params).await
+        && !log.trim().is_empty()
+    {
+        text += &format!("\nlast log lines:\n  {}", log.trim_end().replace('\n', "\n  "));
+    }
+    text
 }
 
 /// Returns whether the pod reports itself ready.
@@ -212,10 +291,11 @@ fn waiting_reason(pod: &Pod) -> String {
     message.unwrap_or_else(|| status.phase.clone().unwrap_or_else(|| "no phase yet".into()))
 }
 
-async fn last_event(cluster: &Cluster, pod: &str) -> Option<String> {
+/// Returns the last event of the objects of these names, if events may be read.
+async fn last_event(cluster: &Cluster, named: impl Fn(&str) -> bool) -> Option<String> {
     let events: Api<Event> = Api::namespaced(cluster.client.clone(), &cluster.system);
-    let params = ListParams::default().fields(&format!("involvedObject.name={pod}"));
-    let mut list = events.list(&params).await.ok()?.items;
+    let mut list = events.list(&ListParams::default()).await.ok()?.items;
+    list.retain(|event| event.involved_object.name.as_deref().is_some_and(&named));
     list.sort_by_key(|event| event.last_timestamp.clone());
     // A warning says more than the routine around it.
     let warning = list.iter().rev().find(|event| event.type_.as_deref() == Some("Warning"));

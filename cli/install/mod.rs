@@ -2,6 +2,7 @@
 
 mod preflight;
 pub mod render;
+mod rights;
 pub mod values;
 
 use std::{path::PathBuf, time::Duration};
@@ -12,8 +13,8 @@ use crate::{
     args::Global,
     cluster::{
         Cluster,
-        apply::{self, Change, Outcome},
-        wait::{self, Workload},
+        apply::{self, Applied, Change},
+        objects, wait,
     },
     error::Error,
     manifest,
@@ -79,12 +80,15 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
     }
     let started = std::time::Instant::now();
     let cluster = Cluster::connect(global).await?;
-    preflight::check(&cluster, &objects).await?;
+    preflight::check(&cluster, &objects, args.wait && !args.dry_run).await?;
     if args.dry_run {
         return show_plan(&cluster, &objects, screen).await;
     }
-    let outcomes = apply_in_order(&cluster, &objects).await?;
-    for outcome in outcomes.iter().filter(|outcome| outcome.change != Change::Unchanged) {
+    let mut applied = apply_in_order(&cluster, &objects).await;
+    if applied.is_complete() {
+        applied.outcomes.extend(apply::prune(&cluster, &objects, false).await?);
+    }
+    for outcome in applied.outcomes.iter().filter(|outcome| outcome.change != Change::Unchanged) {
         let verb = match outcome.change {
             Change::Created => "created",
             Change::Changed => "changed",
@@ -93,34 +97,53 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
         };
         screen.line(format!("{verb} {}", outcome.title))?;
     }
-    screen.line(apply::summary(&outcomes))?;
+    screen.line(apply::summary(&applied.outcomes))?;
+    if let Some(error) = applied.into_failure() {
+        return Err(error);
+    }
     if args.wait {
-        wait::ready(&cluster, &Workload::ALL, args.timeout, &Progress::new(screen)).await?;
+        wait::ready(&cluster, args.timeout, &Progress::new(screen)).await?;
         let mark = screen.mark(true);
         screen.line(format!("{mark} the mesh is ready after {:.1} s", started.elapsed().as_secs_f64()))?;
     }
     Ok(0)
 }
 
-/// Applies in three steps, each at once: what holds others, what allows, what runs.
-async fn apply_in_order(cluster: &Cluster, objects: &[DynamicObject]) -> Result<Vec<Outcome>, Error> {
-    let step = |object: &DynamicObject| match object.types.as_ref().map_or("", |types| types.kind.as_str()) {
-        "Namespace" | "CustomResourceDefinition" => 0,
-        "Deployment" | "DaemonSet" => 2,
+/// Applies what holds others, then what may act, then what runs and what it may do. Definitions go beside: a server takes a
+/// second for them, nothing here is of their kinds, and the agent finds them when they are there.
+async fn apply_in_order(cluster: &Cluster, objects: &[DynamicObject]) -> Applied {
+    let is_definition = |object: &&DynamicObject| objects::kind(object) == "CustomResourceDefinition";
+    // A role must be there before it is bound.
+    let step = |object: &DynamicObject| match objects::kind(object) {
+        "Namespace" => 0,
+        "Deployment" | "DaemonSet" | "ClusterRoleBinding" | "RoleBinding" => 2,
         _ => 1,
     };
-    let mut outcomes = Vec::new();
-    for number in 0..3 {
-        let part: Vec<DynamicObject> = objects.iter().filter(|object| step(object) == number).cloned().collect();
-        outcomes.extend(apply::apply(cluster, &part, false).await?);
-    }
-    outcomes.extend(apply::prune(cluster, objects, false).await?);
-    Ok(outcomes)
+    let definitions: Vec<&DynamicObject> = objects.iter().filter(is_definition).collect();
+    let others = async {
+        let mut applied = Applied::default();
+        for number in 0..3 {
+            let part: Vec<&DynamicObject> =
+                objects.iter().filter(|object| !is_definition(object) && step(object) == number).collect();
+            applied.extend(apply::apply(cluster, &part, false).await);
+            if !applied.is_complete() {
+                break;
+            }
+        }
+        applied
+    };
+    let (mut applied, definitions) = tokio::join!(others, apply::apply(cluster, &definitions, false));
+    applied.extend(definitions);
+    applied
 }
 
 /// Prints the difference that the server computed, and the count.
 async fn show_plan(cluster: &Cluster, objects: &[DynamicObject], screen: &Screen) -> Result<u8, Error> {
-    let mut outcomes = apply::apply(cluster, objects, true).await?;
+    let applied = apply::apply(cluster, &objects.iter().collect::<Vec<_>>(), true).await;
+    if !applied.is_complete() {
+        return applied.into_failure().map_or(Ok(0), Err);
+    }
+    let mut outcomes = applied.outcomes;
     outcomes.extend(apply::prune(cluster, objects, true).await?);
     for outcome in outcomes.iter().filter(|outcome| outcome.change != Change::Unchanged) {
         // A definition that is new is 10,000 lines that nobody wrote.

@@ -1,36 +1,33 @@
-//! What must hold before anything is touched: version, rights, and no other control plane.
+//! What must hold before anything is touched: version, rights, a namespace that lives, and no other control plane.
 
-use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::{
     admissionregistration::v1::MutatingWebhookConfiguration,
     apps::v1::{DaemonSet, Deployment},
-    authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
+    core::v1::Namespace,
 };
 use kube::{
     Api, Resource, ResourceExt,
-    api::{DynamicObject, ListParams, PostParams},
+    api::{DynamicObject, ListParams},
 };
 
 use crate::{
-    cluster::{
-        Cluster,
-        objects::{PART_OF, resource_of},
-    },
+    cluster::{Cluster, Version, apply, objects::PART_OF},
     error::Error,
+    install::rights,
 };
 
-/// Oldest Kubernetes that we work with: its API servers know every field that the manifests use.
-const OLDEST: (u32, u32) = (1, 29);
+/// Oldest Kubernetes that we work with: its API servers know every field that the manifests use. The youngest of them is
+/// `appArmorProfile`.
+const OLDEST: (u32, u32) = (1, 30);
 
-/// Checks all, the cheapest first.
-pub async fn check(cluster: &Cluster, objects: &[DynamicObject]) -> Result<(), Error> {
-    version(cluster)?;
-    tokio::try_join!(rights(cluster, objects), alone(cluster))?;
-    Ok(())
+/// Checks all, the cheapest first. `waits` tells whether the installation is waited for.
+pub async fn check(cluster: &Cluster, objects: &[DynamicObject], waits: bool) -> Result<(), Error> {
+    version(&cluster.version)?;
+    tokio::try_join!(rights::check(cluster, objects, waits), alone(cluster), lives(cluster))?;
+    apply::not_elsewhere(cluster).await
 }
 
-fn version(cluster: &Cluster) -> Result<(), Error> {
-    let found = &cluster.version;
+fn version(found: &Version) -> Result<(), Error> {
     if (found.major, found.minor) >= OLDEST {
         return Ok(());
     }
@@ -38,72 +35,33 @@ fn version(cluster: &Cluster) -> Result<(), Error> {
     Err(Error::user(message).hint("upgrade the cluster first"))
 }
 
-/// Names every right that is missing at once, so that the operator asks for them once.
-async fn rights(cluster: &Cluster, objects: &[DynamicObject]) -> Result<(), Error> {
-    let mut needed: Vec<ResourceAttributes> = Vec::new();
-    for object in objects {
-        let resource = resource_of(object);
-        for verb in ["create", "get", "patch"] {
-            let right = ResourceAttributes {
-                group: Some(resource.group.clone()),
-                resource: Some(resource.plural.clone()),
-                verb: Some(verb.to_owned()),
-                namespace: object.namespace(),
-                ..ResourceAttributes::default()
-            };
-            if !needed.contains(&right) {
-                needed.push(right);
-            }
+/// Nothing can be made in a namespace that is on its way out.
+async fn lives(cluster: &Cluster) -> Result<(), Error> {
+    let api: Api<Namespace> = Api::all(cluster.client.clone());
+    match api.get_metadata_opt(&cluster.system).await {
+        Ok(Some(namespace)) if namespace.metadata.deletion_timestamp.is_some() => {
+            Err(Error::user(format!("namespace {} is being deleted", cluster.system)).hint(format!(
+                "wait until it is gone; `kubectl get namespace {} -o yaml` tells what it waits for",
+                cluster.system
+            )))
         }
+        // What may not be seen cannot be judged; the rights that install needs are checked by name.
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 403 => Ok(()),
+        Err(error) => Err(cluster.failed(&format!("read namespace {}", cluster.system), &error)),
     }
-    let api: Api<SelfSubjectAccessReview> = Api::all(cluster.client.clone());
-    let reviews = needed.into_iter().map(|right| {
-        let api = api.clone();
-        async move {
-            let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(right.clone()), ..Default::default() };
-            let review = SelfSubjectAccessReview { spec, ..Default::default() };
-            let answer = api.create(&PostParams::default(), &review).await;
-            let answer = answer.map_err(|error| cluster.failed("ask for my rights", &error))?;
-            Ok::<_, Error>((!answer.status.is_some_and(|status| status.allowed)).then_some(right))
-        }
-    });
-    let missing: Vec<ResourceAttributes> =
-        stream::iter(reviews).buffered(24).try_filter_map(async |right| Ok(right)).try_collect().await?;
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let mut error = Error::user(format!("{} rights are missing to install", missing.len()));
-    for right in missing {
-        error = error.because(in_words(&right));
-    }
-    Err(error.hint("install as a cluster administrator, or have these rights granted"))
-}
-
-fn in_words(right: &ResourceAttributes) -> String {
-    let text = |field: &Option<String>| field.clone().unwrap_or_default();
-    let group = text(&right.group);
-    let dot = if group.is_empty() { "" } else { "." };
-    let place = right.namespace.as_ref().map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
-    format!("may not {} {}{dot}{group}{place}", text(&right.verb), text(&right.resource))
 }
 
 /// Refuses where another control plane of Istio runs: two would write the same trust bundle, and answer the same Service.
 async fn alone(cluster: &Cluster) -> Result<(), Error> {
-    let mut others = foreign::<Deployment>(cluster, "Deployment", "app=istiod", |_| true).await?;
-    others.extend(foreign::<Deployment>(cluster, "Deployment", "", |name| name == "istiod").await?);
-    others.extend(
-        foreign::<DaemonSet>(cluster, "DaemonSet", "", |name| matches!(name, "istio-cni-node" | "ztunnel")).await?,
-    );
-    others.extend(
-        foreign::<MutatingWebhookConfiguration>(
-            cluster,
-            "MutatingWebhookConfiguration",
-            "app=sidecar-injector",
-            |_| true,
-        )
-        .await?,
-    );
-    others.dedup();
+    let (deployments, sets, hooks) = tokio::try_join!(
+        foreign::<Deployment>(cluster, "Deployment", |name, app| name == "istiod" || app == "istiod"),
+        foreign::<DaemonSet>(cluster, "DaemonSet", |name, _| matches!(name, "istio-cni-node" | "ztunnel")),
+        foreign::<MutatingWebhookConfiguration>(cluster, "MutatingWebhookConfiguration", |_, app| {
+            app == "sidecar-injector"
+        }),
+    )?;
+    let others: Vec<String> = [deployments, sets, hooks].concat();
     if others.is_empty() {
         return Ok(());
     }
@@ -115,26 +73,38 @@ async fn alone(cluster: &Cluster) -> Result<(), Error> {
     Err(error.hint("uninstall it first (`istioctl uninstall --purge`), or use another cluster"))
 }
 
-/// Returns the objects of a kind that match and are not ours.
-async fn foreign<K>(cluster: &Cluster, kind: &str, labels: &str, named: fn(&str) -> bool) -> Result<Vec<String>, Error>
+/// Returns the objects of a kind that are not ours and whose name and label `app` match.
+async fn foreign<K>(cluster: &Cluster, kind: &str, matches: fn(&str, &str) -> bool) -> Result<Vec<String>, Error>
 where
     K: Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned + std::fmt::Debug,
 {
     let api: Api<K> = Api::all(cluster.client.clone());
-    let list = match api.list_metadata(&ListParams::default().labels(labels)).await {
+    let list = match api.list_metadata(&ListParams::default()).await {
         Ok(list) => list,
-        // What may not be seen cannot be judged; the rights that install needs are checked by name.
         Err(kube::Error::Api(status)) if status.code == 403 => return Ok(Vec::new()),
         Err(error) => return Err(cluster.failed(&format!("list {kind}s"), &error)),
     };
-    let foreign = list
-        .items
-        .iter()
-        .filter(|item| item.labels().get(PART_OF.0).map(String::as_str) != Some(PART_OF.1) && named(&item.name_any()));
+    let foreign = list.items.iter().filter(|item| {
+        let label = |key: &str| item.labels().get(key).map_or("", String::as_str);
+        label(PART_OF.0) != PART_OF.1 && matches(&item.name_any(), label("app"))
+    });
     Ok(foreign
         .map(|item| match item.namespace() {
             Some(namespace) => format!("{kind} {namespace}/{}", item.name_any()),
             None => format!("{kind} {}", item.name_any()),
         })
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_version_that_knows_every_field_is_accepted() {
+        for (major, minor, accepted) in [(1, 29, false), (1, 30, true), (1, 34, true), (2, 0, true), (0, 0, false)] {
+            let found = Version { major, minor, full: format!("v{major}.{minor}.0") };
+            assert_eq!(version(&found).is_ok(), accepted, "{found:?}");
+        }
+    }
 }

@@ -65,15 +65,15 @@ fn labelled(mut object: DynamicObject, component: &str) -> DynamicObject {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::objects::{KINDS, title};
+    use crate::cluster::objects::{KINDS, kind, title};
 
     #[test]
     fn every_object_is_of_a_kind_that_install_prunes() {
         let values = Values::read(&[], &["resourceQuotas=true".into(), "network=a".into()]).expect("valid");
         let objects = render(&values, "istio-system").expect("renders");
         for object in &objects {
-            let kind = &object.types.as_ref().expect("typed").kind;
-            assert!(KINDS.iter().any(|(_, _, known)| known == kind), "{}", title(object));
+            let found = KINDS.iter().find(|known| known.name == kind(object)).expect("a known kind");
+            assert_eq!(found.namespaced, object.namespace().is_some(), "{}", title(object));
         }
         assert!(objects.iter().any(|object| title(object) == "DaemonSet istio-system/ztunnel"));
     }
@@ -87,5 +87,21 @@ mod tests {
         let text = agent.data.to_string();
         assert!(text.contains(r#"{"name":"TRUST_DOMAIN","value":"example.org"}"#), "{text}");
         assert!(text.contains(r#""imagePullSecrets":[{"name":"a"}]"#), "{text}");
+    }
+
+    #[test]
+    fn an_empty_list_of_excluded_namespaces_stays_empty() {
+        let values = Values::read(&[], &["cni.excludeNamespaces=[]".into()]).expect("valid");
+        let objects = render(&values, "mesh").expect("renders");
+        let agent = objects.iter().find(|object| title(object) == "DaemonSet mesh/ambient-cni").expect("is there");
+        // Set and empty: left out, it would mean the default.
+        assert!(agent.data.to_string().contains(r#"{"name":"EXCLUDE_NAMESPACES","value":""}"#), "{}", agent.data);
+    }
+
+    #[test]
+    fn the_image_is_the_one_that_the_project_builds() {
+        let objects = render(&Values::default(), "mesh").expect("renders");
+        let image = format!(r#""image":"localhost/ambient:{}""#, env!("CARGO_PKG_VERSION"));
+        assert_eq!(objects.iter().filter(|object| object.data.to_string().contains(&image)).count(), 3);
     }
 }

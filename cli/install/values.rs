@@ -141,7 +141,8 @@ impl Resources {
 impl Default for Image {
     fn default() -> Self {
         Self {
-            repository: "ambient".into(),
+            // As `cargo xtask image` names it. A registry is never asked for by accident.
+            repository: "localhost/ambient".into(),
             tag: env!("CARGO_PKG_VERSION").into(),
             pull_policy: PullPolicy::IfNotPresent,
             pull_secrets: Vec::new(),
@@ -307,7 +308,7 @@ mod tests {
     fn settings_win_over_defaults() {
         let values = Values::read(&[], &["agent.replicas=2".into(), "image.tag=1.0".into()]).expect("valid");
         assert_eq!((values.agent.replicas, values.image.tag.as_str()), (2, "1.0"));
-        assert_eq!(values.image.repository, "ambient");
+        assert_eq!(values.image.repository, "localhost/ambient");
     }
 
     #[test]

@@ -1,32 +1,33 @@
 //! `ambient namespace`: enrol namespaces, single pods or the whole mesh, and take them out; nothing is restarted.
 
+pub mod labels;
+mod older;
+
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
-use hyper::Method;
+use cni::enrol::{Decision, MODE_LABEL, Reason};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::{
-    Api, ResourceExt,
+    Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     args::{Format, Global},
     cluster::{
         Cluster,
         apply::FIELD_MANAGER,
-        enrolment::{self, MODE, Modes},
-        forward,
+        enrolment::{self, Modes, Standing, why},
     },
     error::Error,
     install::duration,
-    screen::{Screen, Tone, progress::Progress, table::Table},
-    ztunnel_config::dump::{self, ADMIN_PORT, text},
+    screen::{Screen, progress::Progress, table::Table},
 };
+use labels::{Step, Target};
 
 /// Enrol namespaces and pods, or take them out
 #[derive(Debug, clap::Args)]
@@ -42,12 +43,18 @@ enum Action {
   ambient namespace add shop payments
   ambient namespace add shop --cut-existing   close older connections, so that all are secured
   ambient namespace add --pod shop/web-0      one pod only
-  ambient namespace add --mesh                every namespace that does not say `none`")]
+  ambient namespace add --mesh                every namespace that does not say `none`
+
+A namespace that was taken out of an enrolled mesh is taken in again. Nothing is changed when one of
+the names cannot be enrolled.")]
     Add(Add),
     /// Take out: traffic flows as if there were no mesh
     #[command(after_help = "Examples:
   ambient namespace remove shop
-  ambient namespace remove --pod shop/web-0   keep one pod out of an enrolled namespace")]
+  ambient namespace remove --pod shop/web-0   keep one pod out of an enrolled namespace
+  ambient namespace remove --mesh             only namespaces that say `ambient` stay
+
+The label is taken away; where the mesh or the namespace above is enrolled, `none` is set instead.")]
     Remove(Change),
     /// List the namespaces and how many of their pods are captured
     List(List),
@@ -88,159 +95,206 @@ struct List {
     output: Format,
 }
 
-/// What is to be labelled.
-enum Target {
-    Namespaces(Vec<String>),
-    Pods(Vec<(String, String)>),
-    Mesh,
+/// Which way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Into the mesh; and whether connections that are older are cut.
+    In { cut: bool },
+    /// Out of it.
+    Out,
 }
 
 /// Runs the command.
 pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Error> {
     match args.action {
-        Action::Add(add) => set(&add.change, Some(add.cut_existing), global, screen).await,
-        Action::Remove(change) => set(&change, None, global, screen).await,
+        Action::Add(add) => set(&add.change, Way::In { cut: add.cut_existing }, global, screen).await,
+        Action::Remove(change) => set(&change, Way::Out, global, screen).await,
         Action::List(list) => show(&list, global, screen).await,
     }
 }
 
-/// Sets the labels; `enrol` tells to enrol, and whether to cut connections that are older.
-async fn set(change: &Change, enrol: Option<bool>, global: &Global, screen: &Screen) -> Result<u8, Error> {
-    let target = target(change, global)?;
-    let (enrol, cut) = (enrol.is_some(), enrol.unwrap_or(false));
-    if cut && !change.wait {
+/// Sets the labels, waits, and tells what came of it.
+async fn set(change: &Change, way: Way, global: &Global, screen: &Screen) -> Result<u8, Error> {
+    let typed = typed(change, global)?;
+    if way == (Way::In { cut: true }) && !change.wait {
         return Err(Error::usage(
             "--cut-existing needs --wait: what is to be cut is known only when the pods are captured",
         ));
     }
     let cluster = Cluster::connect(global).await?;
     let started = Instant::now();
-    let before = Modes::read(&cluster).await?;
-    match &target {
-        Target::Namespaces(names) => {
-            if let Some(name) = names.iter().find(|name| !before.knows(name)) {
-                return Err(
-                    Error::user(format!("there is no namespace {name}")).hint("`ambient namespace list` lists them")
-                );
-            }
-            for name in names {
-                label_namespace(&cluster, name, enrol.then_some("ambient")).await?;
-            }
-        }
-        Target::Pods(pods) => {
-            for (namespace, name) in pods {
-                // Out of an enrolled namespace only `none` keeps a pod; elsewhere no label is the cleaner state.
-                let mode = if enrol { Some("ambient") } else { before.enrolled(namespace).then_some("none") };
-                label_pod(&cluster, namespace, name, mode).await?;
-            }
-        }
-        Target::Mesh => label_namespace(&cluster, &cluster.system, enrol.then_some("ambient")).await?,
-    }
-    let verb = if enrol { "enrolled" } else { "released" };
-    let what = match &target {
-        Target::Namespaces(names) => format!("namespace {}", names.join(", ")),
-        Target::Pods(pods) => {
-            format!("pod {}", pods.iter().map(|(ns, name)| format!("{ns}/{name}")).collect::<Vec<_>>().join(", "))
-        }
-        Target::Mesh => "the mesh".to_owned(),
+    let modes = Modes::read(&cluster).await?;
+    let target = found(typed, &cluster).await?;
+    let steps = match way {
+        Way::In { .. } => labels::enrol(&target, &modes, &cluster.system)?,
+        Way::Out => labels::release(&target, &modes, &cluster.system)?,
     };
+    if way != Way::Out && change.wait && !modes.agent {
+        return Err(Error::user(format!("the mesh is not installed in namespace {}", cluster.system))
+            .hint("`ambient install` first, or give --wait=false to set the label alone"));
+    }
+    for step in &steps {
+        label(&cluster, step).await?;
+    }
+    let changed = |modes: Modes, step: &Step| match &step.pod {
+        None => modes.with(&step.namespace, step.mode),
+        Some(_) => modes,
+    };
+    let modes = steps.iter().fold(modes, changed);
+    let what = title(&target);
+    let verb = if way == Way::Out { "released" } else { "enrolled" };
     if !change.wait {
         screen.line(format!("{what} {verb}"))?;
         return Ok(0);
     }
-    let modes = Modes::read(&cluster).await?;
-    let concerns = |pod: &Pod| {
-        let namespace = pod.namespace().unwrap_or_default();
-        match &target {
-            Target::Namespaces(names) => names.contains(&namespace),
-            Target::Pods(pods) => pods.contains(&(namespace, pod.name_any())),
-            Target::Mesh => true,
-        }
-    };
+    let concerns = |pod: &Pod| target.concerns(pod);
     let progress = Progress::new(screen);
-    let (captured, wanted) = enrolment::settle(&cluster, &modes, concerns, change.timeout, &progress).await?;
+    let standings = enrolment::settle(&cluster, &modes, concerns, change.timeout, &progress).await?;
+    let captured = standings.values().filter(|standing| standing.captured).count();
+    let wanted = standings.values().filter(|standing| standing.wanted()).count();
     let seconds = started.elapsed().as_secs_f64();
     screen
         .line(format!("{} {what} {verb}: {captured}/{wanted} pods captured after {seconds:.1} s", screen.mark(true)))?;
-    if enrol {
-        older(&cluster, concerns, cut, screen).await?;
+    for note in notes(&target, way, &steps, &modes, &standings) {
+        screen.line(format!("- {note}"))?;
     }
-    Ok(0)
+    match way {
+        Way::In { cut } => older::tell(&cluster, concerns, cut, screen).await,
+        Way::Out => Ok(0),
+    }
 }
 
-/// Counts the connections that are older than the enrolment, which go on in the clear, or cuts them.
-async fn older(cluster: &Cluster, concerns: impl Fn(&Pod) -> bool, cut: bool, screen: &Screen) -> Result<(), Error> {
-    let pods = enrolment::running_pods(cluster).await?;
-    let ours: HashSet<String> = pods.iter().filter(|pod| concerns(pod)).filter_map(ResourceExt::uid).collect();
-    let mut count = 0;
-    for ztunnel in dump::ztunnels(cluster, None).await? {
-        let list = forward::get(cluster, &ztunnel.pod, ADMIN_PORT, "/older").await?;
-        let list: Vec<Value> = serde_json::from_str(&list).unwrap_or_default();
-        let here: Vec<&str> = list.iter().map(|o| text(o, "uid")).filter(|uid| ours.contains(*uid)).collect();
-        count += here.len();
-        for uid in here.iter().collect::<HashSet<_>>().into_iter().filter(|_| cut) {
-            let answer =
-                forward::ask(cluster, &ztunnel.pod, ADMIN_PORT, Method::POST, &format!("/older/cut?uid={uid}")).await?;
-            if answer.status != 200 {
-                return Err(Error::user(format!("{} cannot cut connections", ztunnel.pod))
-                    .because(answer.body.trim().to_owned()));
+/// Says what the labels that were set do not reach, and which were set to hold something back.
+fn notes(
+    target: &Target,
+    way: Way,
+    steps: &[Step],
+    modes: &Modes,
+    standings: &BTreeMap<String, Standing>,
+) -> Vec<String> {
+    let pods = |those: &dyn Fn(Decision) -> bool| {
+        let those = standings.iter().filter(|(_, standing)| those(standing.decision));
+        those.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+    };
+    let namespaces = |mode: &str| {
+        let those = modes.iter().filter(|(name, label)| *label == Some(mode) && !modes.excludes(name));
+        those.map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
+    };
+    let held = steps.iter().filter(|step| step.mode == Some("none")).map(ToString::to_string).collect();
+    let out = |reason| (format!("these pods stay out, as each {}", why(reason)), pods(&|d| d == Decision::Out(reason)));
+    let mut notes: Vec<(String, Vec<String>)> = Vec::new();
+    match (way, target) {
+        (Way::Out, Target::Mesh) => {
+            notes.push(("these namespaces stay enrolled, as each says `ambient`".into(), namespaces("ambient")));
+        }
+        (Way::Out, _) => {
+            notes.push(("labelled `none`, whatever is enrolled above".into(), held));
+            let still = pods(&|decision| matches!(decision, Decision::In { .. }));
+            notes.push(("these pods stay enrolled, as each says `ambient`".into(), still));
+        }
+        (Way::In { .. }, _) => {
+            if matches!(target, Target::Mesh) {
+                notes.push(("these namespaces stay out, as each says `none`".into(), namespaces("none")));
             }
+            notes.extend([Reason::PodOptsOut, Reason::HostNetwork, Reason::Sidecar].map(out));
         }
     }
-    match (count, cut) {
-        (0, _) => Ok(()),
-        (_, true) => screen.line(format!("{} {count} older connections cut", screen.mark(true))),
-        (_, false) => screen.line(screen.paint(
-            Tone::Warn,
-            &format!(
-                "! {count} connections are older than the enrolment and go on in the clear; --cut-existing closes them"
-            ),
-        )),
+    let told = notes.into_iter().filter(|(_, names)| !names.is_empty());
+    told.map(|(text, names)| format!("{text}: {}", some_of(&names))).collect()
+}
+
+/// Joins names, but not hundreds of them.
+pub fn some_of(names: &[impl AsRef<str>]) -> String {
+    const NAMED: usize = 8;
+    let mut text = names.iter().take(NAMED).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    if names.len() > NAMED {
+        text += &format!(" and {} more", names.len() - NAMED);
+    }
+    text
+}
+
+fn title(target: &Target) -> String {
+    match target {
+        Target::Namespaces(names) => format!("namespace {}", names.join(", ")),
+        Target::Pods(pods) => {
+            let names = pods.iter().map(|pod| format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any()));
+            format!("pod {}", names.collect::<Vec<_>>().join(", "))
+        }
+        Target::Mesh => "the mesh".to_owned(),
     }
 }
 
-fn target(change: &Change, global: &Global) -> Result<Target, Error> {
+/// What was named, before anybody looked whether it is there.
+enum Typed {
+    Namespaces(BTreeSet<String>),
+    Pods(BTreeSet<(String, String)>),
+    Mesh,
+}
+
+fn typed(change: &Change, global: &Global) -> Result<Typed, Error> {
     if change.mesh {
-        return Ok(Target::Mesh);
+        return Ok(Typed::Mesh);
     }
     if change.pod.is_empty() {
-        let mut names = change.names.clone();
+        let mut names: BTreeSet<String> = change.names.iter().cloned().collect();
         names.extend(global.namespace.clone().filter(|_| change.names.is_empty()));
         if names.is_empty() {
             return Err(Error::usage("nothing to enrol or release").hint("name namespaces, or give --pod or --mesh"));
         }
-        return Ok(Target::Namespaces(names));
+        if let Some(system) = names.get(&global.istio_namespace) {
+            return Err(Error::usage(format!(
+                "{system} is the mesh's own namespace: its label speaks for the whole mesh"
+            ))
+            .hint("give --mesh if that is meant"));
+        }
+        return Ok(Typed::Namespaces(names));
     }
     let namespace = global.namespace.clone().unwrap_or_else(|| "default".into());
     let pods = change.pod.iter().map(|text| match text.split_once('/') {
         Some((namespace, name)) => (namespace.to_owned(), name.to_owned()),
         None => (namespace.clone(), text.clone()),
     });
-    Ok(Target::Pods(pods.collect()))
+    Ok(Typed::Pods(pods.collect()))
 }
 
-/// Sets the label of a namespace, or takes it away.
-pub async fn label_namespace(cluster: &Cluster, name: &str, mode: Option<&str>) -> Result<(), Error> {
-    let api: Api<Namespace> = Api::all(cluster.client.clone());
-    let patch = serde_json::json!({ "metadata": { "labels": { MODE: mode } } });
-    api.patch_metadata(name, &manager(), &Patch::Merge(patch))
-        .await
-        .map_err(|error| cluster.failed(&format!("label namespace {name}"), &error))?;
-    Ok(())
+async fn found(typed: Typed, cluster: &Cluster) -> Result<Target, Error> {
+    let names = match typed {
+        Typed::Mesh => return Ok(Target::Mesh),
+        Typed::Namespaces(names) => return Ok(Target::Namespaces(names.into_iter().collect())),
+        Typed::Pods(names) => names,
+    };
+    let mut pods = Vec::new();
+    for (namespace, name) in names {
+        let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &namespace);
+        let pod = api.get_opt(&name).await;
+        let pod = pod.map_err(|error| cluster.failed(&format!("read pod {namespace}/{name}"), &error))?;
+        pods.push(pod.ok_or_else(|| {
+            Error::user(format!("there is no pod {name} in namespace {namespace}"))
+                .hint("name it as namespace/name, or give -n")
+        })?);
+    }
+    Ok(Target::Pods(pods))
 }
 
-/// Sets the label of a pod, or takes it away.
-pub async fn label_pod(cluster: &Cluster, namespace: &str, name: &str, mode: Option<&str>) -> Result<(), Error> {
-    let api: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
-    let patch = serde_json::json!({ "metadata": { "labels": { MODE: mode } } });
-    api.patch_metadata(name, &manager(), &Patch::Merge(patch))
-        .await
-        .map_err(|error| cluster.failed(&format!("label pod {namespace}/{name}"), &error))?;
-    Ok(())
+/// Sets one label, or takes it away; what is gone needs none taken.
+pub async fn label(cluster: &Cluster, step: &Step) -> Result<(), Error> {
+    match &step.pod {
+        None => patch(cluster, Api::<Namespace>::all(cluster.client.clone()), &step.namespace, step).await,
+        Some(pod) => patch(cluster, Api::<Pod>::namespaced(cluster.client.clone(), &step.namespace), pod, step).await,
+    }
 }
 
-fn manager() -> PatchParams {
-    PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() }
+async fn patch<K>(cluster: &Cluster, api: Api<K>, name: &str, step: &Step) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+    let patch = serde_json::json!({ "metadata": { "labels": { MODE_LABEL: step.mode } } });
+    match api.patch_metadata(name, &params, &Patch::Merge(patch)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 && step.mode.is_none() => Ok(()),
+        Err(error) => Err(cluster.failed(&format!("label {step}"), &error)),
+    }
 }
 
 /// A line of the list.
@@ -256,19 +310,17 @@ struct Row {
 async fn show(list: &List, global: &Global, screen: &Screen) -> Result<u8, Error> {
     let cluster = Cluster::connect(global).await?;
     let (modes, pods) = tokio::try_join!(Modes::read(&cluster), enrolment::running_pods(&cluster))?;
+    if let Some(name) = global.namespace.as_deref().filter(|name| !modes.knows(name)) {
+        return Err(Error::user(format!("there is no namespace {name}")));
+    }
     let rows: Vec<Row> = modes
         .iter()
         .filter(|(name, _)| global.namespace.as_deref().is_none_or(|only| only == *name))
-        .map(|(name, mode)| {
+        .map(|(name, label)| {
             let here: Vec<&Pod> = pods.iter().filter(|pod| pod.namespace().as_deref() == Some(name)).collect();
-            let mode = match mode {
-                "" if modes.enrolled(name) => "ambient (mesh)",
-                "" => "-",
-                mode => mode,
-            };
             Row {
                 namespace: name.to_owned(),
-                mode: mode.to_owned(),
+                mode: mode(&modes, name, label, &cluster.system).to_owned(),
                 pods: here.len(),
                 captured: here.iter().filter(|pod| enrolment::captured(pod)).count(),
                 eligible: here.iter().filter(|pod| modes.wants(pod)).count(),
@@ -285,4 +337,16 @@ async fn show(list: &List, global: &Global, screen: &Screen) -> Result<u8, Error
     }
     screen.text(&table.to_string())?;
     Ok(0)
+}
+
+/// Says how the pods of a namespace fare, as the node agent decides it.
+fn mode(modes: &Modes, name: &str, label: Option<&str>, system: &str) -> &'static str {
+    match modes.namespace(name) {
+        _ if name == system && modes.mesh() => "excluded (mesh: ambient)",
+        Ok(()) if label == Some("ambient") => "ambient",
+        Ok(()) => "ambient (mesh)",
+        Err(Reason::ExcludedNamespace) => "excluded",
+        Err(Reason::NamespaceOptsOut) => "none",
+        Err(_) => "-",
+    }
 }

@@ -78,6 +78,14 @@ impl Screen {
         }
     }
 
+    /// Ends a command whose exit code is an answer: it stays one where nobody reads the output to its end.
+    pub fn answered(&self, shown: Result<(), Error>, code: u8) -> Result<u8, Error> {
+        match shown {
+            Err(error) if !error.is_broken_pipe() => Err(error),
+            _ => Ok(code),
+        }
+    }
+
     /// Returns the text in a colour, if there is colour.
     pub fn paint(&self, tone: Tone, text: &str) -> String {
         let code = match tone {

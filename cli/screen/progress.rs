@@ -1,6 +1,11 @@
 //! Progress of what is waited for: moving bars on a terminal, one line per change elsewhere.
 
-use std::{cell::RefCell, collections::HashMap, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    io::Write,
+    time::Duration,
+};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -12,7 +17,11 @@ pub struct Progress {
     bars: MultiProgress,
     live: bool,
     items: RefCell<HashMap<String, Item>>,
+    notes: RefCell<HashSet<String>>,
 }
+
+/// Without a terminal, of more parts than these not each is worth a line.
+const MANY: usize = 20;
 
 #[derive(Debug)]
 struct Item {
@@ -23,21 +32,37 @@ struct Item {
 impl Progress {
     /// Starts with nothing.
     pub fn new(screen: &Screen) -> Self {
-        Self { bars: MultiProgress::new(), live: screen.live, items: RefCell::default() }
+        Self { bars: MultiProgress::new(), live: screen.live, items: RefCell::default(), notes: RefCell::default() }
     }
 
-    /// Reports that `done` of `all` parts of a thing are there.
+    /// Reports that `done` of `all` parts of a thing are there. Nothing is said of a thing without parts: how many there
+    /// are to be is not known yet.
     pub fn set(&self, name: &str, done: usize, all: usize) {
+        if all == 0 {
+            return;
+        }
         let mut items = self.items.borrow_mut();
         let item = items.entry(name.to_owned()).or_insert_with(|| Item { bar: self.bar(name), last: String::new() });
         let text = format!("{done}/{all}");
         if self.live {
-            item.bar.set_length(all.max(1) as u64);
+            item.bar.set_length(all as u64);
             item.bar.set_position(done as u64);
-        } else if item.last != text {
-            eprintln!("{name} {text}");
+        } else if item.last != text && (all <= MANY || done == all || done.is_multiple_of(all.div_ceil(MANY))) {
+            print(&format!("{name} {text}"));
         }
         item.last = text;
+    }
+
+    /// Says something above the bars, once.
+    pub fn note(&self, text: &str) {
+        if !self.notes.borrow_mut().insert(text.to_owned()) {
+            return;
+        }
+        if self.live {
+            self.bars.suspend(|| print(text));
+        } else {
+            print(text);
+        }
     }
 
     /// Takes the bars off the screen.
@@ -53,11 +78,16 @@ impl Progress {
             return ProgressBar::hidden();
         }
         let bar = self.bars.add(ProgressBar::new(1));
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg:12} [{bar:24}] {pos}/{len}") {
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg:13} [{bar:24}] {pos}/{len}") {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_message(name.to_owned());
         bar.enable_steady_tick(Duration::from_millis(100));
         bar
     }
+}
+
+/// Progress that nobody reads is no reason to stop.
+fn print(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -1,31 +1,32 @@
 //! Gathers evidence: what the ztunnels list, hold and find out when they are asked to probe.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
+    pin::pin,
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::{StreamExt, stream};
 use hyper::Method;
 use k8s_openapi::api::core::v1::Service;
 use kube::{Api, api::ListParams};
 use serde_json::Value;
-use time::OffsetDateTime;
-use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::{
-    cluster::{Cluster, enrolment, forward},
+    cluster::{
+        Cluster,
+        enrolment::{self, Modes},
+        forward,
+    },
     error::Error,
     verify::{
-        AT_ONCE, ENDPOINTS, Pair,
+        AT_ONCE, ENDPOINTS,
+        certificate::{Chain, chain},
         judge::{Row, Seen, Weight, connection},
+        scope::Pair,
         target::{Destination, Endpoint, PodRef},
     },
-    ztunnel_config::{
-        dump::{self, ADMIN_PORT, items, text},
-        tables::valid,
-    },
+    ztunnel_config::dump::{self, ADMIN_PORT, items, text},
 };
 
 /// How long a probe is held open, so that the other side can be asked for it, seconds.
@@ -38,7 +39,11 @@ pub struct Mesh {
     pub pods: Vec<PodRef>,
     /// Services.
     pub services: Vec<Service>,
+    /// The labels of namespaces: they say where evidence is looked for, never what it is.
+    pub modes: Modes,
     nodes: HashMap<String, Node>,
+    /// Nodes whose ztunnel does not answer, and how it failed.
+    silent: HashMap<String, String>,
 }
 
 /// A node's ztunnel.
@@ -56,22 +61,35 @@ struct Older {
 }
 
 impl Mesh {
-    /// Reads pods, services, and the state of every ztunnel.
+    /// Reads pods, services, and the state of every ztunnel. One that does not answer leaves its node unknown.
     pub async fn read(cluster: &Cluster) -> Result<Self, Error> {
         let services: Api<Service> = Api::all(cluster.client.clone());
-        let (pods, services, ztunnels) = tokio::try_join!(
+        let (modes, pods, services, ztunnels) = tokio::try_join!(
+            Modes::read(cluster),
             enrolment::running_pods(cluster),
             async { services.list(&ListParams::default()).await.map_err(|e| cluster.failed("list services", &e)) },
             dump::ztunnels(cluster, None),
         )?;
-        let reads = ztunnels.into_iter().map(|z| async move { Ok((z.node, node(cluster, z.pod).await?)) });
-        let nodes: Vec<Result<(String, Node), Error>> = stream::iter(reads).buffered(AT_ONCE * 2).collect().await;
-        Ok(Self {
+        let reads = ztunnels.into_iter().map(|z| async move { (node(cluster, z.pod.clone()).await, z) });
+        let mut mesh = Self {
             cluster: cluster.clone(),
-            pods: pods.iter().filter_map(PodRef::of).collect(),
+            pods: pods.iter().filter_map(|pod| PodRef::of(pod, modes.wants(pod))).collect(),
             services: services.items,
-            nodes: nodes.into_iter().collect::<Result<_, _>>()?,
-        })
+            modes,
+            nodes: HashMap::new(),
+            silent: HashMap::new(),
+        };
+        let mut answers = pin!(stream::iter(reads).buffer_unordered(AT_ONCE * 2));
+        while let Some((answer, ztunnel)) = answers.next().await {
+            match answer {
+                Ok(node) => drop(mesh.nodes.insert(ztunnel.node, node)),
+                Err(error) => {
+                    let text = dump::silent(&ztunnel, &error).one_line();
+                    mesh.silent.insert(ztunnel.node, text);
+                }
+            }
+        }
+        Ok(mesh)
     }
 
     /// Tells whether the pod's ztunnel serves it.
@@ -93,19 +111,11 @@ impl Mesh {
     pub async fn examine(&self, pair: &Pair, active: bool) -> Row {
         let (source, destination) = (&pair.source, &pair.destination);
         let mut row = Row::new(source.title(), &destination.name);
-        if !self.nodes.contains_key(&source.node) {
-            row.add(Weight::Disproof, format!("no ztunnel runs on node {} of {}", source.node, source.title()));
-        } else if !self.serves(source) {
-            row.add(
-                Weight::Disproof,
-                format!("{} is not captured: the ztunnel of node {} does not serve it", source.title(), source.node),
-            );
+        if let Some((weight, text)) = self.uncovered(source) {
+            row.add(weight, text);
         }
-        for endpoint in destination.endpoints.iter().filter(|e| !self.serves(&e.pod)) {
-            row.add(
-                Weight::Disproof,
-                format!("{} is not captured: connections to it are plaintext", endpoint.pod.title()),
-            );
+        for (weight, text) in destination.endpoints.iter().filter_map(|e| self.uncovered(&e.pod)) {
+            row.add(weight, text);
         }
         if destination.endpoints.is_empty() {
             row.add(Weight::Note, "no pod is behind it");
@@ -119,6 +129,22 @@ impl Mesh {
         self.certificates(source, destination, &mut row);
         row.conclude(refused);
         row
+    }
+
+    /// Says why a pod's traffic is not the mesh's, if it is not, or that this is not known.
+    fn uncovered(&self, pod: &PodRef) -> Option<(Weight, String)> {
+        let (title, node) = (pod.title(), &pod.node);
+        if let Some(silence) = self.silent.get(node) {
+            Some((Weight::Note, format!("nothing is known of {title}: {silence}")))
+        } else if pod.host_network {
+            Some((Weight::Disproof, format!("{title} lives in its node's own network and cannot be captured")))
+        } else if !self.nodes.contains_key(node) {
+            Some((Weight::Disproof, format!("{title} is not captured: no ztunnel runs on node {node}")))
+        } else if !self.serves(pod) {
+            Some((Weight::Disproof, format!("{title} is not captured: the ztunnel of node {node} does not serve it")))
+        } else {
+            None
+        }
     }
 
     /// Looks at the connections between the two that are open anyway.
@@ -175,7 +201,7 @@ impl Mesh {
         };
         let count = node.older.iter().filter(|o| o.uid == source.uid && to(o.remote.ip())).count();
         if count > 0 {
-            row.add(Weight::Disproof, format!("{count} connections are older than the enrolment and go on in the clear; `ambient namespace add --cut-existing` closes them"));
+            row.add(Weight::Disproof, older_than_enrolment(count));
         }
     }
 
@@ -350,20 +376,16 @@ impl Mesh {
         rows
     }
 
-    /// Lists what of a namespace is not secured: pods that are not captured, connections older than the enrolment.
-    pub fn uncaptured(&self, namespace: Option<&str>) -> Vec<Row> {
-        let Some(namespace) = namespace else { return Vec::new() };
-        let here = self.pods.iter().filter(|pod| pod.namespace == namespace);
+    /// Lists what of these namespaces is not secured: pods that are not captured, connections older than the enrolment.
+    pub fn uncaptured(&self, namespaces: &BTreeSet<&str>) -> Vec<Row> {
         let mut rows = Vec::new();
-        for pod in here {
+        for pod in self.pods.iter().filter(|pod| namespaces.contains(pod.namespace.as_str())) {
             let mut row = Row::new(pod.title(), "*");
             let older = self.nodes.get(&pod.node).map_or(0, |n| n.older.iter().filter(|o| o.uid == pod.uid).count());
-            if pod.host_network {
-                row.add(Weight::Disproof, "lives in its node's own network and cannot be captured");
-            } else if !self.serves(pod) {
-                row.add(Weight::Disproof, "not captured: no ztunnel serves it");
+            if let Some((weight, text)) = self.uncovered(pod) {
+                row.add(weight, text);
             } else if older > 0 {
-                row.add(Weight::Disproof, format!("{older} connections are older than the enrolment and go on in the clear; `ambient namespace add --cut-existing` closes them"));
+                row.add(Weight::Disproof, older_than_enrolment(older));
             }
             row.conclude(false);
             rows.push(row);
@@ -372,13 +394,20 @@ impl Mesh {
     }
 }
 
+fn older_than_enrolment(count: usize) -> String {
+    format!(
+        "{count} connections are older than the enrolment and go on in the clear; `ambient namespace add --cut-existing` \
+         closes them"
+    )
+}
+
 async fn node(cluster: &Cluster, ztunnel: String) -> Result<Node, Error> {
     let data = ask(cluster, &ztunnel, Method::GET, "/config_dump?keys=workloadState,certificates");
     let older = ask(cluster, &ztunnel, Method::GET, "/older");
-    let (data, older) = tokio::join!(data, older);
-    let older = older.unwrap_or_default();
+    let (data, older) = tokio::try_join!(data, older)?;
     let read = |o: &Value| Some(Older { uid: text(o, "uid").to_owned(), remote: address(o, "remote")? });
-    Ok(Node { ztunnel, data: data?, older: older.as_array().into_iter().flatten().filter_map(read).collect() })
+    let older = older.as_array().into_iter().flatten().filter_map(read).collect();
+    Ok(Node { ztunnel, data, older })
 }
 
 async fn ask(cluster: &Cluster, ztunnel: &str, method: Method, path: &str) -> Result<Value, Error> {
@@ -413,53 +442,4 @@ fn seen<'a>(outbound: &'a Value, inbound: Option<&'a Value>) -> Seen<'a> {
         listed_there: inbound.is_some(),
         client_identity: inbound.and_then(|i| some(i, "srcIdentity")),
     }
-}
-
-struct Chain {
-    root: Vec<u8>,
-    until: String,
-}
-
-/// Verifies the chain that a ztunnel holds for an identity: each certificate signed by the next, the last by a root.
-fn chain(data: &Value, identity: &str) -> Result<Chain, String> {
-    let certificate = items(data, "certificates").into_iter().find(|c| text(c, "identity") == identity);
-    let certificate = certificate.ok_or("the ztunnel holds none")?;
-    let (listed, roots) = (items(certificate, "certChain"), items(certificate, "rootCerts"));
-    let der = |item: &Value| pem(text(item, "pem")).ok_or("cannot be read");
-    let chain = listed.iter().map(|c| der(c)).collect::<Result<Vec<_>, _>>()?;
-    let roots = roots.iter().map(|c| der(c)).collect::<Result<Vec<_>, _>>()?;
-    let (leaf, root) = (listed.first().ok_or("not there yet")?, roots.first().ok_or("without a root")?);
-    let (from, until) = (text(leaf, "validFrom"), text(leaf, "expirationTime"));
-    if !valid(from, until, OffsetDateTime::now_utc()) {
-        return Err(format!("not valid now, but from {from} until {until}"));
-    }
-    let parsed = chain.iter().map(|der| X509Certificate::from_der(der).map(|(_, c)| c)).collect::<Result<Vec<_>, _>>();
-    let parsed = parsed.map_err(|e| e.to_string())?;
-    let anchors =
-        roots.iter().filter_map(|der| X509Certificate::from_der(der).ok()).map(|(_, c)| c).collect::<Vec<_>>();
-    for (index, certificate) in parsed.iter().enumerate() {
-        let signed = match parsed.get(index + 1) {
-            Some(issuer) => certificate.verify_signature(Some(issuer.public_key())).is_ok(),
-            None => anchors.iter().any(|root| certificate.verify_signature(Some(root.public_key())).is_ok()),
-        };
-        if !signed {
-            return Err("its signature does not lead to the root".to_owned());
-        }
-    }
-    let names = parsed[0].subject_alternative_name().ok().flatten();
-    let uri = names.iter().flat_map(|n| &n.value.general_names).find_map(|name| match name {
-        x509_parser::extensions::GeneralName::URI(uri) => Some(*uri),
-        _ => None,
-    });
-    if uri != Some(identity) {
-        return Err(format!("it names {}", uri.unwrap_or("nobody")));
-    }
-    Ok(Chain { root: root.clone(), until: until.to_owned() })
-}
-
-/// Decodes base64 of PEM of DER, as dumps hold certificates.
-fn pem(encoded: &str) -> Option<Vec<u8>> {
-    let text = STANDARD.decode(encoded).ok()?;
-    let (_, pem) = x509_parser::pem::parse_x509_pem(&text).ok()?;
-    Some(pem.contents)
 }

@@ -3,9 +3,13 @@
 //! Evidence is what both ztunnels list of a connection (way, identities, handshake), the certificates they hold, a probe that
 //! takes the way of the pod's own connections, and a probe in the clear.
 
+mod certificate;
 mod evidence;
 mod judge;
+mod scope;
 mod target;
+
+use std::collections::BTreeSet;
 
 use futures::{StreamExt, stream};
 use serde::Serialize;
@@ -18,7 +22,6 @@ use crate::{
 };
 use evidence::Mesh;
 use judge::{Row, Verdict, Weight};
-use target::{Destination, Endpoint};
 
 /// Pairs that are looked at together.
 const AT_ONCE: usize = 8;
@@ -33,7 +36,7 @@ A row is secured when a connection was seen on both ztunnels with both identitie
 ztunnel, for two pods of a node) and nothing speaks against it. Probes open a connection and send
 nothing.
 
-Exit codes: 0 secured, 1 not secured, 2 unknown.
+Exit codes: 0 secured, 1 not secured, 2 unknown; 3 the command itself failed, or was used wrongly.
 
 Examples:
   ambient verify deploy/web.shop svc/cart.shop:8080
@@ -47,7 +50,7 @@ pub struct Args {
     /// Where to; without a port, every TCP port it declares
     #[arg(value_name = "DST[:PORT]")]
     destination: Option<String>,
-    /// All namespaces with enrolled pods
+    /// All namespaces that are enrolled, or have a captured pod
     #[arg(long, short = 'A', conflicts_with_all = ["source", "destination"])]
     all_namespaces: bool,
     /// Open no connections, look only at those there are
@@ -66,16 +69,19 @@ struct Answer<'a> {
 
 /// Runs the command.
 pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Error> {
-    let namespace = global.namespace.as_deref();
+    let namespace = global.namespace.as_deref().filter(|_| !args.all_namespaces);
     if args.source.is_none() && namespace.is_none() && !args.all_namespaces {
         return Err(Error::usage("nothing to verify").hint("name SRC and DST:PORT, or a namespace with -n, or -A"));
     }
     let cluster = Cluster::connect(global).await?;
     let progress = Progress::new(screen);
     let mesh = Mesh::read(&cluster).await?;
+    if let Some(name) = namespace.filter(|name| !mesh.modes.knows(name)) {
+        return Err(Error::user(format!("there is no namespace {name}")));
+    }
     let pairs = match (&args.source, &args.destination) {
-        (Some(source), Some(destination)) => named(&mesh, source, destination, namespace)?,
-        _ => within(&mesh, namespace),
+        (Some(source), Some(destination)) => scope::named(&mesh, source, destination, namespace)?,
+        _ => scope::within(&mesh, namespace),
     };
     let mut work = stream::iter(pairs.iter().map(|pair| mesh.examine(pair, !args.passive))).buffered(AT_ONCE);
     let mut rows: Vec<Row> = Vec::new();
@@ -86,53 +92,21 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
     drop(work);
     if args.source.is_none() {
         rows.extend(mesh.open_connections(namespace));
-        rows.extend(mesh.uncaptured(namespace));
+        let concerned = match namespace {
+            Some(name) => BTreeSet::from([name]),
+            None => scope::concerned(&mesh.modes, &mesh.pods, |pod| mesh.serves(pod)),
+        };
+        rows.extend(mesh.uncaptured(&concerned));
         rows.retain(|row| !row.evidence.is_empty());
         rows.sort_by(|a, b| (&a.source, &a.destination).cmp(&(&b.source, &b.destination)));
     }
     progress.clear();
     let verdict = judge::overall(&rows);
-    match args.output {
-        Format::Table => show(&rows, verdict, screen)?,
-        format => screen.data(format, &Answer { verdict, rows: &rows })?,
-    }
-    Ok(verdict.exit_code())
-}
-
-/// Who connects where.
-struct Pair {
-    source: target::PodRef,
-    destination: Destination,
-}
-
-fn named(mesh: &Mesh, source: &str, destination: &str, namespace: Option<&str>) -> Result<Vec<Pair>, Error> {
-    let sources = target::pods(mesh, source, namespace)?;
-    let destinations = target::destinations(mesh, destination, namespace)?;
-    let pair = |source: &target::PodRef, destination: &Destination| Pair {
-        source: source.clone(),
-        destination: destination.clone(),
+    let shown = match args.output {
+        Format::Table => show(&rows, verdict, screen),
+        format => screen.data(format, &Answer { verdict, rows: &rows }),
     };
-    Ok(sources.iter().flat_map(|s| destinations.iter().map(move |d| pair(s, d))).collect())
-}
-
-/// For every captured pod of a namespace, a client that asks each port it declares: of the same namespace if there is one, and
-/// of another node if there is one, since that is where a wire is crossed.
-fn within(mesh: &Mesh, namespace: Option<&str>) -> Vec<Pair> {
-    let captured: Vec<&target::PodRef> = mesh.pods.iter().filter(|pod| mesh.serves(pod)).collect();
-    let concerned = captured.iter().filter(|pod| namespace.is_none_or(|only| only == pod.namespace));
-    let mut pairs = Vec::new();
-    for pod in concerned {
-        let others = captured.iter().filter(|other| other.uid != pod.uid);
-        let nearness = |other: &&&target::PodRef| (other.namespace == pod.namespace, other.node != pod.node);
-        let Some(client) = others.max_by_key(nearness) else { continue };
-        for port in &pod.tcp_ports {
-            let endpoint = Endpoint { pod: (*pod).clone(), port: *port };
-            let destination =
-                Destination { name: format!("{}:{port}", pod.title()), through: None, endpoints: vec![endpoint] };
-            pairs.push(Pair { source: (*client).clone(), destination });
-        }
-    }
-    pairs
+    screen.answered(shown, verdict.exit_code())
 }
 
 fn show(rows: &[Row], verdict: Verdict, screen: &Screen) -> Result<(), Error> {

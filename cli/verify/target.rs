@@ -32,11 +32,13 @@ pub struct PodRef {
     owner: Option<String>,
     /// Whether it lives in its node's own network.
     pub host_network: bool,
+    /// Whether it should be captured, by label.
+    pub wanted: bool,
 }
 
 impl PodRef {
     /// Reads a pod; none for one that has no address or node.
-    pub fn of(pod: &Pod) -> Option<Self> {
+    pub fn of(pod: &Pod, wanted: bool) -> Option<Self> {
         let spec = pod.spec.as_ref()?;
         let status = pod.status.as_ref()?;
         let ips = status.pod_ips.iter().flatten().filter_map(|ip| ip.ip.parse().ok()).collect::<Vec<_>>();
@@ -58,6 +60,7 @@ impl PodRef {
             labels: pod.labels().clone(),
             owner: pod.owner_references().iter().find(|o| o.controller == Some(true)).map(|o| o.name.clone()),
             host_network: spec.host_network.unwrap_or(false),
+            wanted,
         })
     }
 

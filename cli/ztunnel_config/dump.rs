@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt, api::ListParams};
 use serde_json::{Map, Value, json};
@@ -55,21 +55,36 @@ pub async fn ztunnels(cluster: &Cluster, node: Option<&str>) -> Result<Vec<Ztunn
         .map(|pod| (pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default(), pod.name_any()))
         .collect();
     if by_node.is_empty() {
-        let place = node.map_or_else(|| "in the cluster".to_owned(), |node| format!("on node {node}"));
-        return Err(Error::user(format!("no ztunnel runs {place}")).hint("`ambient status` tells what is missing"));
+        let place = node.map_or_else(String::new, |node| format!(" on node {node}"));
+        return Err(Error::user(format!("no ztunnel of namespace {} runs{place}", cluster.system))
+            .hint("`ambient status` tells what is missing; -i names the mesh's namespace"));
     }
     Ok(by_node.into_iter().map(|(node, pod)| Ztunnel { pod, node }).collect())
 }
 
-/// Asks the ztunnels for their dumps.
-pub async fn fetch(cluster: &Cluster, ztunnels: &[Ztunnel]) -> Result<Vec<Dump>, Error> {
+/// Asks the ztunnels for their dumps. One that does not answer keeps nobody from hearing the others.
+pub async fn fetch(cluster: &Cluster, ztunnels: &[Ztunnel]) -> (Vec<Dump>, Vec<Error>) {
     let work = ztunnels.iter().map(async |ztunnel| {
-        let text = forward::get(cluster, &ztunnel.pod, ADMIN_PORT, "/config_dump").await?;
+        let text =
+            forward::get(cluster, &ztunnel.pod, ADMIN_PORT, "/config_dump").await.map_err(|e| silent(ztunnel, &e))?;
         let data = serde_json::from_str(&text)
             .map_err(|error| Error::user(format!("the dump of {} is no JSON", ztunnel.pod)).caused_by(&error))?;
         Ok(Dump { node: ztunnel.node.clone(), data })
     });
-    stream::iter(work).buffered(AT_ONCE).try_collect().await
+    let answers: Vec<Result<Dump, Error>> = stream::iter(work).buffered(AT_ONCE).collect().await;
+    let (mut dumps, mut failures) = (Vec::new(), Vec::new());
+    for answer in answers {
+        match answer {
+            Ok(dump) => dumps.push(dump),
+            Err(error) => failures.push(error),
+        }
+    }
+    (dumps, failures)
+}
+
+/// Says which ztunnel does not answer.
+pub fn silent(ztunnel: &Ztunnel, error: &Error) -> Error {
+    Error::user(format!("the ztunnel on {} cannot be asked", ztunnel.node)).because(error.one_line())
 }
 
 /// Reads a dump that was saved; `-` is the standard input.

@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     screen::Screen,
 };
-use dump::{ADMIN_PORT, Dump, items, text};
+use dump::{ADMIN_PORT, items, text};
 use tables::Direction;
 
 /// Show what the ztunnels know: workloads, services, policies, certificates, connections
@@ -137,15 +137,41 @@ struct Source {
 /// A pod that the answer is narrowed to: name and namespace.
 type Only = Option<(String, String)>;
 
+/// What there is to be shown.
+struct Known {
+    data: Value,
+    only: Only,
+    /// Ztunnels that did not answer.
+    failures: Vec<Error>,
+}
+
 /// Runs the command.
 pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Error> {
+    let source = match &args.topic {
+        Topic::Log { pod, node, level, reset } => {
+            return log(global, screen, pod.as_deref(), node.as_deref(), level.as_deref(), *reset).await;
+        }
+        Topic::Workload { source, .. }
+        | Topic::Service { source, .. }
+        | Topic::Policy { source, .. }
+        | Topic::Certificate { source }
+        | Topic::Connections { source, .. }
+        | Topic::All { source, .. } => source,
+    };
+    let known = load(source, global).await?;
+    present(&args.topic, &known.data, &known.only, screen)?;
+    // Below the table, where it is seen.
+    known.failures.iter().for_each(Error::print);
+    Ok(u8::from(!known.failures.is_empty()))
+}
+
+fn present(topic: &Topic, data: &Value, only: &Only, screen: &Screen) -> Result<(), Error> {
     let same = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
-    match &args.topic {
+    match topic {
         Topic::Workload { source, address, workload_namespace, workload_node } => {
-            let (data, only) = load(source, global).await?;
-            let chosen: Vec<&Value> = items(&data, "workloads")
+            let chosen: Vec<&Value> = items(data, "workloads")
                 .into_iter()
-                .filter(|item| is_pod(item, &only))
+                .filter(|item| is_pod(item, only))
                 .filter(|item| {
                     same(workload_namespace, text(item, "namespace")) && same(workload_node, text(item, "node"))
                 })
@@ -154,65 +180,56 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
                     address.as_deref().is_none_or(|wanted| ips.any(|ip| ip == wanted))
                 })
                 .collect();
-            show(screen, source, &chosen, || tables::workloads(&data, &chosen).to_string())
+            show(screen, source, &chosen, || tables::workloads(data, &chosen).to_string())
         }
         Topic::Service { source, service_namespace } => {
-            let (data, _) = load(source, global).await?;
-            let all = items(&data, "services").into_iter();
+            let all = items(data, "services").into_iter();
             let chosen: Vec<&Value> = all.filter(|item| same(service_namespace, text(item, "namespace"))).collect();
-            show(screen, source, &chosen, || tables::services(&data, &chosen).to_string())
+            show(screen, source, &chosen, || tables::services(data, &chosen).to_string())
         }
         Topic::Policy { source, policy_namespace } => {
-            let (data, _) = load(source, global).await?;
-            let all = items(&data, "policies").into_iter();
+            let all = items(data, "policies").into_iter();
             let chosen: Vec<&Value> = all.filter(|item| same(policy_namespace, text(item, "namespace"))).collect();
             show(screen, source, &chosen, || tables::policies(&chosen).to_string())
         }
         Topic::Certificate { source } => {
-            let (data, only) = load(source, global).await?;
             let owner =
-                only.as_ref().and_then(|_| items(&data, "workloads").into_iter().find(|item| is_pod(item, &only)));
+                only.as_ref().and_then(|_| items(data, "workloads").into_iter().find(|item| is_pod(item, only)));
             let suffix =
                 owner.map(|item| format!("/ns/{}/sa/{}", text(item, "namespace"), text(item, "serviceAccount")));
-            let all = items(&data, "certificates").into_iter();
+            let all = items(data, "certificates").into_iter();
             let chosen: Vec<&Value> = all
                 .filter(|item| suffix.as_ref().is_none_or(|suffix| text(item, "identity").ends_with(suffix)))
                 .collect();
             show(screen, source, &chosen, || tables::certificates(&chosen, OffsetDateTime::now_utc()).to_string())
         }
         Topic::Connections { source, direction, raw, workload_namespace } => {
-            let (data, only) = load(source, global).await?;
             let mut chosen =
-                states(&data, |info| is_pod(info, &only) && same(workload_namespace, text(info, "namespace")));
+                states(data, |info| is_pod(info, only) && same(workload_namespace, text(info, "namespace")));
             for state in &mut chosen {
                 keep_direction(state, *direction);
             }
             let chosen: Vec<&Value> = chosen.iter().collect();
-            show(screen, source, &chosen, || tables::connections(&data, &chosen, *direction, *raw).to_string())
+            show(screen, source, &chosen, || tables::connections(data, &chosen, *direction, *raw).to_string())
         }
         Topic::All { source, with_headers } => {
-            let (data, _) = load(source, global).await?;
             if source.output != Format::Table {
-                screen.data(source.output, &data)?;
-                return Ok(0);
+                return screen.data(source.output, data);
             }
-            everything(screen, &data, *with_headers)
+            everything(screen, data, *with_headers)
         }
-        Topic::Log { pod, node, level, reset } => {
-            log(global, screen, pod.as_deref(), node.as_deref(), level.as_deref(), *reset).await
-        }
+        Topic::Log { .. } => Ok(()),
     }
 }
 
-fn show(screen: &Screen, source: &Source, chosen: &[&Value], table: impl FnOnce() -> String) -> Result<u8, Error> {
+fn show(screen: &Screen, source: &Source, chosen: &[&Value], table: impl FnOnce() -> String) -> Result<(), Error> {
     match source.output {
-        Format::Table => screen.text(&table())?,
-        format => screen.data(format, &chosen)?,
+        Format::Table => screen.text(&table()),
+        format => screen.data(format, &chosen),
     }
-    Ok(0)
 }
 
-fn everything(screen: &Screen, data: &Value, with_headers: bool) -> Result<u8, Error> {
+fn everything(screen: &Screen, data: &Value, with_headers: bool) -> Result<(), Error> {
     let states = states(data, |_| true);
     let states: Vec<&Value> = states.iter().collect();
     let now = OffsetDateTime::now_utc();
@@ -232,7 +249,7 @@ fn everything(screen: &Screen, data: &Value, with_headers: bool) -> Result<u8, E
         }
         screen.text(&table.to_string())?;
     }
-    Ok(0)
+    Ok(())
 }
 
 /// Returns the states of workloads whose info is wanted, each with its key as `uid`.
@@ -266,17 +283,23 @@ fn is_pod(item: &Value, only: &Only) -> bool {
 }
 
 /// Gets the merged dump, and the pod to narrow it to.
-async fn load(source: &Source, global: &Global) -> Result<(Value, Only), Error> {
+async fn load(source: &Source, global: &Global) -> Result<Known, Error> {
     if let Some(file) = &source.file {
-        return Ok((dump::read(file)?.data, None));
+        return Ok(Known { data: dump::read(file)?.data, only: None, failures: Vec::new() });
     }
     let cluster = Cluster::connect(global).await?;
     let (ztunnels, only) = match &source.pod {
         Some(pod) => of_pod(&cluster, pod, global.namespace.as_deref()).await?,
         None => (dump::ztunnels(&cluster, source.node.as_deref()).await?, None),
     };
-    let dumps: Vec<Dump> = dump::fetch(&cluster, &ztunnels).await?;
-    Ok((dump::merged(&dumps), only))
+    let (dumps, mut failures) = dump::fetch(&cluster, &ztunnels).await;
+    match failures.pop() {
+        Some(failure) if dumps.is_empty() => Err(failure),
+        failure => {
+            failures.extend(failure);
+            Ok(Known { data: dump::merged(&dumps), only, failures })
+        }
+    }
 }
 
 /// Finds the ztunnel that a pod names: itself, or the one of the workload's node. A dot splits off the namespace.
