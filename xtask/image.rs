@@ -6,8 +6,8 @@ use testbed::image::{Image, write};
 
 use crate::{cargo, root, run};
 
-/// The name of the image, unless another is given.
-pub const TAG: &str = "localhost/ambient:dev";
+/// The name of the image, unless another is given: the one that `install` asks for.
+pub const TAG: &str = concat!("localhost/ambient:", env!("CARGO_PKG_VERSION"));
 /// The target that the binary is built for: with the C library linked in, it needs no file but itself.
 pub const TARGET: &str =
     if cfg!(target_arch = "aarch64") { "aarch64-unknown-linux-gnu" } else { "x86_64-unknown-linux-gnu" };

@@ -72,7 +72,7 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
 
     let old = old_server()?;
     let old = kubeconfig("old", &old, "{}")?;
-    expect("unsupported Kubernetes version", with(&old, &["install"])?, 1, &["v1.20.3 is too old", "1.29"]);
+    expect("unsupported Kubernetes version", with(&old, &["install"])?, 1, &["v1.20.3 is too old", "1.30"]);
 
     lab.apply("apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: nobody, namespace: default}\n")?;
     let token = lab.kubectl(&["create", "token", "nobody"])?;
