@@ -40,7 +40,7 @@ pub struct Global {
     #[arg(long, global = true)]
     pub context: Option<String>,
     /// Namespace that the command is about
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, value_parser = namespace_name)]
     pub namespace: Option<String>,
     /// Namespace that the mesh is installed in
     #[arg(
@@ -49,12 +49,23 @@ pub struct Global {
         global = true,
         value_name = "NAMESPACE",
         default_value = "istio-system",
+        value_parser = namespace_name,
         alias = "istioNamespace"
     )]
     pub istio_namespace: String,
     /// When to use colour
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub color: Color,
+}
+
+/// Takes what can be the name of a namespace (RFC 1123 2.1): it becomes a part of addresses.
+fn namespace_name(text: &str) -> Result<String, String> {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let good = text.len() <= 63 && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-');
+    if good && !text.is_empty() {
+        return Ok(text.to_owned());
+    }
+    Err("want lower-case letters, digits and `-`, such as istio-system".to_owned())
 }
 
 /// When to use colour.

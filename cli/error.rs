@@ -108,6 +108,11 @@ impl Error {
         }
     }
 
+    /// Returns what caused it, from near to far.
+    pub fn causes(&self) -> &[String] {
+        &self.causes
+    }
+
     /// Returns it in one line, to stand among others.
     pub fn one_line(&self) -> String {
         let causes = self.causes.iter().map(|cause| cause.replace('\n', "; "));

@@ -155,17 +155,13 @@ async fn look(cluster: &Cluster) -> Result<Status, Error> {
     let captured: Vec<&Pod> = wanted.iter().copied().filter(|pod| enrolment::captured(pod)).collect();
     status.pods_captured = Part { ready: captured.len(), wanted: wanted.len() };
     status.errors.extend(uncaptured(&wanted));
-    let (dumps, older) = tokio::join!(
-        async { if status.ztunnel.ready > 0 { dumps(cluster).await } else { (Vec::new(), Vec::new()) } },
-        async { if status.cni.ready > 0 { older_connections(cluster).await } else { (0, Vec::new()) } },
-    );
-    let (dumps, silent) = dumps;
+    let ((dumps, silent), (older, untold)) = tokio::join!(dumps(cluster), older_connections(cluster));
     status.configuration = configuration(&dumps, &captured, &mut status.errors);
     // One that says nothing is not known to be in sync.
     status.configuration.wanted += silent.len();
     status.certificates = certificates(&dumps, &mut status.errors);
-    status.older_connections = older.0;
-    status.errors.extend(silent.into_iter().chain(older.1));
+    status.older_connections = older;
+    status.errors.extend(silent.into_iter().chain(untold));
     let parts = [status.control_plane, status.cni, status.ztunnel, status.pods_captured, status.configuration];
     let certain = status.certificates.valid == status.certificates.wanted;
     status.healthy = status.errors.is_empty() && certain && parts.into_iter().all(Part::complete);
@@ -184,9 +180,9 @@ fn uncaptured(wanted: &[&Pod]) -> Vec<String> {
     told
 }
 
-/// Asks all ztunnels; of those that do not answer, says so.
+/// Asks all ztunnels; of those that do not answer, says so. That none is there is told elsewhere.
 async fn dumps(cluster: &Cluster) -> (Vec<Dump>, Vec<String>) {
-    match dump::ztunnels(cluster, None).await {
+    match dump::running(cluster, None).await {
         Ok(ztunnels) => {
             let (dumps, failures) = dump::fetch(cluster, &ztunnels).await;
             (dumps, failures.iter().map(Error::one_line).collect())
@@ -276,12 +272,12 @@ fn show(status: &Status, screen: &Screen) -> Result<(), Error> {
     part("cni", status.cni, "nodes")?;
     part("ztunnel", status.ztunnel, "nodes")?;
     line(status.pods_captured.complete(), "pods captured", status.pods_captured.to_string())?;
-    line(status.configuration.complete(), "configuration", format!("{} nodes in sync", status.configuration))?;
+    part("configuration", status.configuration, "nodes in sync")?;
     let certificates = &status.certificates;
     let expiry =
         certificates.earliest_expiry.as_ref().map_or_else(String::new, |moment| format!(", the first ends {moment}"));
     line(
-        certificates.valid == certificates.wanted,
+        certificates.valid == certificates.wanted && status.configuration.wanted > 0,
         "certificates",
         format!("{}/{} valid{expiry}", certificates.valid, certificates.wanted),
     )?;

@@ -2,6 +2,7 @@
 //! the label `none`, is not the mesh's and stays.
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead, IsTerminal, Write},
     pin::pin,
     time::{Duration, Instant},
@@ -24,7 +25,8 @@ use crate::{
     cluster::{
         Cluster, EverySecond, apply,
         enrolment::{self, Modes},
-        objects::{kind, resource, title},
+        objects::{kind, resource, resource_of, title},
+        rights::{self, Right},
         wait::Workload,
     },
     error::Error,
@@ -83,10 +85,10 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
     apply::not_elsewhere(&cluster).await?;
     let plan = plan(&cluster, args.purge).await?;
     if plan.objects.is_empty() && plan.labels.is_empty() && plan.bundles.is_empty() && !plan.root {
-        screen.line("nothing to uninstall: the mesh is not in this cluster")?;
+        screen.say("nothing to uninstall: the mesh is not in this cluster");
         return Ok(0);
     }
-    show(&plan, args.purge, screen)?;
+    show(&plan, args.purge, screen);
     if args.dry_run {
         return Ok(0);
     }
@@ -95,6 +97,10 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
         return Err(Error::user(format!("{count} pods are captured, and no node agent is there to release them"))
             .hint(format!("`ambient install` brings it back; or {FORCE}")));
     }
+    if !rights::unlimited(&cluster).await? {
+        let missing = rights::refused(&cluster, needed(&plan, &cluster.system)).await?;
+        rights::lack(&missing, "uninstall", "uninstall as a cluster administrator, or have these rights granted")?;
+    }
     if !args.yes && !confirmed().await? {
         return Err(Error::user("cancelled: nothing was changed"));
     }
@@ -102,9 +108,9 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
     execute(&cluster, &plan, &args, screen).await?;
     let left = enrolment::running_pods(&cluster).await?.iter().filter(|pod| enrolment::captured(pod)).count();
     let seconds = started.elapsed().as_secs_f64();
-    screen.line(format!("{} uninstalled after {seconds:.1} s: {left} pods captured", screen.mark(left == 0)))?;
+    screen.say(format!("{} uninstalled after {seconds:.1} s: {left} pods captured", screen.mark(left == 0)));
     if left > 0 {
-        screen.line("  restart these pods: what redirects their traffic is still there, and nobody takes it")?;
+        screen.say("  restart these pods: what redirects their traffic is still there, and nobody takes it");
     }
     Ok(u8::from(left != 0))
 }
@@ -141,36 +147,63 @@ async fn plan(cluster: &Cluster, purge: bool) -> Result<Plan, Error> {
     })
 }
 
-fn show(plan: &Plan, purge: bool, screen: &Screen) -> Result<(), Error> {
-    screen.line(screen.paint(Tone::Strong, "Plan:"))?;
-    for label in &plan.labels {
-        screen.line(format!("  take the label `ambient` off {label}"))?;
+/// Returns what the plan needs beside having been read.
+fn needed(plan: &Plan, system: &str) -> BTreeSet<Right> {
+    let mut needed = BTreeSet::new();
+    for step in &plan.labels {
+        needed.insert(match &step.pod {
+            None => Right::new("patch", "", "namespaces", None),
+            Some(_) => Right::new("patch", "", "pods", Some(&step.namespace)),
+        });
+    }
+    for object in &plan.objects {
+        needed.insert(Right::on("delete", &resource_of(object), object.metadata.namespace.as_deref()));
+        if kind(object) == "Namespace" {
+            // Whether somebody else's things are in it.
+            let looked = ["pods", "services", "configmaps", "secrets"];
+            needed.extend(looked.map(|resource| Right::new("list", "", resource, Some(system))));
+            needed.extend(["list", "watch"].map(|verb| Right::new(verb, "", "namespaces", None)));
+        }
     }
     if !plan.captured.is_empty() {
-        screen.line(format!("  release {} captured pods: {}", plan.captured.len(), some_of(&plan.captured)))?;
+        needed.insert(Right::new("watch", "", "pods", None));
     }
-    screen.line("  clean the nodes: rules, routes, plugin, its configuration")?;
+    needed.extend(["list", "watch", "delete"].map(|verb| Right::new(verb, "", "pods", Some(system))));
+    needed.extend(plan.bundles.iter().map(|place| Right::new("delete", "", "configmaps", Some(place))));
+    if plan.root {
+        needed.insert(Right::new("delete", "", "secrets", Some(system)));
+    }
+    needed
+}
+
+fn show(plan: &Plan, purge: bool, screen: &Screen) {
+    screen.say(screen.paint(Tone::Strong, "Plan:"));
+    for label in &plan.labels {
+        screen.say(format!("  take the label `ambient` off {label}"));
+    }
+    if !plan.captured.is_empty() {
+        screen.say(format!("  release {} captured pods: {}", plan.captured.len(), some_of(&plan.captured)));
+    }
+    screen.say("  clean the nodes: rules, routes, plugin, its configuration");
     for object in &plan.objects {
-        screen.line(format!("  delete {}", title(object)))?;
+        screen.say(format!("  delete {}", title(object)));
     }
     if !plan.bundles.is_empty() {
-        screen.line(format!("  delete ConfigMap {ROOT_CERT} in {} namespaces", plan.bundles.len()))?;
+        screen.say(format!("  delete ConfigMap {ROOT_CERT} in {} namespaces", plan.bundles.len()));
     }
     if plan.root {
-        screen.line(format!("  delete Secret {CA_SECRET}: a later installation makes a new root"))?;
+        screen.say(format!("  delete Secret {CA_SECRET}: a later installation makes a new root"));
     }
     if !purge {
-        screen.line("  keep Istio's resource definitions and their objects (--purge deletes them)")?;
+        screen.say("  keep Istio's resource definitions and their objects (--purge deletes them)");
     }
-    Ok(())
 }
 
 async fn confirmed() -> Result<bool, Error> {
     if !std::io::stdin().is_terminal() {
         return Err(Error::usage("nobody is here to confirm the plan").hint("give -y to go ahead"));
     }
-    eprint!("Proceed? (y/N) ");
-    std::io::stderr().flush()?;
+    write!(std::io::stderr(), "Proceed? (y/N) ")?;
     // On a thread of its own, so that Ctrl-C is heard meanwhile.
     let read = tokio::task::spawn_blocking(|| {
         let mut answer = String::new();
@@ -185,14 +218,14 @@ async fn confirmed() -> Result<bool, Error> {
 async fn execute(cluster: &Cluster, plan: &Plan, args: &Args, screen: &Screen) -> Result<(), Error> {
     let limit = args.timeout;
     for step in &plan.labels {
-        label(cluster, step).await?;
+        label(cluster, step, false).await?;
     }
     let modes = Modes::read(cluster).await?;
     if modes.agent && !plan.captured.is_empty() {
         let progress = Progress::new(screen);
         match enrolment::settle(cluster, &modes, |_: &Pod| true, limit, &progress).await {
             Err(error) if args.force => {
-                screen.line(screen.paint(Tone::Warn, &format!("! {}; going on", error.one_line())))?;
+                screen.say(screen.paint(Tone::Warn, &format!("! {}; going on", error.one_line())));
             }
             Err(error) => {
                 return Err(error.hint(format!("see whether the node agent runs on their nodes; or {FORCE}")));
@@ -207,7 +240,7 @@ async fn execute(cluster: &Cluster, plan: &Plan, args: &Args, screen: &Screen) -
         }
         match gone(cluster, workload, limit, screen).await {
             Err(error) if args.force => {
-                screen.line(screen.paint(Tone::Warn, &format!("! {}; going on", error.one_line())))?;
+                screen.say(screen.paint(Tone::Warn, &format!("! {}; going on", error.one_line())));
             }
             ended => ended?,
         }
@@ -220,13 +253,15 @@ async fn execute(cluster: &Cluster, plan: &Plan, args: &Args, screen: &Screen) -
         ignore_missing(maps.delete(ROOT_CERT, &DeleteParams::default()).await)
             .map_err(|error| cluster.failed(&format!("delete ConfigMap {namespace}/{ROOT_CERT}"), &error))?;
     }
-    let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), &cluster.system);
-    ignore_missing(secrets.delete(CA_SECRET, &DeleteParams::default()).await)
-        .map_err(|error| cluster.failed(&format!("delete Secret {CA_SECRET}"), &error))?;
+    if plan.root {
+        let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), &cluster.system);
+        ignore_missing(secrets.delete(CA_SECRET, &DeleteParams::default()).await)
+            .map_err(|error| cluster.failed(&format!("delete Secret {CA_SECRET}"), &error))?;
+    }
     if let Some(namespace) = find(plan, "Namespace", &cluster.system) {
         match strangers(cluster).await? {
             Some(stranger) => {
-                screen.line(format!("namespace {} stays: it holds {stranger}, which is not ours", cluster.system))?
+                screen.say(format!("namespace {} stays: it holds {stranger}, which is not ours", cluster.system))
             }
             None => namespace_away(cluster, namespace, limit).await?,
         }
@@ -254,7 +289,7 @@ async fn gone(cluster: &Cluster, workload: Workload, limit: Duration, screen: &S
     }
     let list = pods.list_metadata(&ListParams::default().labels(workload.selector())).await;
     for pod in list.map_err(|error| cluster.failed("list pods", &error))?.items {
-        screen.line(format!("pod {} still runs after {} s: cut short", pod.name_any(), limit.as_secs()))?;
+        screen.say(format!("pod {} still runs after {} s: cut short", pod.name_any(), limit.as_secs()));
         ignore_missing(pods.delete(&pod.name_any(), &DeleteParams::default().grace_period(1)).await)
             .map_err(|error| cluster.failed("delete a pod", &error))?;
     }
@@ -332,6 +367,6 @@ async fn namespace_away(cluster: &Cluster, namespace: &DynamicObject, limit: Dur
     match tokio::time::timeout(limit, gone).await {
         Ok(_) => Ok(()),
         Err(_) => Err(Error::user(format!("namespace {} does not end within {} s", cluster.system, limit.as_secs()))
-            .hint("`kubectl get namespace -o yaml` tells what it waits for")),
+            .hint(format!("`kubectl get namespace {} -o yaml` tells what it waits for", cluster.system))),
     }
 }

@@ -48,7 +48,7 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
     if args.remote
         && let Err(error) = ask(global, &mut versions).await
     {
-        versions.error = Some(error.to_string().lines().next().unwrap_or_default().replace("error: ", ""));
+        versions.error = Some(error.one_line());
     }
     if args.output != Format::Table {
         screen.data(args.output, &versions)?;
@@ -57,7 +57,7 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
     screen.line(format!("client version: {}", versions.client_version))?;
     if let Some(version) = &versions.kubernetes_version {
         screen.line(format!("kubernetes version: {version}"))?;
-        if versions.mesh.is_empty() {
+        if versions.mesh.is_empty() && versions.error.is_none() {
             screen.line("the mesh is not present in the cluster")?;
         }
     }

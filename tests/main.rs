@@ -1,4 +1,5 @@
 //! Every scenario that needs the whole workspace.
 
+mod exits;
 mod layout;
 mod reference;

@@ -64,41 +64,54 @@ impl Applied {
         self.failures.extend(more.failures);
     }
 
+    /// Returns what failed alone.
+    #[must_use]
+    pub fn failed(self) -> Self {
+        Self { outcomes: Vec::new(), ..self }
+    }
+
     /// Returns whether all went well.
     pub fn is_complete(&self) -> bool {
         self.failures.is_empty()
     }
 
-    /// Returns the failure of all that failed.
-    pub fn into_failure(mut self) -> Option<Error> {
-        /// Where the server is gone, all fail for one reason.
+    /// Returns what came of all, or the failure of those that failed.
+    pub fn into_result(mut self) -> Result<Vec<Outcome>, Error> {
         const NAMED: usize = 10;
         if self.failures.len() < 2 {
-            return self.failures.pop();
+            return self.failures.pop().map_or(Ok(self.outcomes), Err);
         }
         let count = self.failures.len();
         let mut error = Error::user(format!("{count} objects could not be applied"));
-        for failure in self.failures.iter().take(NAMED) {
-            error = error.because(failure.one_line());
+        if self.failures.iter().all(|failure| failure.causes() == self.failures[0].causes()) {
+            error = self.failures[0].causes().iter().fold(error, |error, cause| error.because(cause));
+        } else {
+            error = self.failures.iter().take(NAMED).fold(error, |error, failure| error.because(failure.one_line()));
+            if count > NAMED {
+                error = error.because(format!("and {} more", count - NAMED));
+            }
         }
-        if count > NAMED {
-            error = error.because(format!("and {} more", count - NAMED));
+        Err(error.hint("run it again: it goes on from what is there"))
+    }
+}
+
+impl FromIterator<Result<Outcome, Error>> for Applied {
+    fn from_iter<I: IntoIterator<Item = Result<Outcome, Error>>>(results: I) -> Self {
+        let mut applied = Self::default();
+        for result in results {
+            match result {
+                Ok(outcome) => applied.outcomes.push(outcome),
+                Err(error) => applied.failures.push(error),
+            }
         }
-        Some(error.hint("run it again: it goes on from what is there"))
+        applied
     }
 }
 
 /// Applies the objects, all at once; with `dry_run` the server computes the result and keeps nothing.
 pub async fn apply(cluster: &Cluster, objects: &[&DynamicObject], dry_run: bool) -> Applied {
-    let mut applied = Applied::default();
-    let mut work = stream::iter(objects.iter().map(|object| apply_one(cluster, object, dry_run))).buffered(AT_ONCE);
-    while let Some(result) = work.next().await {
-        match result {
-            Ok(outcome) => applied.outcomes.push(outcome),
-            Err(error) => applied.failures.push(error),
-        }
-    }
-    applied
+    let work = stream::iter(objects.iter().map(|object| apply_one(cluster, object, dry_run)));
+    work.buffered(AT_ONCE).collect::<Vec<_>>().await.into_iter().collect()
 }
 
 async fn apply_one(cluster: &Cluster, object: &DynamicObject, dry_run: bool) -> Result<Outcome, Error> {
@@ -162,9 +175,12 @@ fn same(before: &DynamicObject, after: &DynamicObject) -> bool {
 }
 
 /// Deletes what `install` made once and renders no longer.
-pub async fn prune(cluster: &Cluster, rendered: &[DynamicObject], dry_run: bool) -> Result<Vec<Outcome>, Error> {
+pub async fn prune(cluster: &Cluster, rendered: &[DynamicObject], dry_run: bool) -> Applied {
     let wanted: Vec<String> = rendered.iter().map(title).collect();
-    let mut stale = made_by_install(cluster).await?;
+    let mut stale = match made_by_install(cluster).await {
+        Ok(made) => made,
+        Err(error) => return std::iter::once(Err(error)).collect(),
+    };
     stale.retain(|object| {
         let pruned = objects::KINDS.iter().any(|kind| kind.name == objects::kind(object) && kind.is_pruned());
         pruned && !wanted.contains(&title(object))
@@ -174,7 +190,7 @@ pub async fn prune(cluster: &Cluster, rendered: &[DynamicObject], dry_run: bool)
         let before = serde_json::to_value(object).ok();
         Ok(Outcome { title: title(object), change: Change::Pruned, before, after: None })
     });
-    stream::iter(work).buffered(AT_ONCE).try_collect().await
+    stream::iter(work).buffered(AT_ONCE).collect::<Vec<_>>().await.into_iter().collect()
 }
 
 /// Returns everything that carries the labels of `install`, of the kinds it makes: in the mesh's namespace and in none.

@@ -26,12 +26,10 @@ pub struct Answer {
     pub body: String,
 }
 
-/// Sends one request to a port of a pod, as if from inside the pod.
+/// Sends one request to a port of a pod, as if from inside the pod. An error does not name the pod: the caller says whose
+/// answer is missing.
 pub async fn ask(cluster: &Cluster, pod: &str, port: u16, method: Method, path: &str) -> Result<Answer, Error> {
-    tokio::time::timeout(LIMIT, exchange(cluster, pod, port, method, path))
-        .await
-        .unwrap_or_else(|_| Err(late(LIMIT)))
-        .map_err(|error| Error::user(format!("cannot ask {pod}:{port}{path}")).because(error.one_line()))
+    tokio::time::timeout(LIMIT, exchange(cluster, pod, port, method, path)).await.unwrap_or_else(|_| Err(late(LIMIT)))
 }
 
 fn late(limit: Duration) -> Error {
@@ -44,7 +42,7 @@ pub async fn get(cluster: &Cluster, pod: &str, port: u16, path: &str) -> Result<
     if answer.status == 200 {
         return Ok(answer.body);
     }
-    Err(Error::user(format!("{pod}:{port}{path} answered {}", answer.status)).because(answer.body))
+    Err(Error::user(format!("{path} answered {}", answer.status)).because(answer.body.trim()))
 }
 
 async fn exchange(cluster: &Cluster, pod: &str, port: u16, method: Method, path: &str) -> Result<Answer, Error> {

@@ -4,6 +4,7 @@ pub mod apply;
 pub mod enrolment;
 pub mod forward;
 pub mod objects;
+pub mod rights;
 pub mod trouble;
 pub mod wait;
 

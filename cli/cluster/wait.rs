@@ -1,6 +1,10 @@
 //! Waiting for workloads to be ready, by watch; and when time is up, saying which pod is in the way and why.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    mem,
+    time::Duration,
+};
 
 use futures::{StreamExt, TryStreamExt, future::try_join_all};
 use k8s_openapi::api::{
@@ -68,9 +72,10 @@ pub struct Count {
 }
 
 impl Count {
-    /// Returns whether nothing is left to wait for.
+    /// Returns whether nothing is left to wait for. A mesh without pods serves nobody, so that no pod is wanted is no end:
+    /// the nodes may still be to come.
     pub fn complete(self) -> bool {
-        self.current && self.ready >= self.wanted
+        self.current && self.wanted > 0 && self.ready >= self.wanted
     }
 }
 
@@ -96,12 +101,16 @@ async fn tell_troubles(cluster: &Cluster, progress: &Progress) {
     // An installation that goes well is over by then.
     const FIRST: Duration = Duration::from_secs(3);
     const EVERY: Duration = Duration::from_secs(2);
+    // Of a hundred pods in one trouble, the first is told of.
+    let mut told = HashSet::new();
     tokio::time::sleep(FIRST).await;
     loop {
         for workload in Workload::ALL {
             // What cannot be asked now is asked again.
             for pod in pods(cluster, workload).await.unwrap_or_default() {
-                if let Some(trouble) = Trouble::of(&pod) {
+                if let Some(trouble) = Trouble::of(&pod)
+                    && told.insert((workload.name(), mem::discriminant(&trouble)))
+                {
                     progress.note(&format!("! {trouble}"));
                 }
             }
@@ -221,13 +230,16 @@ pub async fn obstacles(cluster: &Cluster, workload: Workload) -> Vec<String> {
         Ok(None) => return vec![format!("{name} is not installed")],
         Err(error) => return vec![error.one_line()],
     };
+    if count.current && count.wanted == 0 {
+        return vec![format!("{name}: no pod is wanted, on no node")];
+    }
     let pods = match pods(cluster, workload).await {
         Ok(pods) => pods,
         Err(error) => return vec![error.one_line()],
     };
     if pods.is_empty() {
         let event = last_event(cluster, |object| object == name || object.starts_with(&format!("{name}-"))).await;
-        let event = event.map_or_else(String::new, |event| format!("\nlast event: {event}"));
+        let event = event.map_or_else(String::new, |(reason, text)| format!("\nlast event: {reason}: {text}"));
         return vec![format!("{name}: no pod was made{event}")];
     }
     let waiting: Vec<&Pod> = pods.iter().filter(|pod| !is_ready(pod)).collect();
@@ -252,8 +264,11 @@ async fn obstacle(cluster: &Cluster, pod: &Pod) -> String {
         // Its events say the same at length, and it has said nothing itself.
         return text;
     }
-    if let Some(event) = last_event(cluster, |object| object == name).await {
-        text += &format!("\nlast event: {event}");
+    // It often says in its own words what the state says already.
+    if let Some((reason, message)) = last_event(cluster, |object| object == name).await
+        && !text.contains(&message)
+    {
+        text += &format!("\nlast event: {reason}: {message}");
     }
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.system);
     let params = LogParams { tail_lines: Some(5), ..LogParams::default() };
@@ -291,8 +306,8 @@ fn waiting_reason(pod: &Pod) -> String {
     message.unwrap_or_else(|| status.phase.clone().unwrap_or_else(|| "no phase yet".into()))
 }
 
-/// Returns the last event of the objects of these names, if events may be read.
-async fn last_event(cluster: &Cluster, named: impl Fn(&str) -> bool) -> Option<String> {
+/// Returns reason and message of the last event of the objects of these names, if events may be read.
+async fn last_event(cluster: &Cluster, named: impl Fn(&str) -> bool) -> Option<(String, String)> {
     let events: Api<Event> = Api::namespaced(cluster.client.clone(), &cluster.system);
     let mut list = events.list(&ListParams::default()).await.ok()?.items;
     list.retain(|event| event.involved_object.name.as_deref().is_some_and(&named));
@@ -300,5 +315,5 @@ async fn last_event(cluster: &Cluster, named: impl Fn(&str) -> bool) -> Option<S
     // A warning says more than the routine around it.
     let warning = list.iter().rev().find(|event| event.type_.as_deref() == Some("Warning"));
     let event = warning.or(list.last())?;
-    Some(format!("{}: {}", event.reason.clone().unwrap_or_default(), event.message.clone().unwrap_or_default()))
+    Some((event.reason.clone().unwrap_or_default(), event.message.clone().unwrap_or_default()))
 }

@@ -86,7 +86,7 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
     }
     let mut applied = apply_in_order(&cluster, &objects).await;
     if applied.is_complete() {
-        applied.outcomes.extend(apply::prune(&cluster, &objects, false).await?);
+        applied.extend(apply::prune(&cluster, &objects, false).await);
     }
     for outcome in applied.outcomes.iter().filter(|outcome| outcome.change != Change::Unchanged) {
         let verb = match outcome.change {
@@ -95,56 +95,61 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
             Change::Pruned => "pruned",
             Change::Unchanged => continue,
         };
-        screen.line(format!("{verb} {}", outcome.title))?;
+        screen.say(format!("{verb} {}", outcome.title));
     }
-    screen.line(apply::summary(&applied.outcomes))?;
-    if let Some(error) = applied.into_failure() {
-        return Err(error);
-    }
+    screen.say(apply::summary(&applied.into_result()?));
     if args.wait {
         wait::ready(&cluster, args.timeout, &Progress::new(screen)).await?;
         let mark = screen.mark(true);
-        screen.line(format!("{mark} the mesh is ready after {:.1} s", started.elapsed().as_secs_f64()))?;
+        screen.say(format!("{mark} the mesh is ready after {:.1} s", started.elapsed().as_secs_f64()));
     }
     Ok(0)
 }
 
-/// Applies what holds others, then what may act, then what runs and what it may do. Definitions go beside: a server takes a
-/// second for them, nothing here is of their kinds, and the agent finds them when they are there.
+/// Applies what holds others, then what may act, then what runs and what it may do. Before all that, the server judges what
+/// runs: settings that it refuses change nothing but that the namespace is there. Definitions go beside: a server takes a second for them, nothing here is of
+/// their kinds, and the agent finds them when they are there.
 async fn apply_in_order(cluster: &Cluster, objects: &[DynamicObject]) -> Applied {
-    let is_definition = |object: &&DynamicObject| objects::kind(object) == "CustomResourceDefinition";
-    // A role must be there before it is bound.
-    let step = |object: &DynamicObject| match objects::kind(object) {
-        "Namespace" => 0,
-        "Deployment" | "DaemonSet" | "ClusterRoleBinding" | "RoleBinding" => 2,
-        _ => 1,
+    let of = |kinds: &[&str]| {
+        objects.iter().filter(|object| kinds.contains(&objects::kind(object))).collect::<Vec<&DynamicObject>>()
     };
-    let definitions: Vec<&DynamicObject> = objects.iter().filter(is_definition).collect();
-    let others = async {
-        let mut applied = Applied::default();
-        for number in 0..3 {
-            let part: Vec<&DynamicObject> =
-                objects.iter().filter(|object| !is_definition(object) && step(object) == number).collect();
-            applied.extend(apply::apply(cluster, &part, false).await);
-            if !applied.is_complete() {
-                break;
-            }
+    let definitions = of(&["CustomResourceDefinition"]);
+    let namespace = of(&["Namespace"]);
+    let runs = of(&["Deployment", "DaemonSet"]);
+    // A role must be there before it is bound.
+    let bindings = of(&["ClusterRoleBinding", "RoleBinding"]);
+    let others: Vec<&DynamicObject> = objects
+        .iter()
+        .filter(|object| [&definitions, &namespace, &runs, &bindings].iter().all(|part| !part.contains(object)))
+        .collect();
+
+    let mut applied = apply::apply(cluster, &namespace, false).await;
+    if !applied.is_complete() {
+        return applied;
+    }
+    let judged = apply::apply(cluster, &runs, true).await;
+    if !judged.is_complete() {
+        applied.extend(judged.failed());
+        return applied;
+    }
+    let in_turn = async {
+        let mut applied = apply::apply(cluster, &others, false).await;
+        if applied.is_complete() {
+            applied.extend(apply::apply(cluster, &[bindings, runs].concat(), false).await);
         }
         applied
     };
-    let (mut applied, definitions) = tokio::join!(others, apply::apply(cluster, &definitions, false));
+    let (in_turn, definitions) = tokio::join!(in_turn, apply::apply(cluster, &definitions, false));
+    applied.extend(in_turn);
     applied.extend(definitions);
     applied
 }
 
 /// Prints the difference that the server computed, and the count.
 async fn show_plan(cluster: &Cluster, objects: &[DynamicObject], screen: &Screen) -> Result<u8, Error> {
-    let applied = apply::apply(cluster, &objects.iter().collect::<Vec<_>>(), true).await;
-    if !applied.is_complete() {
-        return applied.into_failure().map_or(Ok(0), Err);
-    }
-    let mut outcomes = applied.outcomes;
-    outcomes.extend(apply::prune(cluster, objects, true).await?);
+    let mut applied = apply::apply(cluster, &objects.iter().collect::<Vec<_>>(), true).await;
+    applied.extend(apply::prune(cluster, objects, true).await);
+    let outcomes = applied.into_result()?;
     for outcome in outcomes.iter().filter(|outcome| outcome.change != Change::Unchanged) {
         // A definition that is new is 10,000 lines that nobody wrote.
         if outcome.change == Change::Created && outcome.title.starts_with("CustomResourceDefinition") {

@@ -23,8 +23,13 @@ const OLDEST: (u32, u32) = (1, 30);
 /// Checks all, the cheapest first. `waits` tells whether the installation is waited for.
 pub async fn check(cluster: &Cluster, objects: &[DynamicObject], waits: bool) -> Result<(), Error> {
     version(&cluster.version)?;
-    tokio::try_join!(rights::check(cluster, objects, waits), alone(cluster), lives(cluster))?;
-    apply::not_elsewhere(cluster).await
+    tokio::try_join!(
+        rights::check(cluster, objects, waits),
+        alone(cluster),
+        apply::not_elsewhere(cluster),
+        lives(cluster)
+    )?;
+    Ok(())
 }
 
 fn version(found: &Version) -> Result<(), Error> {

@@ -1,8 +1,11 @@
 //! From settings to manifests: a pure function.
 
+use std::collections::HashSet;
+
 use kube::{ResourceExt, api::DynamicObject};
 use minijinja::{Environment, Error as TemplateError, UndefinedBehavior, context};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     cluster::objects::{COMPONENT, MANAGED_BY, PART_OF},
@@ -37,7 +40,7 @@ pub fn render(values: &Values, namespace: &str) -> Result<Vec<DynamicObject>, Er
         };
         for document in serde_yaml::Deserializer::from_str(&text) {
             let object = Option::<DynamicObject>::deserialize(document).map_err(|error| fault(&error))?;
-            objects.extend(object.map(|object| labelled(object, component)));
+            objects.extend(object.map(|object| with_last_of_each_variable(labelled(object, component))));
         }
     }
     Ok(objects)
@@ -58,6 +61,20 @@ fn labelled(mut object: DynamicObject, component: &str) -> DynamicObject {
     let labels = object.labels_mut();
     for (key, value) in [PART_OF, MANAGED_BY, (COMPONENT, component)] {
         labels.insert(key.to_owned(), value.to_owned());
+    }
+    object
+}
+
+/// Keeps the last of several environment variables of one name: that of the operator, who is heard after the template. The
+/// server refuses to hold both.
+fn with_last_of_each_variable(mut object: DynamicObject) -> DynamicObject {
+    let containers = object.data.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut);
+    for container in containers.into_iter().flatten() {
+        let Some(variables) = container.get_mut("env").and_then(Value::as_array_mut) else { continue };
+        let mut seen = HashSet::new();
+        variables.reverse();
+        variables.retain(|variable| seen.insert(variable.get("name").cloned()));
+        variables.reverse();
     }
     object
 }
@@ -87,6 +104,17 @@ mod tests {
         let text = agent.data.to_string();
         assert!(text.contains(r#"{"name":"TRUST_DOMAIN","value":"example.org"}"#), "{text}");
         assert!(text.contains(r#""imagePullSecrets":[{"name":"a"}]"#), "{text}");
+    }
+
+    #[test]
+    fn a_variable_of_the_operator_replaces_that_of_the_template() {
+        let values = Values::read(&[], &["agent.env={RUST_LOG: trace, MINE: x}".into()]).expect("valid");
+        let objects = render(&values, "mesh").expect("renders");
+        let agent = objects.iter().find(|object| title(object) == "Deployment mesh/ambient-agent").expect("is there");
+        let text = agent.data.to_string();
+        assert_eq!(text.matches(r#""name":"RUST_LOG""#).count(), 1, "{text}");
+        assert!(text.contains(r#"{"name":"RUST_LOG","value":"trace"}"#), "{text}");
+        assert!(text.contains(r#"{"name":"MINE","value":"x"}"#), "{text}");
     }
 
     #[test]

@@ -1,98 +1,34 @@
-//! What the account that installs must be allowed to do: asked of the server right by right, and told at once.
+//! What the account that installs must be allowed to do: a function of the objects, and the question.
 
 use std::collections::BTreeSet;
 
-use futures::{StreamExt, TryStreamExt, stream};
-use k8s_openapi::api::{
-    authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
-    rbac::v1::PolicyRule,
-};
-use kube::{
-    Api, ResourceExt,
-    api::{DynamicObject, PostParams},
-};
+use k8s_openapi::api::rbac::v1::PolicyRule;
+use kube::{ResourceExt, api::DynamicObject};
 
 use crate::{
     cluster::{
         Cluster,
         objects::{self, KINDS, resource_of},
+        rights::{Right, lack, refused, unlimited},
     },
     error::Error,
 };
 
-/// Reviews that are asked for at once.
-const AT_ONCE: usize = 24;
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-/// One thing that an account may do.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Right {
-    group: String,
-    /// In the plural, with its subresource: `pods/status`.
-    resource: String,
-    /// None for all namespaces, and for kinds without.
-    namespace: Option<String>,
-    verb: String,
-}
-
-impl Right {
-    fn new(verb: &str, group: &str, resource: &str, namespace: Option<String>) -> Self {
-        Self { group: group.to_owned(), resource: resource.to_owned(), namespace, verb: verb.to_owned() }
-    }
-
-    fn attributes(&self) -> ResourceAttributes {
-        let (resource, part) = match self.resource.split_once('/') {
-            Some((resource, part)) => (resource, Some(part.to_owned())),
-            None => (self.resource.as_str(), None),
-        };
-        ResourceAttributes {
-            group: Some(self.group.clone()),
-            resource: Some(resource.to_owned()),
-            subresource: part,
-            verb: Some(self.verb.clone()),
-            namespace: self.namespace.clone(),
-            ..ResourceAttributes::default()
-        }
-    }
-}
-
-impl std::fmt::Display for Right {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let dot = if self.group.is_empty() { "" } else { "." };
-        write!(f, "{} {}{dot}{}", self.verb, self.resource, self.group)?;
-        match &self.namespace {
-            Some(namespace) => write!(f, " in namespace {namespace}"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Names every right that is missing at once, so that the operator asks for them once.
+/// Names every right that is missing.
 pub async fn check(cluster: &Cluster, objects: &[DynamicObject], waits: bool) -> Result<(), Error> {
-    // One question instead of a hundred for an administrator, who nearly always asks.
-    let everything = BTreeSet::from([Right::new("*", "*", "*", None)]);
-    if refused(cluster, everything).await?.is_empty() {
+    if unlimited(cluster).await? {
         return Ok(());
     }
     let mut missing = refused(cluster, needed(objects, &cluster.system, waits)).await?;
+    let mut hint = "install as a cluster administrator, or have these rights granted".to_owned();
     let passes = refused(cluster, passes(objects)).await?;
     if !passes.is_empty() && !refused(cluster, granted(objects)).await?.is_empty() {
         missing.extend(passes);
+        hint += "; `escalate` and `bind` are not needed by who holds all that the mesh's roles grant";
     }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let mut error = Error::user(format!("{} rights are missing to install", missing.len()));
-    let grants = missing.iter().any(|right| matches!(right.verb.as_str(), "escalate" | "bind"));
-    for right in &missing {
-        error = error.because(format!("may not {right}"));
-    }
-    Err(error.hint(if grants {
-        "install as a cluster administrator, or have these rights granted; `escalate` and `bind` are not needed by who \
-         holds all that the mesh's roles grant"
-    } else {
-        "install as a cluster administrator, or have these rights granted"
-    }))
+    lack(&missing, "install", &hint)
 }
 
 /// Returns what applying, pruning and waiting need.
@@ -101,19 +37,19 @@ fn needed(objects: &[DynamicObject], system: &str, waits: bool) -> BTreeSet<Righ
     for object in objects {
         let resource = resource_of(object);
         for verb in ["create", "get", "patch"] {
-            needed.insert(Right::new(verb, &resource.group, &resource.plural, object.namespace()));
+            needed.insert(Right::on(verb, &resource, object.metadata.namespace.as_deref()));
         }
     }
     for kind in &KINDS {
         let resource = kind.resource();
-        let place = kind.namespaced.then(|| system.to_owned());
-        needed.insert(Right::new("list", &resource.group, &resource.plural, place.clone()));
+        let place = kind.namespaced.then_some(system);
+        needed.insert(Right::on("list", &resource, place));
         if kind.is_pruned() {
-            needed.insert(Right::new("delete", &resource.group, &resource.plural, place));
+            needed.insert(Right::on("delete", &resource, place));
         }
     }
     for resource in ["deployments", "daemonsets"].into_iter().filter(|_| waits) {
-        needed.insert(Right::new("watch", "apps", resource, Some(system.to_owned())));
+        needed.insert(Right::new("watch", "apps", resource, Some(system)));
     }
     needed
 }
@@ -123,8 +59,8 @@ fn passes(objects: &[DynamicObject]) -> BTreeSet<Right> {
     let pass = |object: &DynamicObject| match objects::kind(object) {
         "ClusterRole" => Some(Right::new("escalate", RBAC, "clusterroles", None)),
         "ClusterRoleBinding" => Some(Right::new("bind", RBAC, "clusterroles", None)),
-        "Role" => Some(Right::new("escalate", RBAC, "roles", object.namespace())),
-        "RoleBinding" => Some(Right::new("bind", RBAC, "roles", object.namespace())),
+        "Role" => Some(Right::new("escalate", RBAC, "roles", object.metadata.namespace.as_deref())),
+        "RoleBinding" => Some(Right::new("bind", RBAC, "roles", object.metadata.namespace.as_deref())),
         _ => None,
     };
     objects.iter().filter_map(pass).collect()
@@ -135,35 +71,19 @@ fn granted(objects: &[DynamicObject]) -> BTreeSet<Right> {
     let roles = objects.iter().filter(|object| matches!(objects::kind(object), "ClusterRole" | "Role"));
     let mut granted = BTreeSet::new();
     for role in roles {
+        let place = role.namespace();
         let rules = role.data.get("rules").cloned().unwrap_or_default();
         let rules: Vec<PolicyRule> = serde_json::from_value(rules).unwrap_or_default();
         for rule in rules {
             for group in rule.api_groups.iter().flatten() {
                 for resource in rule.resources.iter().flatten() {
-                    let one = |verb: &String| Right::new(verb, group, resource, role.namespace());
+                    let one = |verb: &String| Right::new(verb, group, resource, place.as_deref());
                     granted.extend(rule.verbs.iter().map(one));
                 }
             }
         }
     }
     granted
-}
-
-/// Returns those that the account does not have.
-async fn refused(cluster: &Cluster, rights: BTreeSet<Right>) -> Result<BTreeSet<Right>, Error> {
-    let api: Api<SelfSubjectAccessReview> = Api::all(cluster.client.clone());
-    let reviews = rights.into_iter().map(|right| {
-        let api = api.clone();
-        async move {
-            let attributes = Some(right.attributes());
-            let spec = SelfSubjectAccessReviewSpec { resource_attributes: attributes, ..Default::default() };
-            let review = SelfSubjectAccessReview { spec, ..Default::default() };
-            let answer = api.create(&PostParams::default(), &review).await;
-            let answer = answer.map_err(|error| cluster.failed("ask for my rights", &error))?;
-            Ok::<_, Error>((!answer.status.is_some_and(|status| status.allowed)).then_some(right))
-        }
-    });
-    stream::iter(reviews).buffer_unordered(AT_ONCE).try_filter_map(async |right| Ok(right)).try_collect().await
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    num::NonZeroU32,
     path::{Path, PathBuf},
 };
 
@@ -76,8 +77,8 @@ pub enum LogFormat {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Agent {
-    /// Number of pods.
-    pub replicas: u32,
+    /// Number of pods: without any, nobody gets a certificate.
+    pub replicas: NonZeroU32,
     /// Requests and limits.
     pub resources: Resources,
     /// Level of its log, if not the common one.
@@ -153,7 +154,7 @@ impl Default for Image {
 impl Default for Agent {
     fn default() -> Self {
         let resources = Resources::requests("50m", "64Mi");
-        Self { replicas: 1, resources, log_level: String::new(), env: BTreeMap::new() }
+        Self { replicas: NonZeroU32::MIN, resources, log_level: String::new(), env: BTreeMap::new() }
     }
 }
 
@@ -211,7 +212,30 @@ impl Values {
         for set in sets {
             tree = with_setting(tree, set)?;
         }
-        typed(tree).map_err(|error| Error::usage("the settings do not fit together").because(error.to_string()))
+        let values =
+            typed(tree).map_err(|error| Error::usage("the settings do not fit together").because(error.to_string()))?;
+        values.check()?;
+        Ok(values)
+    }
+
+    /// Refuses what no server checks before the pods are there.
+    fn check(&self) -> Result<(), Error> {
+        for (key, value) in [("image.repository", &self.image.repository), ("image.tag", &self.image.tag)] {
+            if value.is_empty() || value.contains(char::is_whitespace) {
+                return Err(Error::usage(format!("{key} is {value:?}, which names no image")));
+            }
+        }
+        let folders = [
+            ("cni.confDir", &self.cni.conf_dir),
+            ("cni.binDir", &self.cni.bin_dir),
+            ("cni.netnsDir", &self.cni.netns_dir),
+        ];
+        for (key, folder) in folders {
+            if !folder.is_absolute() {
+                return Err(Error::usage(format!("{key} is {}, which is no absolute path", folder.display())));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -307,8 +331,21 @@ mod tests {
     #[test]
     fn settings_win_over_defaults() {
         let values = Values::read(&[], &["agent.replicas=2".into(), "image.tag=1.0".into()]).expect("valid");
-        assert_eq!((values.agent.replicas, values.image.tag.as_str()), (2, "1.0"));
+        assert_eq!((values.agent.replicas.get(), values.image.tag.as_str()), (2, "1.0"));
         assert_eq!(values.image.repository, "localhost/ambient");
+    }
+
+    #[test]
+    fn what_no_server_checks_is_refused_here() {
+        let table = [
+            ("image.tag=", "which names no image"),
+            ("image.repository='a b'", "which names no image"),
+            ("cni.binDir=opt/cni/bin", "which is no absolute path"),
+        ];
+        for (set, expected) in table {
+            let error = Values::read(&[], &[set.into()]).expect_err("refused").to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

@@ -131,10 +131,14 @@ async fn set(change: &Change, way: Way, global: &Global, screen: &Screen) -> Res
     };
     if way != Way::Out && change.wait && !modes.agent {
         return Err(Error::user(format!("the mesh is not installed in namespace {}", cluster.system))
-            .hint("`ambient install` first, or give --wait=false to set the label alone"));
+            .hint("`ambient install` first, name its namespace with -i, or give --wait=false to set the label alone"));
+    }
+    // All or none: what the server would refuse is found before the first is changed.
+    for step in steps.iter().filter(|_| steps.len() > 1) {
+        label(&cluster, step, true).await?;
     }
     for step in &steps {
-        label(&cluster, step).await?;
+        label(&cluster, step, false).await?;
     }
     let changed = |modes: Modes, step: &Step| match &step.pod {
         None => modes.with(&step.namespace, step.mode),
@@ -144,7 +148,7 @@ async fn set(change: &Change, way: Way, global: &Global, screen: &Screen) -> Res
     let what = title(&target);
     let verb = if way == Way::Out { "released" } else { "enrolled" };
     if !change.wait {
-        screen.line(format!("{what} {verb}"))?;
+        screen.say(format!("{what} {verb}"));
         return Ok(0);
     }
     let concerns = |pod: &Pod| target.concerns(pod);
@@ -153,14 +157,13 @@ async fn set(change: &Change, way: Way, global: &Global, screen: &Screen) -> Res
     let captured = standings.values().filter(|standing| standing.captured).count();
     let wanted = standings.values().filter(|standing| standing.wanted()).count();
     let seconds = started.elapsed().as_secs_f64();
-    screen
-        .line(format!("{} {what} {verb}: {captured}/{wanted} pods captured after {seconds:.1} s", screen.mark(true)))?;
+    screen.say(format!("{} {what} {verb}: {captured}/{wanted} pods captured after {seconds:.1} s", screen.mark(true)));
     for note in notes(&target, way, &steps, &modes, &standings) {
-        screen.line(format!("- {note}"))?;
+        screen.say(format!("- {note}"));
     }
     match way {
-        Way::In { cut } => older::tell(&cluster, concerns, cut, screen).await,
-        Way::Out => Ok(0),
+        Way::In { cut } if captured > 0 => older::tell(&cluster, concerns, cut, screen).await,
+        _ => Ok(0),
     }
 }
 
@@ -277,24 +280,25 @@ async fn found(typed: Typed, cluster: &Cluster) -> Result<Target, Error> {
 }
 
 /// Sets one label, or takes it away; what is gone needs none taken.
-pub async fn label(cluster: &Cluster, step: &Step) -> Result<(), Error> {
-    match &step.pod {
-        None => patch(cluster, Api::<Namespace>::all(cluster.client.clone()), &step.namespace, step).await,
-        Some(pod) => patch(cluster, Api::<Pod>::namespaced(cluster.client.clone(), &step.namespace), pod, step).await,
+pub async fn label(cluster: &Cluster, step: &Step, dry_run: bool) -> Result<(), Error> {
+    let client = cluster.client.clone();
+    let result = match &step.pod {
+        None => patch(Api::<Namespace>::all(client), &step.namespace, step, dry_run).await,
+        Some(pod) => patch(Api::<Pod>::namespaced(client, &step.namespace), pod, step, dry_run).await,
+    };
+    match result {
+        Err(kube::Error::Api(status)) if status.code == 404 && step.mode.is_none() => Ok(()),
+        result => result.map_err(|error| cluster.failed(&format!("label {step}"), &error)),
     }
 }
 
-async fn patch<K>(cluster: &Cluster, api: Api<K>, name: &str, step: &Step) -> Result<(), Error>
+async fn patch<K>(api: Api<K>, name: &str, step: &Step, dry_run: bool) -> Result<(), kube::Error>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
 {
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), dry_run, ..PatchParams::default() };
     let patch = serde_json::json!({ "metadata": { "labels": { MODE_LABEL: step.mode } } });
-    match api.patch_metadata(name, &params, &Patch::Merge(patch)).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.code == 404 && step.mode.is_none() => Ok(()),
-        Err(error) => Err(cluster.failed(&format!("label {step}"), &error)),
-    }
+    api.patch_metadata(name, &params, &Patch::Merge(patch)).await.map(drop)
 }
 
 /// A line of the list.
@@ -312,6 +316,9 @@ async fn show(list: &List, global: &Global, screen: &Screen) -> Result<u8, Error
     let (modes, pods) = tokio::try_join!(Modes::read(&cluster), enrolment::running_pods(&cluster))?;
     if let Some(name) = global.namespace.as_deref().filter(|name| !modes.knows(name)) {
         return Err(Error::user(format!("there is no namespace {name}")));
+    }
+    if !modes.agent {
+        Progress::new(screen).note(&format!("! the mesh is not installed in namespace {}", cluster.system));
     }
     let rows: Vec<Row> = modes
         .iter()

@@ -38,6 +38,9 @@ pub fn painted(screen: &Screen, diff: &str) -> String {
     diff.lines().map(|text| line(text) + "\n").collect()
 }
 
+/// Annotations that count what was written.
+const SERVER_ANNOTATIONS: [&str; 2] = ["deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation"];
+
 fn text(object: &Value) -> String {
     let mut object = object.clone();
     if let Some(fields) = object.as_object_mut() {
@@ -45,6 +48,9 @@ fn text(object: &Value) -> String {
         if let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) {
             for field in SERVER_FIELDS {
                 metadata.remove(field);
+            }
+            if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+                annotations.retain(|key, _| !SERVER_ANNOTATIONS.contains(&key.as_str()));
             }
         }
     }
@@ -59,8 +65,10 @@ mod tests {
 
     #[test]
     fn fields_of_the_server_are_no_difference() {
-        let before = json!({"metadata": {"name": "a", "resourceVersion": "1"}, "status": {"x": 1}});
-        let after = json!({"metadata": {"name": "a", "resourceVersion": "2"}});
+        let counted = |n: &str| json!({"deprecated.daemonset.template.generation": n, "mine": "x"});
+        let before =
+            json!({"metadata": {"name": "a", "resourceVersion": "1", "annotations": counted("1")}, "status": {"x": 1}});
+        let after = json!({"metadata": {"name": "a", "resourceVersion": "2", "annotations": counted("2")}});
         assert_eq!(unified("a", Some(&before), Some(&after)), "");
     }
 

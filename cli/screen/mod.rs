@@ -50,6 +50,12 @@ impl Screen {
         self.text(&format!("{}\n", text.as_ref()))
     }
 
+    /// Writes one line of what was done, or is about to be: a command that changes something does not stop half-way because
+    /// nobody reads on.
+    pub fn say(&self, text: impl AsRef<str>) {
+        let _ = self.line(text);
+    }
+
     /// Writes text as it is.
     pub fn text(&self, text: &str) -> Result<(), Error> {
         let mut out = std::io::stdout().lock();

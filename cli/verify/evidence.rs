@@ -79,17 +79,20 @@ impl Mesh {
             nodes: HashMap::new(),
             silent: HashMap::new(),
         };
+        let mut first = None;
         let mut answers = pin!(stream::iter(reads).buffer_unordered(AT_ONCE * 2));
         while let Some((answer, ztunnel)) = answers.next().await {
             match answer {
                 Ok(node) => drop(mesh.nodes.insert(ztunnel.node, node)),
                 Err(error) => {
-                    let text = dump::silent(&ztunnel, &error).one_line();
-                    mesh.silent.insert(ztunnel.node, text);
+                    let silent = dump::silent(&ztunnel, &error);
+                    mesh.silent.insert(ztunnel.node, silent.one_line());
+                    first = first.or(Some(silent));
                 }
             }
         }
-        Ok(mesh)
+        // Where nobody answers there is nothing to judge.
+        first.filter(|_| mesh.nodes.is_empty()).map_or(Ok(mesh), Err)
     }
 
     /// Tells whether the pod's ztunnel serves it.
@@ -217,7 +220,7 @@ impl Mesh {
             let path = format!("/probe?uid={}&to={target}&way=mesh&hold={HOLD}", source.uid);
             match self.ask(&node.ztunnel, Method::POST, &path).await {
                 Ok(finding) => refused |= self.probed(source, destination, &finding, row).await,
-                Err(error) => row.add(Weight::Note, format!("no probe: {error}")),
+                Err(error) => row.add(Weight::Note, format!("no probe: {}", error.one_line())),
             }
         }
         for endpoint in destination.endpoints.iter().take(ENDPOINTS).filter(|e| self.serves(&e.pod)) {
@@ -413,10 +416,9 @@ async fn node(cluster: &Cluster, ztunnel: String) -> Result<Node, Error> {
 async fn ask(cluster: &Cluster, ztunnel: &str, method: Method, path: &str) -> Result<Value, Error> {
     let answer = forward::ask(cluster, ztunnel, ADMIN_PORT, method, path).await?;
     if answer.status != 200 {
-        return Err(Error::user(format!("{ztunnel} answered {}: {}", answer.status, answer.body.trim())));
+        return Err(Error::user(format!("it answered {}", answer.status)).because(answer.body.trim()));
     }
-    serde_json::from_str(&answer.body)
-        .map_err(|e| Error::user(format!("the answer of {ztunnel} is no JSON")).caused_by(&e))
+    serde_json::from_str(&answer.body).map_err(|e| Error::user("its answer is no JSON").caused_by(&e))
 }
 
 fn connections<'a>(data: &'a Value, uid: &str, direction: &str) -> Vec<&'a Value> {

@@ -195,8 +195,11 @@ pub fn destinations(mesh: &Mesh, text: &str, namespace: Option<&str>) -> Result<
         }
     };
     if found.is_empty() {
-        let of = port.map_or_else(|| "declares no TCP port".to_owned(), |port| format!("has no TCP port {port}"));
-        return Err(Error::user(format!("{text} {of}")).hint("give the port as DST:PORT"));
+        return Err(match port {
+            None => Error::user(format!("{text} declares no TCP port")).hint("give the port as DST:PORT"),
+            Some(port) => Error::user(format!("{text} has no TCP port {port}"))
+                .hint("without a port, every port that it declares is meant"),
+        });
     }
     Ok(found)
 }

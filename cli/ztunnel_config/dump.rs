@@ -12,7 +12,10 @@ use kube::{Api, ResourceExt, api::ListParams};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    cluster::{Cluster, forward, wait::Workload},
+    cluster::{
+        Cluster, forward,
+        wait::{self, Workload},
+    },
     error::Error,
 };
 
@@ -39,8 +42,19 @@ pub struct Dump {
     pub data: Value,
 }
 
-/// Lists the running ztunnels, on one node or on all; of several on a node the newest, which takes new connections.
+/// Lists the running ztunnels, on one node or on all; that there is none is a failure.
 pub async fn ztunnels(cluster: &Cluster, node: Option<&str>) -> Result<Vec<Ztunnel>, Error> {
+    let running = running(cluster, node).await?;
+    if running.is_empty() {
+        let place = node.map_or_else(String::new, |node| format!(" on node {node}"));
+        return Err(Error::user(format!("no ztunnel of namespace {} runs{place}", cluster.system))
+            .hint("`ambient status` tells what is missing; -i names the mesh's namespace"));
+    }
+    Ok(running)
+}
+
+/// Lists the running ztunnels; of several on a node the newest that is ready, which takes new connections.
+pub async fn running(cluster: &Cluster, node: Option<&str>) -> Result<Vec<Ztunnel>, Error> {
     let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.system);
     let mut params = ListParams::default().labels(Workload::Ztunnel.selector());
     if let Some(node) = node {
@@ -49,16 +63,11 @@ pub async fn ztunnels(cluster: &Cluster, node: Option<&str>) -> Result<Vec<Ztunn
     let mut pods = api.list(&params).await.map_err(|error| cluster.failed("list ztunnel pods", &error))?.items;
     pods.retain(|pod| pod.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Running")));
     pods.retain(|pod| pod.metadata.deletion_timestamp.is_none());
-    pods.sort_by_key(|pod| pod.metadata.creation_timestamp.clone());
+    pods.sort_by_key(|pod| (wait::is_ready(pod), pod.metadata.creation_timestamp.clone()));
     let by_node: BTreeMap<String, String> = pods
         .iter()
         .map(|pod| (pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default(), pod.name_any()))
         .collect();
-    if by_node.is_empty() {
-        let place = node.map_or_else(String::new, |node| format!(" on node {node}"));
-        return Err(Error::user(format!("no ztunnel of namespace {} runs{place}", cluster.system))
-            .hint("`ambient status` tells what is missing; -i names the mesh's namespace"));
-    }
     Ok(by_node.into_iter().map(|(node, pod)| Ztunnel { pod, node }).collect())
 }
 
@@ -68,7 +77,7 @@ pub async fn fetch(cluster: &Cluster, ztunnels: &[Ztunnel]) -> (Vec<Dump>, Vec<E
         let text =
             forward::get(cluster, &ztunnel.pod, ADMIN_PORT, "/config_dump").await.map_err(|e| silent(ztunnel, &e))?;
         let data = serde_json::from_str(&text)
-            .map_err(|error| Error::user(format!("the dump of {} is no JSON", ztunnel.pod)).caused_by(&error))?;
+            .map_err(|error| silent(ztunnel, &Error::user("its dump is no JSON").caused_by(&error)))?;
         Ok(Dump { node: ztunnel.node.clone(), data })
     });
     let answers: Vec<Result<Dump, Error>> = stream::iter(work).buffered(AT_ONCE).collect().await;
@@ -84,12 +93,13 @@ pub async fn fetch(cluster: &Cluster, ztunnels: &[Ztunnel]) -> (Vec<Dump>, Vec<E
 
 /// Says which ztunnel does not answer.
 pub fn silent(ztunnel: &Ztunnel, error: &Error) -> Error {
-    Error::user(format!("the ztunnel on {} cannot be asked", ztunnel.node)).because(error.one_line())
+    Error::user(format!("the ztunnel on {} ({}) cannot be asked", ztunnel.node, ztunnel.pod)).because(error.one_line())
 }
 
 /// Reads a dump that was saved; `-` is the standard input.
 pub fn read(path: &Path) -> Result<Dump, Error> {
-    let name = path.display();
+    let typed = path.display().to_string();
+    let name = if typed == "-" { "the standard input".to_owned() } else { typed };
     let mut text = String::new();
     let outcome = if path == Path::new("-") {
         std::io::stdin().lock().read_to_string(&mut text).map(|_| ())

@@ -348,18 +348,46 @@ async fn log(
         None => dump::ztunnels(&cluster, node).await?,
     };
     let path = match level {
-        Some(level) => format!("/logging?level={}", level.replace(':', "%3A").replace(',', "%2C").replace('=', "%3D")),
+        Some(level) => format!("/logging?level={}", percent_encoded(level)),
         None if reset => "/logging?reset".to_owned(),
         None => "/logging".to_owned(),
     };
+    let mut failed = false;
     for ztunnel in &ztunnels {
-        let answer = forward::ask(&cluster, &ztunnel.pod, ADMIN_PORT, Method::POST, &path).await?;
-        if answer.status != 200 {
-            return Err(
-                Error::user(format!("{} refuses the level", ztunnel.pod)).because(answer.body.trim().to_owned())
-            );
+        let answer = forward::ask(&cluster, &ztunnel.pod, ADMIN_PORT, Method::POST, &path).await;
+        let outcome = match answer {
+            Ok(answer) if answer.status == 200 => Ok(answer.body),
+            Ok(answer) => Err(Error::user(format!("{} refuses the level", ztunnel.pod)).because(answer.body.trim())),
+            Err(error) => Err(dump::silent(ztunnel, &error)),
+        };
+        match outcome {
+            Ok(text) => screen.line(format!("{}.{}:\n{}", ztunnel.pod, cluster.system, text.trim_end()))?,
+            // The others are told all the same.
+            Err(error) => {
+                failed = true;
+                error.print();
+            }
         }
-        screen.line(format!("{}.{}:\n{}", ztunnel.pod, cluster.system, answer.body.trim_end()))?;
     }
-    Ok(0)
+    Ok(u8::from(failed))
+}
+
+/// Writes a text so that it can stand in a query (RFC 3986 2.1).
+fn percent_encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_can_stand_in_a_query() {
+        assert_eq!(percent_encoded("access=debug,x::y:info"), "access%3Ddebug%2Cx%3A%3Ay%3Ainfo");
+        assert_eq!(percent_encoded("a b&c"), "a%20b%26c");
+    }
 }
