@@ -55,17 +55,16 @@ pub async fn older(shared: &Arc<Shared>, query: &str) -> Answer {
         },
         None => shared.pods.all(),
     };
-    let look = move || {
-        let list = pods.iter().flat_map(|pod| {
-            let found = redirect::bypassing_streams(&pod.netns).unwrap_or_default();
-            found
-                .into_iter()
-                .map(|s| json!({ "uid": pod.uid, "local": s.local, "remote": s.remote }))
-                .collect::<Vec<_>>()
-        });
-        list.collect::<Vec<_>>()
+    // A look that fails must not read as "none": whoever asks would take the pod for secured.
+    let look = move || -> Result<Vec<serde_json::Value>, redirect::Error> {
+        let mut list = Vec::new();
+        for pod in pods {
+            let found = redirect::bypassing_streams(&pod.netns)?;
+            list.extend(found.iter().map(|s| json!({ "uid": pod.uid, "local": s.local, "remote": s.remote })));
+        }
+        Ok(list)
     };
-    shown(&tokio::task::spawn_blocking(look).await.unwrap_or_default())
+    answered(tokio::task::spawn_blocking(look).await)
 }
 
 /// Cuts connections that are older than their pod's enrolment.
@@ -74,8 +73,14 @@ pub async fn cut_older(shared: &Arc<Shared>, query: &str) -> Answer {
         Ok(pod) => pod,
         Err(refused) => return refused.answer(),
     };
-    match tokio::task::spawn_blocking(move || redirect::cut_bypassing_streams(&pod.netns)).await {
-        Ok(Ok(cut)) => shown(&json!({ "cut": cut })),
+    let cut = move || redirect::cut_bypassing_streams(&pod.netns).map(|cut| json!({ "cut": cut }));
+    answered(tokio::task::spawn_blocking(cut).await)
+}
+
+/// Shows what the kernel said, or why it did not.
+fn answered<T: Serialize>(outcome: Result<Result<T, redirect::Error>, tokio::task::JoinError>) -> Answer {
+    match outcome {
+        Ok(Ok(value)) => shown(&value),
         Ok(Err(error)) => {
             let cause = std::error::Error::source(&error).map_or_else(String::new, |c| format!(": {c}"));
             text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}{cause}\n"))
