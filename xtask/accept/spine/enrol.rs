@@ -190,6 +190,8 @@ fn cut(lab: &Lab, report: &mut Report) -> Result<(), String> {
     let running = lab.start(OUT, &client, &["echo", "stream", "echo:7000", "--streams", "5", "--seconds", "60"])?;
     thread::sleep(Duration::from_secs(1));
     let added = lab.ambient(&["namespace", "add", OUT, "--cut-existing"])?;
+    // A stream notices at its next exchange, a tenth of a second later.
+    thread::sleep(Duration::from_millis(500));
     let ended = running.stop()?.json();
     report.row(
         "namespace add --cut-existing",
