@@ -163,10 +163,10 @@ impl IstioCertificateService for Issuer {
             Ok(seconds) => Duration::from_secs(seconds),
             Err(_) => return Err(Status::invalid_argument("validity_duration is negative")),
         };
-        let chain = self.authority.sign(&request.csr, &identity, lifetime).map_err(|error| {
-            let cause = std::error::Error::source(&error).map_or_else(String::new, |c| format!(": {c}"));
-            Status::invalid_argument(format!("{error}{cause}"))
-        })?;
+        let chain = self
+            .authority
+            .sign(&request.csr, &identity, lifetime)
+            .map_err(|error| Status::invalid_argument(runtime::error::chain(&error)))?;
         info!(%identity, pod = caller.pod, "certificate signed");
         Ok(Response::new(IstioCertificateResponse { cert_chain: chain }))
     }

@@ -69,7 +69,7 @@ impl Agent {
             self.start(pod, desired(decision), netns, true).await;
         }
         self.shared.host.reconcile().await.map_or_else(
-            |e| error!(error = %crate::chain(&e), "cannot write the node's rules"),
+            |e| error!(error = %runtime::error::chain(&e), "cannot write the node's rules"),
             |check| debug!(?check, "node's rules in place"),
         );
         Ok(())
@@ -138,7 +138,7 @@ impl Agent {
                 self.shared.metrics.repaired.inc();
                 warn!("the node's rules were lost and are restored");
             }
-            Err(e) => error!(error = %crate::chain(&e), "cannot check the node's rules"),
+            Err(e) => error!(error = %runtime::error::chain(&e), "cannot check the node's rules"),
         }
     }
 
@@ -152,7 +152,7 @@ impl Agent {
             return;
         }
         if let Err(e) = crate::installer::replace(&path, &text, 0o600) {
-            warn!(error = %crate::chain(&e), "cannot write what the plugin goes by while we are away");
+            warn!(error = %runtime::error::chain(&e), "cannot write what the plugin goes by while we are away");
         }
     }
 
@@ -174,7 +174,7 @@ impl Agent {
                     });
                 }
                 Err(e) => {
-                    warn!(error = %crate::chain(&e), "cannot accept a plugin");
+                    warn!(error = %runtime::error::chain(&e), "cannot accept a plugin");
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
             }
@@ -197,7 +197,7 @@ impl Agent {
                     info!(name, namespace, ?answer, "sandbox");
                     answer
                 }
-                Err(e) => Answer::Refused(crate::chain(&e)),
+                Err(e) => Answer::Refused(runtime::error::chain(&e)),
             },
             (Ok(_), None) => Answer::Refused("the question came without a namespace".into()),
             (Err(e), _) => Answer::Refused(format!("the question is malformed: {e}")),
@@ -214,7 +214,7 @@ impl Agent {
         if let Ok(text) = serde_json::to_vec(&answer)
             && let Err(e) = connection.send(&text, None).await
         {
-            debug!(error = %crate::chain(&e), "the plugin is gone");
+            debug!(error = %runtime::error::chain(&e), "the plugin is gone");
         }
     }
 
@@ -246,7 +246,7 @@ impl Agent {
                             Err(_) => Answer::Plain,
                         };
                     }
-                    Err(e) => return Answer::Refused(crate::chain(&e)),
+                    Err(e) => return Answer::Refused(runtime::error::chain(&e)),
                 }
             }
         };
@@ -286,7 +286,7 @@ impl Agent {
         }
         drop(doors);
         if let Err(e) = self.shared.host.remove().await {
-            warn!(error = %crate::chain(&e), "cannot remove the node's rules");
+            warn!(error = %runtime::error::chain(&e), "cannot remove the node's rules");
         }
     }
 }

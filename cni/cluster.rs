@@ -85,7 +85,7 @@ async fn follow_one<K, Key, Value>(
     while !sender.is_closed() {
         match events.try_next().await {
             Ok(None) => return,
-            Err(error) => warn!(error = %crate::chain(&error), "a watch failed; trying again"),
+            Err(error) => warn!(error = %runtime::error::chain(&error), "a watch failed; trying again"),
             Ok(Some(Event::Init)) => listing.clear(),
             Ok(Some(Event::InitApply(object))) => {
                 let (key, value) = read(&object);

@@ -99,7 +99,7 @@ pub async fn keep(config: Config, report: impl Fn(Result<Outcome, &Error>)) {
         match &outcome {
             Ok(Outcome::Written) => info!(dir = %config.net_dir.display(), "plugin installed"),
             Ok(Outcome::Present) => {}
-            Err(e) => warn!(error = %crate::chain(e), "the plugin is not installed"),
+            Err(e) => warn!(error = %runtime::error::chain(e), "the plugin is not installed"),
         }
         report(outcome.as_ref().copied());
         let change = async {

@@ -167,7 +167,7 @@ async fn leave(config: &Config, agent: &agent::Agent) {
     info!("the mesh leaves this node");
     // First, so that no further pod is announced.
     if let Err(e) = installer::uninstall(config) {
-        warn!(error = %chain(&e), "the plugin could not be removed");
+        warn!(error = %runtime::error::chain(&e), "the plugin could not be removed");
     }
     agent.leave(LEAVE_WITHIN).await;
     for path in [config.plugin_socket(), config.record(), config.zds_socket.clone()] {
@@ -188,7 +188,7 @@ async fn is_uninstalled(client: &Client, config: &Config) -> bool {
         Ok(Ok(None)) => true,
         Ok(Ok(Some(set))) => set.metadata.deletion_timestamp.is_some(),
         Ok(Err(e)) => {
-            warn!(error = %chain(&e), "cannot tell an uninstallation from a restart");
+            warn!(error = %runtime::error::chain(&e), "cannot tell an uninstallation from a restart");
             false
         }
         Err(_) => false,
@@ -225,20 +225,4 @@ async fn serve_operators(port: u16, registry: Registry, readiness: Readiness, dr
         async move { answer }
     }));
     Ok(())
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(e) = source {
-        let cause = e.to_string();
-        // Some libraries repeat the cause in their own text.
-        if !text.ends_with(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-        source = e.source();
-    }
-    text
 }

@@ -158,7 +158,7 @@ fn add(entry: &Entry, question: Question, netns: &str) -> Result<(), Failure> {
     if entry.exclude_namespaces.contains(&question.namespace) {
         return Ok(());
     }
-    let netns = Netns::open(netns).map_err(|e| failure(IO_FAILURE, crate::chain(&e)))?;
+    let netns = Netns::open(netns).map_err(|e| failure(IO_FAILURE, runtime::error::chain(&e)))?;
     let asked = runtime()?.block_on(async {
         match tokio::time::timeout(TIMEOUT, ask(entry, &question, &netns)).await {
             Ok(answer) => answer,
@@ -176,13 +176,13 @@ fn add(entry: &Entry, question: Question, netns: &str) -> Result<(), Failure> {
 }
 
 async fn ask(entry: &Entry, question: &Question, netns: &Netns) -> Result<Answer, String> {
-    let text = serde_json::to_vec(question).map_err(|e| crate::chain(&e))?;
+    let text = serde_json::to_vec(question).map_err(|e| runtime::error::chain(&e))?;
     let connection = Connection::connect(&entry.agent_socket)
         .await
-        .map_err(|e| format!("the node agent ({}) is not there: {}", crate::config::NAME, crate::chain(&e)))?;
-    connection.send(&text, Some(netns.as_fd())).await.map_err(|e| crate::chain(&e))?;
-    let packet = connection.recv().await.map_err(|e| crate::chain(&e))?;
-    serde_json::from_slice(&packet.bytes).map_err(|e| crate::chain(&e))
+        .map_err(|e| format!("the node agent ({}) is not there: {}", crate::config::NAME, runtime::error::chain(&e)))?;
+    connection.send(&text, Some(netns.as_fd())).await.map_err(|e| runtime::error::chain(&e))?;
+    let packet = connection.recv().await.map_err(|e| runtime::error::chain(&e))?;
+    serde_json::from_slice(&packet.bytes).map_err(|e| runtime::error::chain(&e))
 }
 
 fn record(entry: &Entry) -> Record {

@@ -192,19 +192,19 @@ impl Task {
         match outcome {
             Ok(next) => next,
             Err(e) if matches!(want, Desired::Gone) => {
-                warn!(uid, error = %crate::chain(&e), "cannot tidy up after a pod");
+                warn!(uid, error = %runtime::error::chain(&e), "cannot tidy up after a pod");
                 Next::End
             }
             Err(e) => {
                 self.shared.metrics.event("retry");
                 let (name, namespace) = (&self.pod.name, &self.pod.namespace);
-                warn!(uid, name, namespace, ?want, error = %crate::chain(&e), "will try again");
+                warn!(uid, name, namespace, ?want, error = %runtime::error::chain(&e), "will try again");
                 if matches!(want, Desired::In { .. }) {
                     self.count(Some("pending"));
                     if matches!(e, Error::Ztunnel(_))
                         && let Err(e) = self.annotate(Some("pending")).await
                     {
-                        debug!(error = %crate::chain(&e), "pending not written");
+                        debug!(error = %runtime::error::chain(&e), "pending not written");
                     }
                 }
                 Next::Retry
@@ -220,7 +220,7 @@ impl Task {
         self.sandbox_ips = sandbox.ips;
         (self.served, self.mode, self.draining_since, self.looked) = (false, None, None, true);
         let outcome = match want {
-            Desired::In { inbound } => self.capture(inbound).await.map_err(|e| crate::chain(&e)),
+            Desired::In { inbound } => self.capture(inbound).await.map_err(|e| runtime::error::chain(&e)),
             // It was taken out while the plugin asked.
             _ => Ok(()),
         };

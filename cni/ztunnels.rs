@@ -128,7 +128,7 @@ impl Ztunnels {
                     });
                 }
                 Err(e) => {
-                    warn!(error = %crate::chain(&e), "cannot accept a ztunnel");
+                    warn!(error = %runtime::error::chain(&e), "cannot accept a ztunnel");
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
             }
@@ -139,7 +139,7 @@ impl Ztunnels {
         match tokio::time::timeout(self.timeout, connection.recv_hello()).await {
             Ok(Ok(())) => {}
             Ok(Err(e)) => {
-                return warn!(id, error = %crate::chain(&e), "a ztunnel did not say hello");
+                return warn!(id, error = %runtime::error::chain(&e), "a ztunnel did not say hello");
             }
             Err(_) => return warn!(id, "a ztunnel did not say hello in time"),
         }
@@ -155,7 +155,7 @@ impl Ztunnels {
         let outcome = self.converse(&connection, snapshot, commands).await;
         self.lock().connections.retain(|(other, _)| *other != id);
         self.metrics.ztunnel_connected.dec();
-        warn!(id, reason = %crate::chain(&outcome), "ztunnel disconnected");
+        warn!(id, reason = %runtime::error::chain(&outcome), "ztunnel disconnected");
     }
 
     /// Returns why the conversation ended.

@@ -6,6 +6,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use testbed::cluster::{Cluster, Family, Options};
 
+use crate::accept::lab::causes;
+
 /// What to do with a cluster
 #[derive(Subcommand)]
 pub enum Action {
@@ -81,14 +83,7 @@ pub enum Format {
 
 /// Does one action; the error is all its causes in a line.
 pub fn act(action: Action) -> Result<(), String> {
-    perform(action).map_err(|error| {
-        let (mut text, mut cause) = (error.to_string(), error.source());
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
-        text
-    })
+    perform(action).map_err(|error| causes(&*error))
 }
 
 fn perform(action: Action) -> Result<(), Box<dyn Error>> {

@@ -61,8 +61,10 @@ fn main() -> ExitCode {
     }
 }
 
+/// Returns the folder of the checkout that cargo runs this in; what was compiled in may be another's that shares the build folder.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&own).parent().unwrap_or(Path::new(".")).to_owned()
 }
 
 fn run(command: &mut Command) -> Result<(), String> {

@@ -4,7 +4,10 @@ use std::{str::FromStr, sync::Arc, time::Duration};
 
 use http::StatusCode;
 use net::redirect;
-use runtime::http::{Answer, text, with_type};
+use runtime::{
+    error::chain,
+    http::{Answer, text, with_type},
+};
 use serde::Serialize;
 use serde_json::json;
 
@@ -81,10 +84,7 @@ pub async fn cut_older(shared: &Arc<Shared>, query: &str) -> Answer {
 fn answered<T: Serialize>(outcome: Result<Result<T, redirect::Error>, tokio::task::JoinError>) -> Answer {
     match outcome {
         Ok(Ok(value)) => shown(&value),
-        Ok(Err(error)) => {
-            let cause = std::error::Error::source(&error).map_or_else(String::new, |c| format!(": {c}"));
-            text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}{cause}\n"))
-        }
+        Ok(Err(error)) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{}\n", chain(&error))),
         Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use net::zds::{Connection, Error, Request};
-use runtime::{Drain, Readiness};
+use runtime::{Drain, Readiness, error::chain};
 use tracing::{info, warn};
 
 use crate::Shared;
@@ -22,8 +22,7 @@ pub async fn run(shared: Arc<Shared>, readiness: Readiness, drain: Drain) {
             outcome = follow(&shared, &readiness, &mut pause) => outcome,
         };
         if let Err(error) = outcome {
-            let cause = std::error::Error::source(&error).map_or_else(String::new, |c| format!(": {c}"));
-            warn!(error = format!("{error}{cause}"), retry_in = ?pause, "the cni agent is away");
+            warn!(error = chain(&error), retry_in = ?pause, "the cni agent is away");
         }
         tokio::select! { () = drain.draining() => return, () = tokio::time::sleep(pause) => {} }
         pause = (pause * 2).min(BACKOFF.1);
@@ -44,10 +43,7 @@ async fn follow(shared: &Arc<Shared>, readiness: &Readiness, pause: &mut Duratio
                     named.insert(uid.clone());
                 }
                 let added = shared.pods.add(shared, uid, info, netns);
-                added.err().map(|e| {
-                    let cause = std::error::Error::source(&e).map_or_else(String::new, |c| format!(": {c}"));
-                    format!("{e}{cause}")
-                })
+                added.err().map(|e| chain(&e))
             }
             Request::Keep { uid } => match &mut snapshot {
                 Some(named) => {

@@ -302,7 +302,5 @@ fn headers(facts: &Facts, hop: &Hop) -> HeaderMap {
 
 /// Tells how a copy ended, if not by an ordinary close.
 pub fn ending(outcome: &Result<(), copy::Error>) -> Option<String> {
-    let error = outcome.as_ref().err()?;
-    let cause = std::error::Error::source(error).map_or_else(String::new, |c| format!(": {c}"));
-    Some(format!("{error}{cause}"))
+    outcome.as_ref().err().map(|error| runtime::error::chain(error))
 }

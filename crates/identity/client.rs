@@ -81,12 +81,7 @@ impl RemoteAuthority {
             Ok(Ok(answer)) => Ok(answer.into_inner().cert_chain),
             Ok(Err(refusal)) => {
                 // The cause of a lost connection is only in the sources.
-                let mut message = refusal.message().to_owned();
-                let mut cause = std::error::Error::source(&refusal);
-                while let Some(error) = cause {
-                    message = format!("{message}: {error}");
-                    cause = error.source();
-                }
+                let message = runtime::error::with_causes(refusal.message().to_owned(), &refusal);
                 Err(status(refusal.code(), message))
             }
             Err(_) => Err(status(tonic::Code::DeadlineExceeded, format!("no answer within {SIGN_TIMEOUT:?}"))),

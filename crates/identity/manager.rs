@@ -183,7 +183,7 @@ async fn keep(shared: Arc<Shared>, identity: Identity, state: watch::Sender<Stat
                 tokio::time::sleep(wait).await;
             }
             Err(error) => {
-                let reason = causes(&error);
+                let reason = runtime::error::chain(&error);
                 warn!(%identity, error = reason, retry_in = ?pause, "no certificate");
                 let valid = matches!(&*state.borrow(), State::Valid(c) if !c.left(now).is_zero());
                 if valid {
@@ -218,14 +218,4 @@ async fn ask(authority: &dyn Authority, identity: &Identity, lifetime: Duration)
     let csr = params.serialize_request(&key)?.pem()?;
     let chain = authority.sign(identity, csr, lifetime).await?;
     Ok(Certified::new(identity, &key.serialize_der(), &chain)?)
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -1,6 +1,7 @@
-//! What every long-running role needs: stopping in order, readiness, small HTTP servers, logging.
+//! What every long-running role needs: stopping in order, readiness, small HTTP servers, logging, errors in one line.
 
 pub mod drain;
+pub mod error;
 pub mod http;
 pub mod logging;
 pub mod readiness;

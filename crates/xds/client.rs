@@ -10,7 +10,7 @@ use std::{
 use arc_swap::ArcSwap;
 use model::{World, workload::ServiceKey};
 use prost::Message;
-use runtime::{Drain, Readiness};
+use runtime::{Drain, Readiness, error::with_causes};
 use tokio::{sync::mpsc, sync::watch, time::sleep};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status, metadata::AsciiMetadataValue, transport::Channel};
@@ -104,22 +104,12 @@ where
             () = drain.draining() => return,
             outcome = attempt => match outcome {
                 Ok(()) => debug!("discovery stream ended"),
-                Err(status) => warn!(code = ?status.code(), error = describe(&status), retry_in = ?pause, "discovery stream failed"),
+                Err(status) => warn!(code = ?status.code(), error = with_causes(status.message().to_owned(), &status), retry_in = ?pause, "discovery stream failed"),
             },
         }
         tokio::select! { () = drain.draining() => return, () = sleep(pause) => {} }
         pause = (pause * 2).min(BACKOFF.1);
     }
-}
-
-fn describe(status: &Status) -> String {
-    let mut text = status.message().to_owned();
-    let mut cause = std::error::Error::source(status);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 async fn follow(

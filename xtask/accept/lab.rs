@@ -251,6 +251,11 @@ impl Lab {
 
 /// Writes an error with its causes.
 pub fn chain(error: impl std::error::Error) -> String {
+    causes(&error)
+}
+
+/// As [`chain`], for an error behind a pointer.
+pub fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
