@@ -245,7 +245,9 @@ fn forget_older(app: App, images: &Path) -> io::Result<()> {
 
 /// Builds `echo` in the workspace's own build folder, wherever cargo has that.
 fn build_echo() -> Result<PathBuf, ImageError> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // A folder of the workspace that cargo runs this in: what was compiled in may be of another that shares the build folder.
+    let workspace = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let workspace = Path::new(&workspace);
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--package", "testbed", "--bin", "echo", "--release", "--target", TARGET]);
     cargo.args(["--message-format", "json-render-diagnostics"]).env("RUSTFLAGS", "-C target-feature=+crt-static");
