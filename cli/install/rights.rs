@@ -121,7 +121,7 @@ mod tests {
         let objects = render(&Values::default(), "mesh").expect("renders");
         let rights = texts(&granted(&objects));
         for right in
-            ["patch pods/status", "watch *.security.istio.io", "create leases.coordination.k8s.io in namespace mesh"]
+            ["patch pods/status", "watch peerauthentications.security.istio.io", "create secrets in namespace mesh"]
         {
             assert!(rights.iter().any(|have| have == right), "{right} is not among {rights:?}");
         }

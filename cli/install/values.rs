@@ -97,8 +97,6 @@ pub struct Cni {
     pub conf_dir: PathBuf,
     /// Folder of the network plugins, on the node.
     pub bin_dir: PathBuf,
-    /// Folder of the named network namespaces, on the node.
-    pub netns_dir: PathBuf,
     /// Requests and limits.
     pub resources: Resources,
     /// Level of its log, if not the common one.
@@ -164,7 +162,6 @@ impl Default for Cni {
             exclude_namespaces: vec!["kube-system".into()],
             conf_dir: "/etc/cni/net.d".into(),
             bin_dir: "/opt/cni/bin".into(),
-            netns_dir: "/var/run/netns".into(),
             resources: Resources::requests("20m", "32Mi"),
             log_level: String::new(),
             env: BTreeMap::new(),
@@ -225,11 +222,7 @@ impl Values {
                 return Err(Error::usage(format!("{key} is {value:?}, which names no image")));
             }
         }
-        let folders = [
-            ("cni.confDir", &self.cni.conf_dir),
-            ("cni.binDir", &self.cni.bin_dir),
-            ("cni.netnsDir", &self.cni.netns_dir),
-        ];
+        let folders = [("cni.confDir", &self.cni.conf_dir), ("cni.binDir", &self.cni.bin_dir)];
         for (key, folder) in folders {
             if !folder.is_absolute() {
                 return Err(Error::usage(format!("{key} is {}, which is no absolute path", folder.display())));
