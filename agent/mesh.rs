@@ -68,6 +68,8 @@ pub struct Status {
     pub key: ObjectKey,
     /// The generation that was read.
     pub generation: i64,
+    /// Whose policy it is: a waypoint's, or ztunnel's.
+    pub targeted: bool,
     /// What is not enforced as written.
     pub unsupported: Vec<String>,
 }
@@ -226,10 +228,8 @@ impl Mesh {
             let hit = |p: &&&Pod| selectors.iter().any(|s| matches(s, &p.labels));
             out.extend(pods.iter().filter(hit).map(|p| self.publish_pod(p)));
         }
-        // A policy for a waypoint has its status from there.
         let (converted, generation) = new?;
-        let tell = converted.policy.is_some() || !converted.unsupported.is_empty();
-        tell.then_some(Status { key, generation, unsupported: converted.unsupported })
+        Some(Status { key, generation, targeted: converted.targeted, unsupported: converted.unsupported })
     }
 
     fn peer_authentication(&mut self, key: ObjectKey, object: Option<Object>, out: &mut Vec<server::Change>) {

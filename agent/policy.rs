@@ -22,6 +22,8 @@ pub struct Converted {
     pub policy: Option<Policy>,
     /// The labels of the workloads it selects; empty for all.
     pub selector: Vec<(String, String)>,
+    /// It names targets, and so is a waypoint's to enforce.
+    pub targeted: bool,
     /// What is not enforced as written, for the status.
     pub unsupported: Vec<String>,
 }
@@ -35,12 +37,15 @@ pub fn authorization(object: &Custom, root: &str) -> Converted {
     let action = spec.get("action").and_then(Value::as_str).unwrap_or("ALLOW");
     let selector = selector(spec);
     let action = match action {
-        _ if targeted => return Converted { policy: None, selector, unsupported },
+        _ if targeted => {
+            unsupported.push("no waypoint serves its target: it has no effect until one does".to_owned());
+            return Converted { policy: None, selector, targeted, unsupported };
+        }
         "ALLOW" => Action::Allow,
         "DENY" => Action::Deny,
         other => {
             unsupported.push(format!("action {other} is enforced by waypoints only, and has no effect here"));
-            return Converted { policy: None, selector, unsupported };
+            return Converted { policy: None, selector, targeted, unsupported };
         }
     };
     let rules: Result<Vec<Option<_>>, String> =
@@ -66,7 +71,7 @@ pub fn authorization(object: &Custom, root: &str) -> Converted {
         rules,
         dry_run: object.annotations.get(labels::DRY_RUN).is_some_and(|v| v == "true"),
     };
-    Converted { policy: Some(policy), selector, unsupported }
+    Converted { policy: Some(policy), selector, targeted, unsupported }
 }
 
 fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {

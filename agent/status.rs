@@ -27,10 +27,15 @@ pub async fn write(client: Client, mut statuses: mpsc::Receiver<Status>) {
             &resource(Kind::AuthorizationPolicy),
         );
         let accepted = status.unsupported.is_empty();
+        let (kind, refused) = if status.targeted {
+            ("WaypointAccepted", "AncestorNotBound")
+        } else {
+            ("ZtunnelAccepted", "UnsupportedValue")
+        };
         let condition = json!({
-            "type": "ZtunnelAccepted",
+            "type": kind,
             "status": if accepted { "True" } else { "False" },
-            "reason": if accepted { "Accepted" } else { "UnsupportedValue" },
+            "reason": if accepted { "Accepted" } else { refused },
             "message": if accepted { "attached to ztunnel".to_owned() } else { status.unsupported.join("; ") },
             "observedGeneration": status.generation.to_string(),
             "lastTransitionTime": OffsetDateTime::now_utc().replace_nanosecond(0).ok().and_then(|t| t.format(&Rfc3339).ok()),

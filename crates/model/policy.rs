@@ -231,10 +231,22 @@ impl std::fmt::Display for Decision {
     }
 }
 
-/// Decides over a connection by the policies that apply to its destination: refusals first, then permissions.
+/// Decides over a connection by the policies that apply to its destination: refusals first, then permissions. Policies that are
+/// only tried say nothing.
 pub fn decide<'p>(policies: impl Iterator<Item = &'p Policy>, peer: &Peer<'_>) -> Decision {
+    judge(policies.filter(|p| !p.dry_run), peer)
+}
+
+/// Decides as if the policies that are only tried were in force; none if there are none.
+pub fn trial<'p>(policies: impl Iterator<Item = &'p Policy>, peer: &Peer<'_>) -> Option<Decision> {
+    let mut tried = false;
+    let decision = judge(policies.inspect(|p| tried |= p.dry_run), peer);
+    tried.then_some(decision)
+}
+
+fn judge<'p>(policies: impl Iterator<Item = &'p Policy>, peer: &Peer<'_>) -> Decision {
     let mut allowed = Decision::Allow(None);
-    for policy in policies.filter(|p| !p.dry_run) {
+    for policy in policies {
         match policy.action {
             Action::Deny if policy.matches(peer) => return Decision::DeniedBy(policy.key()),
             Action::Deny => {}
@@ -301,6 +313,10 @@ mod tests {
             (vec![&empty_match], Some(&alice), true),
             (vec![&dry], Some(&alice), true),
         ];
+        let tried = |policies: &[&Policy]| trial(policies.iter().copied(), &peer(None)).map(|d| d.is_allowed());
+        assert_eq!(tried(&[&strict]), None);
+        assert_eq!(tried(&[&allow_alice, &dry]), Some(false));
+        assert_eq!(tried(&[&Policy { dry_run: true, ..block.clone() }]), Some(false));
         for (policies, identity, allowed) in cases {
             let names: Vec<_> = policies.iter().map(|p| &p.name).collect();
             assert_eq!(

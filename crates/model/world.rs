@@ -12,7 +12,7 @@ use imbl::{HashMap, OrdMap};
 use serde::Serialize;
 
 use crate::{
-    policy::{Decision, Peer, Policy, PolicyScope, decide},
+    policy::{Decision, Peer, Policy, PolicyScope, decide, trial},
     service::{Cidr, LoadBalancerMode, Scope, Service},
     workload::{
         Destination, GatewayAddress, Health, Name, NetworkAddress, NetworkMode, Ports, Protocol, ServiceKey, Workload,
@@ -255,6 +255,12 @@ impl World {
             return Decision::Unknown(unknown.clone());
         }
         decide(self.policies_for(workload), peer)
+    }
+
+    /// Tells what the policies that are only tried would make of a connection; none if there are none.
+    #[must_use]
+    pub fn trial(&self, workload: &Workload, peer: &Peer<'_>) -> Option<Decision> {
+        trial(self.policies_for(workload), peer)
     }
 
     /// Tells where a connection of `source` to `destination` goes; `random` chooses between equal endpoints.
