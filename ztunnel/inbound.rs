@@ -12,7 +12,7 @@ use identity::tls::Session;
 use model::{Decision, Identity, Peer, Service, Workload};
 use net::sockets::{self, ConnectOptions, Family};
 use tokio::{net::TcpStream, time::timeout};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     connections::{Listed, Live},
@@ -122,7 +122,8 @@ pub async fn admit(pod: &Arc<Pod>, request: Request) -> Result<Accepted, Refusal
         counts: Arc::default(),
         cut: Default::default(),
     });
-    Ok(Accepted { socket, listed, open: facts.opened(&pod.shared.metrics) })
+    let open = facts.opened(&pod.shared.metrics, listed.live.counts.clone());
+    Ok(Accepted { socket, listed, open })
 }
 
 async fn open(pod: &Pod, destination: Option<&Workload>, request: &Request) -> Result<TcpStream, Refusal> {
@@ -132,6 +133,11 @@ async fn open(pod: &Pod, destination: Option<&Workload>, request: &Request) -> R
     }
     let peer = Peer { identity: request.identity.as_ref(), source: request.source.ip(), destination: request.target };
     let decision = pod.decide(destination, &peer).await;
+    let tried = pod.shared.store.world().trial(destination, &peer);
+    if let Some(tried) = tried.filter(|tried| tried.is_allowed() != decision.is_allowed()) {
+        let src_identity = request.identity.as_ref().map(tracing::field::display);
+        info!(target: "access", { src.addr = %request.source, src.identity = src_identity, dst.addr = %request.target, decision = %tried }, "dry-run policies would decide otherwise");
+    }
     if !decision.is_allowed() {
         return Err(Refusal::Policy(decision));
     }
@@ -144,6 +150,7 @@ async fn open(pod: &Pod, destination: Option<&Workload>, request: &Request) -> R
         bind: same_family.then_some(source),
         nodelay: true,
         keepalive: None,
+        local: true,
     };
     let connecting = async {
         let mut left = CONNECT_TRIES;
@@ -182,7 +189,7 @@ pub async fn plaintext(pod: Arc<Pod>, stream: TcpStream, source: SocketAddr) {
         outcome = copy::sockets(stream, socket, &listed.live.counts) => ending(&outcome),
         () = listed.live.cut.cancelled() => Some(CUT.to_owned()),
     };
-    open.closed(&listed.live.counts, outcome.as_deref());
+    open.closed(outcome);
 }
 
 /// Serves one HBONE connection: a handshake, then as many streams as the peer opens.
@@ -266,7 +273,7 @@ async fn tunnelled(pod: Arc<Pod>, connect: Connect, peer: SocketAddr, local: Soc
         },
         Err(error) => Some(format!("the client left: {error}")),
     };
-    open.closed(counts, outcome.as_deref());
+    open.closed(outcome);
 }
 
 /// Returns the client's address as the tunnel's other end tells it (RFC 7239 5.2), so that both sides name one connection by the

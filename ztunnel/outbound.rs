@@ -130,7 +130,6 @@ async fn connect(pod: &Pod, to: SocketAddr) -> std::io::Result<TcpStream> {
 }
 
 async fn direct(pod: &Pod, stream: TcpStream, facts: Facts, original: SocketAddr) {
-    let metrics = &pod.shared.metrics;
     let server = match connect(pod, facts.destination_address).await {
         Ok(server) => server,
         Err(error) => {
@@ -149,15 +148,14 @@ async fn direct(pod: &Pod, stream: TcpStream, facts: Facts, original: SocketAddr
         counts: Arc::default(),
         cut: Default::default(),
     });
-    let open = facts.opened(metrics);
+    let open = facts.opened(&pod.shared.metrics, listed.live.counts.clone());
     let outcome = copy::sockets(stream, server, &listed.live.counts).await;
-    open.closed(&listed.live.counts, ending(&outcome).as_deref());
+    open.closed(ending(&outcome));
 }
 
 /// Joins two pods of this node in this process: both identities are known from the namespaces they were enrolled with, and
 /// the bytes never leave the node's kernel.
 async fn joined(pod: &Pod, server: &Arc<Pod>, stream: TcpStream, mut facts: Facts, original: SocketAddr) {
-    let metrics = &pod.shared.metrics;
     facts.destination_identity = Some(server.identity.clone());
     let target = facts.destination_address;
     let request = inbound::Request {
@@ -184,19 +182,18 @@ async fn joined(pod: &Pod, server: &Arc<Pod>, stream: TcpStream, mut facts: Fact
         counts: accepted.listed.live.counts.clone(),
         cut: Default::default(),
     });
-    let open = facts.opened(metrics);
+    let open = facts.opened(&pod.shared.metrics, listed.live.counts.clone());
     let inbound::Accepted { socket, listed: there, open: open_there } = accepted;
     let outcome = tokio::select! {
         outcome = copy::sockets(stream, socket, &listed.live.counts) => ending(&outcome),
         () = there.live.cut.cancelled() => Some(inbound::CUT.to_owned()),
         () = server.drain.cutting() => Some("the server's proxy was stopped".to_owned()),
     };
-    open.closed(&listed.live.counts, outcome.as_deref());
-    open_there.closed(&listed.live.counts, outcome.as_deref());
+    open.closed(outcome.clone());
+    open_there.closed(outcome);
 }
 
 async fn through(pod: &Arc<Pod>, stream: TcpStream, mut facts: Facts, original: SocketAddr, hop: Hop) {
-    let metrics = &pod.shared.metrics;
     facts.hbone_address = Some(hop.gateway);
     let (session, tunnelled, _count) = match open(pod, &facts, &hop).await {
         Ok(opened) => opened,
@@ -214,10 +211,10 @@ async fn through(pod: &Arc<Pod>, stream: TcpStream, mut facts: Facts, original: 
         counts: Arc::default(),
         cut: Default::default(),
     });
-    let open = facts.opened(metrics);
+    let open = facts.opened(&pod.shared.metrics, listed.live.counts.clone());
     let counts = &listed.live.counts;
     let outcome = copy::tunnel(stream, tunnelled, &counts.sent, &counts.received).await;
-    open.closed(counts, ending(&outcome).as_deref());
+    open.closed(ending(&outcome));
 }
 
 /// Opens a stream to the target. A pooled tunnel may have come to its end a moment ago (its peer is being replaced): nothing

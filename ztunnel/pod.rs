@@ -200,7 +200,8 @@ impl Pod {
     }
 
     fn listen(&self, runtime: &Handle, port: u16, transparent: bool) -> Result<TcpListener, Error> {
-        let options = ListenOptions { transparent, reuse_port: true, mark: Some(MARK), backlog: 1024 };
+        let local = port == OUTBOUND;
+        let options = ListenOptions { transparent, reuse_port: true, mark: Some(MARK), local, backlog: 1024 };
         let both = SocketAddr::from(([0_u16; 8], port));
         let listener = sockets::listen(Some(&self.netns), both, &options).or_else(|error| {
             debug!(%error, port, "no IPv6 in the pod, IPv4 alone");

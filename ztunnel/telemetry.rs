@@ -1,16 +1,27 @@
 //! What is told of connections: one access-log line each, and Istio's TCP metrics.
 
 use std::{
+    collections::HashMap,
+    fmt,
     net::SocketAddr,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
 use hbone::copy::Counts;
 use model::{Identity, Service, Workload};
 use prometheus_client::{
-    encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
+    metrics::{
+        MetricType,
+        counter::{ConstCounter, Counter},
+        family::Family,
+        gauge::Gauge,
+    },
     registry::Registry,
 };
 use tracing::{error, info};
@@ -52,14 +63,50 @@ pub struct Labels {
     connection_security_policy: String,
 }
 
-/// The metrics of the proxy.
-#[derive(Clone, Default)]
+/// What is counted under one set of labels.
+#[derive(Debug, Default)]
+struct Series {
+    opened: AtomicU64,
+    closed: AtomicU64,
+    received: AtomicU64,
+    sent: AtomicU64,
+    /// The connections that are open: what went through them since it was last added up.
+    meters: Mutex<HashMap<usize, Arc<Meter>>>,
+}
+
+/// One open connection's share in its series.
+#[derive(Debug)]
+struct Meter {
+    counts: Arc<Counts>,
+    /// How much of it the series has already.
+    told: Counts,
+}
+
+impl Meter {
+    /// Its address: no other that is alive has it.
+    fn id(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+
+    fn settle(&self, series: &Series) {
+        // Istio counts from the client's view on both sides: what the client sends is received.
+        for (now, told, total) in [
+            (&self.counts.sent, &self.told.sent, &series.received),
+            (&self.counts.received, &self.told.received, &series.sent),
+        ] {
+            let now = now.load(Ordering::Relaxed);
+            // The largest wins, so that the end of a connection and a scrape may meet here.
+            let before = told.fetch_max(now, Ordering::Relaxed);
+            total.fetch_add(now.saturating_sub(before), Ordering::Relaxed);
+        }
+    }
+}
+
+/// The metrics of the proxy. Copies share them.
+#[derive(Clone, Debug, Default)]
 pub struct Metrics {
-    opened: Family<Labels, Counter>,
-    closed: Family<Labels, Counter>,
+    series: Arc<RwLock<HashMap<Labels, Arc<Series>>>>,
     failed: Family<Labels, Counter>,
-    received: Family<Labels, Counter>,
-    sent: Family<Labels, Counter>,
 }
 
 impl Metrics {
@@ -72,12 +119,37 @@ impl Metrics {
         build.get_or_create(&[("component", "ztunnel"), ("tag", env!("CARGO_PKG_VERSION"))]).set(1);
         registry.register("istio_build", "The version that runs", build);
         let tcp = registry.sub_registry_with_prefix("istio_tcp");
-        tcp.register("connections_opened", "TCP connections opened", metrics.opened.clone());
-        tcp.register("connections_closed", "TCP connections closed", metrics.closed.clone());
         tcp.register("connections_failed", "TCP connections that never opened", metrics.failed.clone());
-        tcp.register("received_bytes", "Bytes received from clients", metrics.received.clone());
-        tcp.register("sent_bytes", "Bytes sent to clients", metrics.sent.clone());
+        tcp.register_collector(Box::new(metrics.clone()));
         (metrics, registry)
+    }
+
+    /// Finds the series of these labels: once for a connection, for twenty texts are hashed.
+    fn series(&self, labels: Labels) -> Arc<Series> {
+        let known = self.series.read().unwrap_or_else(PoisonError::into_inner).get(&labels).cloned();
+        known.unwrap_or_else(|| {
+            self.series.write().unwrap_or_else(PoisonError::into_inner).entry(labels).or_default().clone()
+        })
+    }
+}
+
+impl Collector for Metrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let all = self.series.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for series in all.values() {
+            let meters = series.meters.lock().unwrap_or_else(PoisonError::into_inner);
+            meters.values().for_each(|meter| meter.settle(series));
+        }
+        let mut family = |name, help, value: fn(&Series) -> &AtomicU64| -> fmt::Result {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            all.iter().try_for_each(|(labels, series)| {
+                ConstCounter::new(value(series).load(Ordering::Relaxed)).encode(family.encode_family(labels)?)
+            })
+        };
+        family("connections_opened", "TCP connections opened", |s| &s.opened)?;
+        family("connections_closed", "TCP connections closed", |s| &s.closed)?;
+        family("received_bytes", "Bytes received from clients", |s| &s.received)?;
+        family("sent_bytes", "Bytes sent to clients", |s| &s.sent)
     }
 }
 
@@ -143,10 +215,12 @@ impl Facts {
     }
 
     /// Tells of a connection that opened; the guard tells of its end.
-    pub fn opened(self, metrics: &Metrics) -> Open {
-        let labels = self.labels("-");
-        metrics.opened.get_or_create(&labels).inc();
-        Open { facts: self, labels, metrics: metrics.clone() }
+    pub fn opened(self, metrics: &Metrics, counts: Arc<Counts>) -> Open {
+        let series = metrics.series(self.labels("-"));
+        series.opened.fetch_add(1, Ordering::Relaxed);
+        let meter = Arc::new(Meter { counts, told: Counts::default() });
+        series.meters.lock().unwrap_or_else(PoisonError::into_inner).insert(meter.id(), meter.clone());
+        Open { facts: self, series, meter, failure: Some("the proxy ended it".to_owned()) }
     }
 
     /// Tells of a connection that never opened.
@@ -184,25 +258,76 @@ impl Facts {
     }
 }
 
-/// An open connection that is to be told of.
+/// An open connection that is to be told of. Dropped, it is told of as one that the proxy itself ended.
 pub struct Open {
     facts: Facts,
-    labels: Labels,
-    metrics: Metrics,
+    series: Arc<Series>,
+    meter: Arc<Meter>,
+    failure: Option<String>,
 }
 
 impl Open {
     /// Tells of the end.
-    pub fn closed(self, counts: &Counts, failure: Option<&str>) {
-        let (sent, received) = (counts.sent.load(Ordering::Relaxed), counts.received.load(Ordering::Relaxed));
-        self.metrics.closed.get_or_create(&self.labels).inc();
-        // Istio counts from the client's view on both sides: what the client sends is received.
-        self.metrics.received.get_or_create(&self.labels).inc_by(sent);
-        self.metrics.sent.get_or_create(&self.labels).inc_by(received);
+    pub fn closed(mut self, failure: Option<String>) {
+        self.failure = failure;
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.meter.settle(&self.series);
+        self.series.meters.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.meter.id());
+        self.series.closed.fetch_add(1, Ordering::Relaxed);
+        let Counts { sent, received } = &*self.meter.counts;
+        let (sent, received) = (sent.load(Ordering::Relaxed), received.load(Ordering::Relaxed));
         // The log counts from the view of the side that reports.
-        match self.facts.reporter {
-            Reporter::Source => self.facts.log(sent, received, failure),
-            Reporter::Destination => self.facts.log(received, sent, failure),
+        let (sent, received) = match self.facts.reporter {
+            Reporter::Source => (sent, received),
+            Reporter::Destination => (received, sent),
+        };
+        self.facts.log(sent, received, self.failure.as_deref());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text;
+
+    use super::*;
+
+    fn facts() -> Facts {
+        Facts {
+            reporter: Reporter::Source,
+            source_address: "10.0.0.1:40000".parse().expect("valid"),
+            source: None,
+            source_identity: None,
+            destination_address: "10.0.0.2:80".parse().expect("valid"),
+            hbone_address: None,
+            destination: None,
+            destination_identity: None,
+            service: None,
+            begun: Instant::now(),
         }
+    }
+
+    #[test]
+    fn bytes_are_told_while_a_connection_is_open_and_no_byte_twice() {
+        let (metrics, registry) = Metrics::new();
+        let told = |name: &str| {
+            let mut out = String::new();
+            text::encode(&mut out, &registry).expect("encodes");
+            let line = out.lines().find(|l| l.starts_with(&format!("istio_tcp_{name}_total{{"))).map(str::to_owned);
+            line.and_then(|l| l.rsplit_once(' ')?.1.parse::<u64>().ok())
+        };
+        let counts = Arc::new(Counts::default());
+        let open = facts().opened(&metrics, counts.clone());
+        counts.sent.fetch_add(5, Ordering::Relaxed);
+        assert_eq!((told("received_bytes"), told("sent_bytes")), (Some(5), Some(0)));
+        counts.sent.fetch_add(2, Ordering::Relaxed);
+        counts.received.fetch_add(1, Ordering::Relaxed);
+        open.closed(None);
+        assert_eq!((told("received_bytes"), told("sent_bytes")), (Some(7), Some(1)));
+        drop(facts().opened(&metrics, Arc::default()));
+        assert_eq!((told("connections_opened"), told("connections_closed")), (Some(2), Some(2)));
     }
 }

@@ -10,4 +10,5 @@ pub mod route;
 pub mod rules;
 pub mod sockets;
 pub mod streams;
+pub mod threads;
 pub mod zds;

@@ -190,7 +190,11 @@ pub fn pod_table(mode: Mode) -> Table {
                 kind: Kind::Route,
                 hook: Hook::Output,
                 priority: -150,
-                rules: vec![Rule { when: vec![Match::ConnectionMark(REPLY_MARK)], then: Action::RestoreMark }],
+                // ztunnel's own packets stay on loopback without: to mark them would have the kernel route each anew.
+                rules: vec![Rule {
+                    when: vec![Match::ConnectionMark(REPLY_MARK), Match::NotMark(ZTUNNEL_MARK)],
+                    then: Action::RestoreMark,
+                }],
             },
             Chain {
                 name: "prerouting-nat",

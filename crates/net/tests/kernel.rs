@@ -130,6 +130,7 @@ async fn forward(pod: Netns, mut client: TcpStream, peer: SocketAddr, inbound: b
         bind: inbound.then_some(source),
         nodelay: true,
         keepalive: Some(sockets::Keepalive::default()),
+        local: inbound,
     };
     let socket = sockets::tcp_socket(Some(&pod), to.into(), &options).unwrap();
     let mut server = sockets::connect(socket, to).await.unwrap();
