@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use hbone::{
-    baggage, copy,
+    baggage,
+    copy::{self, Side},
     server::{self, Connect},
     tunnel::header,
 };
@@ -264,11 +265,9 @@ async fn tunnelled(pod: Arc<Pod>, connect: Connect, peer: SocketAddr, local: Soc
     if let Some(value) = own.as_deref().and_then(header) {
         headers.insert("baggage", value);
     }
-    let counts = &*listed.live.counts;
     let outcome = match connect.accept(headers) {
-        // The socket is the server's side here: what it sends is what the client receives.
         Ok(stream) => tokio::select! {
-            outcome = copy::tunnel(socket, stream, &counts.received, &counts.sent) => ending(&outcome),
+            outcome = copy::tunnel(socket, stream, &listed.live.counts, Side::Server) => ending(&outcome),
             () = listed.live.cut.cancelled() => Some(CUT.to_owned()),
         },
         Err(error) => Some(format!("the client left: {error}")),

@@ -7,10 +7,11 @@ use std::{
 };
 
 use hbone::{
-    baggage, copy,
+    baggage,
+    copy::{self, Side},
     pool::Key,
     stream::Stream,
-    tunnel::{self, StreamCount, Tunnel, header},
+    tunnel::{self, Tunnel, header},
 };
 use http::HeaderMap;
 use identity::tls::Session;
@@ -195,7 +196,7 @@ async fn joined(pod: &Pod, server: &Arc<Pod>, stream: TcpStream, mut facts: Fact
 
 async fn through(pod: &Arc<Pod>, stream: TcpStream, mut facts: Facts, original: SocketAddr, hop: Hop) {
     facts.hbone_address = Some(hop.gateway);
-    let (session, tunnelled, _count) = match open(pod, &facts, &hop).await {
+    let (session, tunnelled) = match open(pod, &facts, &hop).await {
         Ok(opened) => opened,
         Err(error) => return refuse(pod, &stream, &facts, error.flags(), &error.to_string()),
     };
@@ -212,8 +213,7 @@ async fn through(pod: &Arc<Pod>, stream: TcpStream, mut facts: Facts, original: 
         cut: Default::default(),
     });
     let open = facts.opened(&pod.shared.metrics, listed.live.counts.clone());
-    let counts = &listed.live.counts;
-    let outcome = copy::tunnel(stream, tunnelled, &counts.sent, &counts.received).await;
+    let outcome = copy::tunnel(stream, tunnelled, &listed.live.counts, Side::Client).await;
     open.closed(ending(&outcome));
 }
 
@@ -223,10 +223,12 @@ async fn open(pod: &Arc<Pod>, facts: &Facts, hop: &Hop) -> Result<Opened, Tunnel
     let mut left = TRIES;
     loop {
         let tunnel = tunnel(pod, hop).await?;
-        left -= 1;
         match tunnel.open(&hop.target.to_string(), headers(facts, hop)).await {
-            Ok((stream, _, count)) => return Ok((tunnel.session().clone(), stream, count)),
-            Err(error @ (tunnel::Error::Http { .. } | tunnel::Error::Full(_))) if left > 0 => {
+            Ok((stream, _)) => return Ok((tunnel.session().clone(), stream)),
+            // Others were faster: there is nothing wrong with the tunnel, and another one is found or made.
+            Err(tunnel::Error::Full(_)) if tunnel.streams() > 0 => {}
+            Err(error @ tunnel::Error::Http { .. }) if left > 1 => {
+                left -= 1;
                 debug!(gateway = %hop.gateway, %error, "the tunnel has ended, another one is made");
                 tunnel.retire();
             }
@@ -235,8 +237,8 @@ async fn open(pod: &Arc<Pod>, facts: &Facts, hop: &Hop) -> Result<Opened, Tunnel
     }
 }
 
-/// The handshake of a tunnel, a stream in it, and its place among the tunnel's streams.
-type Opened = (Arc<Session>, Stream, StreamCount);
+/// The handshake of a tunnel, and a stream in it.
+type Opened = (Arc<Session>, Stream);
 
 #[derive(Debug, thiserror::Error)]
 enum TunnelError {
@@ -268,13 +270,16 @@ async fn tunnel(pod: &Arc<Pod>, hop: &Hop) -> Result<Tunnel, TunnelError> {
     identities.extend(named);
     let own = pod.shared.certificates.certificate(&pod.identity).await?;
     let key = Key { source: pod.identity.clone(), peer: hop.gateway, identities };
-    let (connecting, peer, wanted) = (pod.clone(), hop.gateway, key.identities.clone());
-    let connect = move || async move {
-        let socket = connect(&connecting, peer).await.map_err(|error| {
-            let timed_out = error.kind() == std::io::ErrorKind::TimedOut;
-            tunnel::Error::Connect { peer, reason: error.to_string(), timed_out }
-        })?;
-        Tunnel::start(socket, peer, &own, &wanted).await
+    let (peer, wanted) = (hop.gateway, key.identities.clone());
+    let connect = || {
+        let (connecting, own, wanted) = (pod.clone(), own.clone(), wanted.clone());
+        async move {
+            let socket = connect(&connecting, peer).await.map_err(|error| {
+                let timed_out = error.kind() == std::io::ErrorKind::TimedOut;
+                tunnel::Error::Connect { peer, reason: error.to_string(), timed_out }
+            })?;
+            Tunnel::start(socket, peer, &own, &wanted).await
+        }
     };
     Ok(pod.pool().tunnel(&key, connect).await?)
 }

@@ -6,13 +6,15 @@ use std::{
     future::poll_fn,
     io,
     pin::Pin,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Poll, ready},
     time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
-use h2::SendStream;
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpStream, tcp::ReadHalf},
@@ -20,13 +22,14 @@ use tokio::{
 };
 use tokio_util::io::poll_read_buf;
 
-use crate::stream::Stream;
+use crate::{
+    flow::Sink,
+    link::{Broken, Cut, SendError},
+    stream::Stream,
+};
 
 /// The smallest and largest read, bytes; a direction grows to the largest while reads fill the buffer, and shrinks again.
-///
-/// With the nine bytes of a frame's head (RFC 9113 4.1) the largest fills four TLS records (RFC 8446 5.1) and the buffer of TLS to
-/// the byte: one byte more would travel as a record, a write and a packet of its own.
-const READ: (usize, usize) = (4 << 10, (64 << 10) - 9);
+const READ: (usize, usize) = (4 << 10, 64 << 10);
 /// How long a direction may rest when the other one has ended.
 const HALF_CLOSED: Duration = Duration::from_secs(3600);
 
@@ -47,75 +50,107 @@ pub enum Error {
     Socket(#[from] io::Error),
     /// The tunnel.
     #[error("the tunnel broke")]
-    Tunnel(#[from] h2::Error),
+    Tunnel(#[source] Broken),
+    /// The stream.
+    #[error("the other end of the tunnel broke")]
+    Cut(#[source] Cut),
     /// Half closed and silent for too long.
     #[error("half closed and idle for {HALF_CLOSED:?}")]
     HalfClosed,
 }
 
-/// Copies between a socket and a tunnel until both directions have ended. `from_socket` counts what the socket sends.
+/// Whose socket a tunnel leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The client's.
+    Client,
+    /// The server's.
+    Server,
+}
+
+impl Side {
+    /// Returns the count of what the socket sends.
+    pub(crate) fn sent(self, counts: &Counts) -> &AtomicU64 {
+        if self == Self::Client { &counts.sent } else { &counts.received }
+    }
+
+    /// Returns the count of what the socket receives.
+    pub(crate) fn received(self, counts: &Counts) -> &AtomicU64 {
+        if self == Self::Client { &counts.received } else { &counts.sent }
+    }
+}
+
+/// Copies between a socket and a tunnel until both directions have ended.
 ///
 /// # Errors
 /// A side that broke; the other one is reset, so that a break never looks like an end of data.
-pub async fn tunnel(
-    socket: TcpStream,
-    mut stream: Stream,
-    from_socket: &AtomicU64,
-    to_socket: &AtomicU64,
-) -> Result<(), Error> {
-    let mut socket = socket;
-    let outcome = {
-        let (mut read, mut write) = socket.split();
-        let send = &mut stream.send;
-        let recv = &mut stream.recv;
-        let up = async {
-            let mut size = READ.0;
-            loop {
-                let bytes = receive(&mut read, &mut size).await?;
-                if bytes.is_empty() {
-                    send.send_data(Bytes::new(), true)?;
-                    return Ok::<_, Error>(());
-                }
-                from_socket.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                push(send, bytes).await?;
-            }
-        };
-        let down = async {
-            while let Some(bytes) = recv.data().await {
-                let bytes = bytes?;
-                write.write_all(&bytes).await?;
-                to_socket.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                recv.flow_control().release_capacity(bytes.len())?;
-            }
-            write.shutdown().await?;
-            Ok::<_, Error>(())
-        };
-        both(up, down).await
+pub async fn tunnel(socket: TcpStream, stream: Stream, counts: &Arc<Counts>, side: Side) -> Result<(), Error> {
+    let (mut read, write) = socket.into_split();
+    // What arrives goes into the socket where it is unpacked; only what the socket does not take at once waits for us.
+    stream.lead_to(Sink { socket: write, counts: counts.clone(), side });
+    let up = async {
+        while let count @ 1.. = poll_fn(|context| stream.link.poll_send(stream.id, &mut read, context)).await? {
+            side.sent(counts).fetch_add(count as u64, Ordering::Relaxed);
+        }
+        stream.finish();
+        Ok(())
     };
+    let down = async {
+        poll_fn(|context| stream.link.poll_drain(stream.id, context)).await?;
+        if let Some(mut sink) = stream.take_sink() {
+            sink.socket.shutdown().await?;
+        }
+        Ok(())
+    };
+    let outcome = both(up, down, counts).await;
     if outcome.is_err() {
         stream.reset();
-        let _ = socket.set_zero_linger();
+        let _ = read.as_ref().set_zero_linger();
     }
     outcome
+}
+
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Socket(error) => Self::Socket(error),
+            SendError::Tunnel(error) => Self::Tunnel(error),
+            SendError::Cut(error) => Self::Cut(error),
+        }
+    }
 }
 
 /// Copies between two sockets until both directions have ended.
 ///
 /// # Errors
 /// A side that broke; the other one is reset.
-pub async fn sockets(mut client: TcpStream, mut server: TcpStream, counts: &Counts) -> Result<(), Error> {
+pub async fn sockets(client: TcpStream, server: TcpStream, counts: &Counts) -> Result<(), Error> {
+    let mut pair = Pair { client, server, whole: false };
     let outcome = {
-        let (mut client_read, mut client_write) = client.split();
-        let (mut server_read, mut server_write) = server.split();
+        let (mut client_read, mut client_write) = pair.client.split();
+        let (mut server_read, mut server_write) = pair.server.split();
         let up = relay(&mut client_read, &mut server_write, &counts.sent);
         let down = relay(&mut server_read, &mut client_write, &counts.received);
-        both(up, down).await
+        both(up, down, counts).await
     };
-    if outcome.is_err() {
-        let _ = client.set_zero_linger();
-        let _ = server.set_zero_linger();
-    }
+    pair.whole = outcome.is_ok();
     outcome
+}
+
+/// Two sockets that are joined. Given up before both directions have ended, each end sees a broken connection.
+struct Pair {
+    client: TcpStream,
+    server: TcpStream,
+    whole: bool,
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        if !self.whole {
+            let _ = self.client.set_zero_linger();
+            let _ = self.server.set_zero_linger();
+        }
+    }
 }
 
 async fn relay(
@@ -139,11 +174,26 @@ async fn relay(
 async fn both(
     up: impl Future<Output = Result<(), Error>>,
     down: impl Future<Output = Result<(), Error>>,
+    counts: &Counts,
 ) -> Result<(), Error> {
     tokio::pin!(up, down);
     tokio::select! {
-        first = &mut up => { first?; timeout(HALF_CLOSED, down).await.unwrap_or(Err(Error::HalfClosed)) }
-        first = &mut down => { first?; timeout(HALF_CLOSED, up).await.unwrap_or(Err(Error::HalfClosed)) }
+        first = &mut up => { first?; unless_idle(down, counts).await }
+        first = &mut down => { first?; unless_idle(up, counts).await }
+    }
+}
+
+/// Runs the direction that is left for as long as something moves.
+async fn unless_idle(left: Pin<&mut impl Future<Output = Result<(), Error>>>, counts: &Counts) -> Result<(), Error> {
+    let moved = || counts.sent.load(Ordering::Relaxed) + counts.received.load(Ordering::Relaxed);
+    let mut left = left;
+    loop {
+        let before = moved();
+        match timeout(HALF_CLOSED, left.as_mut()).await {
+            Ok(outcome) => return outcome,
+            Err(_) if moved() == before => return Err(Error::HalfClosed),
+            Err(_) => {}
+        }
     }
 }
 
@@ -163,17 +213,6 @@ async fn receive(socket: &mut ReadHalf<'_>, size: &mut usize) -> io::Result<Byte
         Poll::Ready(Ok(buffer.freeze()))
     })
     .await
-}
-
-/// Sends bytes as the peer's window allows.
-async fn push(send: &mut SendStream<Bytes>, mut bytes: Bytes) -> Result<(), Error> {
-    while !bytes.is_empty() {
-        send.reserve_capacity(bytes.len());
-        let granted = std::future::poll_fn(|context| send.poll_capacity(context)).await;
-        let granted = granted.ok_or_else(|| h2::Error::from(h2::Reason::CANCEL))??;
-        send.send_data(bytes.split_to(granted.min(bytes.len())), false)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -61,28 +61,34 @@ impl Pool {
     /// What `connect` fails with; the failure also answers those who waited, and those who ask within a tenth of a second.
     pub async fn tunnel<C, F>(&self, key: &Key, connect: C) -> Result<Tunnel, Error>
     where
-        C: FnOnce() -> F,
+        C: Fn() -> F,
         F: Future<Output = Result<Tunnel, Error>> + Send + 'static,
     {
-        let mut attempt = match self.find(key) {
-            Found::Tunnel(tunnel) => return Ok(tunnel),
-            Found::Failed(error) => return Err(error),
-            Found::Wait(attempt) => attempt,
-            Found::Connect(sender) => {
-                let attempt = sender.subscribe();
-                let (pool, key, connecting) = (self.clone(), key.clone(), connect());
-                // On its own: the attempt is for all who wait, and goes on when the one who asked first has left.
-                tokio::spawn(async move {
-                    let outcome = connecting.await;
-                    pool.finish(&key, &outcome);
-                    sender.send_replace(Some(outcome));
-                });
-                attempt
-            }
-        };
         let lost = || Error::Http { peer: key.peer, reason: "the attempt to connect was given up".to_owned() };
-        let outcome = attempt.wait_for(Option::is_some).await.map_err(|_| lost())?;
-        outcome.clone().unwrap_or_else(|| Err(lost()))
+        loop {
+            let mut attempt = match self.find(key) {
+                Found::Tunnel(tunnel) => return Ok(tunnel),
+                Found::Failed(error) => return Err(error),
+                Found::Wait(attempt) => attempt,
+                Found::Connect(sender) => {
+                    let attempt = sender.subscribe();
+                    let (pool, key, connecting) = (self.clone(), key.clone(), connect());
+                    // On its own: the attempt is for all who wait, and goes on when the one who asked first has left.
+                    tokio::spawn(async move {
+                        let outcome = connecting.await;
+                        pool.finish(&key, &outcome);
+                        sender.send_replace(Some(outcome));
+                    });
+                    attempt
+                }
+            };
+            let outcome = attempt.wait_for(Option::is_some).await.map_err(|_| lost())?;
+            match outcome.clone().unwrap_or_else(|| Err(lost())) {
+                // More waited than it carries: who comes too late looks for another. One that carries nothing at all is no help.
+                Ok(tunnel) if !tunnel.has_room() && tunnel.streams() > 0 => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     fn find(&self, key: &Key) -> Found {
@@ -90,8 +96,13 @@ impl Pool {
         let peer = peers.entry(key.clone()).or_default();
         let now = Instant::now();
         peer.tunnels.retain(|(tunnel, _)| !tunnel.is_closed());
+        if peer.attempt.as_ref().is_some_and(|attempt| attempt.has_changed().is_err()) {
+            // Its task is gone without an outcome.
+            peer.attempt = None;
+        }
         let count = peer.tunnels.len();
-        let freest = peer.tunnels.iter_mut().min_by_key(|(tunnel, _)| tunnel.streams());
+        let with_room = peer.tunnels.iter_mut().filter(|(tunnel, _)| tunnel.has_room());
+        let freest = with_room.min_by_key(|(tunnel, _)| tunnel.streams());
         if let Some((tunnel, used)) = freest {
             let limit = if count < TUNNELS { STREAMS.0 } else { STREAMS.1 };
             // While another tunnel is being made, the ones there are serve beyond their mark.

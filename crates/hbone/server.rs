@@ -1,22 +1,21 @@
 //! The server's side of HBONE connections.
 
-use std::{future::Future, net::SocketAddr};
+use std::{future::Future, future::poll_fn, net::SocketAddr, sync::Arc, task::Poll};
 
-use bytes::Bytes;
-use h2::{
-    Reason,
-    server::{self, SendResponse},
-};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, StatusCode};
 use identity::{certificate::Certified, tls::Session};
 use runtime::Drain;
-use tokio::{io::BufReader, net::TcpStream, time::timeout};
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio::{net::TcpStream, time::timeout};
 use tracing::debug;
 
 use crate::{
-    CONNECTION_WINDOW, FRAME_SIZE, HANDSHAKE_TIMEOUT, MAX_STREAMS, READ_BUFFER, STREAM_WINDOW, Socket, stream::Stream,
-    tunnel::keep_alive,
+    HANDSHAKE_TIMEOUT,
+    fields::Fields,
+    link::{self, Broken, Cut, Link, Shaken},
+    protocol::Role,
+    stream::Stream,
+    tls::Tls,
+    tunnel::silence_of,
 };
 
 /// Tells why a peer got no tunnel.
@@ -28,9 +27,9 @@ pub enum Error {
     /// The peer has no identity of the mesh.
     #[error("the client's certificate has no SPIFFE identity")]
     NoIdentity,
-    /// HTTP/2 failed.
-    #[error("the tunnel failed: {0}")]
-    Http(#[from] h2::Error),
+    /// The connection failed.
+    #[error("the tunnel failed")]
+    Broken(#[from] Broken),
 }
 
 /// One CONNECT of a peer, not answered yet.
@@ -39,8 +38,7 @@ pub struct Connect {
     pub authority: String,
     /// The headers.
     pub headers: HeaderMap,
-    body: h2::RecvStream,
-    respond: SendResponse<Bytes>,
+    stream: Stream,
 }
 
 impl Connect {
@@ -48,20 +46,19 @@ impl Connect {
     ///
     /// # Errors
     /// A peer that is gone.
-    pub fn accept(mut self, headers: HeaderMap) -> Result<Stream, h2::Error> {
-        let mut response = Response::new(());
-        *response.headers_mut() = headers;
-        let send = self.respond.send_response(response, false)?;
-        Ok(Stream { send, recv: self.body })
+    pub fn accept(self, headers: HeaderMap) -> Result<Stream, Cut> {
+        let Stream { link, id } = &self.stream;
+        let cut = link.with(|protocol| {
+            protocol.answer(*id, StatusCode::OK, &headers, false);
+            protocol.flows.get(id).is_none_or(|flow| flow.local_ended).then(|| Cut(protocol.cut_of(*id)))
+        });
+        cut.map_or(Ok(self.stream), Err)
     }
 
     /// Answers with a refusal.
-    pub fn refuse(mut self, status: StatusCode) {
-        let mut response = Response::new(());
-        *response.status_mut() = status;
-        if let Err(error) = self.respond.send_response(response, true) {
-            debug!(%error, "a refusal could not be sent");
-        }
+    pub fn refuse(self, status: StatusCode) {
+        let Stream { link, id } = &self.stream;
+        link.with(|protocol| protocol.answer(*id, status, &HeaderMap::new(), true));
     }
 }
 
@@ -69,15 +66,11 @@ impl Connect {
 ///
 /// # Errors
 /// A client that fails it, takes too long, or shows no identity.
-pub async fn handshake(socket: TcpStream, own: &Certified) -> Result<(TlsStream<Socket>, Session), Error> {
-    let acceptor = TlsAcceptor::from(own.server.clone());
-    let accepting = acceptor.accept(BufReader::with_capacity(READ_BUFFER, socket));
-    let tls = timeout(HANDSHAKE_TIMEOUT, accepting)
-        .await
-        .map_err(|_| Error::Tls(format!("not finished within {HANDSHAKE_TIMEOUT:?}")))?
-        .map_err(|e| Error::Tls(e.to_string()))?;
-    let session = Session::of(tls.get_ref().1).ok_or(Error::NoIdentity)?;
-    Ok((tls, session))
+pub async fn handshake(socket: TcpStream, own: &Certified) -> Result<(Shaken, Session), Error> {
+    let tls = Tls::server(&own.server).map_err(|error| Error::Tls(error.to_string()))?;
+    let shaken = link::handshake(socket, tls).await.map_err(|error| Error::Tls(runtime::error::chain(&error)))?;
+    let session = Session::of(shaken.tls.common()).ok_or(Error::NoIdentity)?;
+    Ok((shaken, session))
 }
 
 /// Serves a client's CONNECTs, each in a task of its own, until the client leaves; a stop asks the client to leave (GOAWAY)
@@ -85,62 +78,59 @@ pub async fn handshake(socket: TcpStream, own: &Certified) -> Result<(TlsStream<
 ///
 /// # Errors
 /// A broken connection.
-pub async fn serve<H, F>(tls: TlsStream<Socket>, peer: SocketAddr, drain: Drain, handler: H) -> Result<(), Error>
+pub async fn serve<H, F>(shaken: Shaken, peer: SocketAddr, drain: Drain, handler: H) -> Result<(), Error>
 where
     H: Fn(Connect) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
-    let handshake = server::Builder::new()
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_frame_size(FRAME_SIZE)
-        .max_header_list_size(64 << 10)
-        .max_send_buffer_size(512 << 10)
-        .max_concurrent_streams(MAX_STREAMS)
-        .handshake(tls);
-    let late = || Error::Tls(format!("no HTTP/2 preface within {HANDSHAKE_TIMEOUT:?}"));
-    let mut connection: server::Connection<_, Bytes> =
-        timeout(HANDSHAKE_TIMEOUT, handshake).await.map_err(|_| late())??;
-    let ping = connection.ping_pong();
-    let mut alive = Box::pin(async {
-        match ping {
-            Some(ping) => keep_alive(ping).await,
-            None => std::future::pending().await,
+    let link = shaken.link(peer, Role::Server)?;
+    let serving = async {
+        loop {
+            let next = poll_fn(|context| {
+                // First what it brings, then how it ends: a stream that came with the last bytes is a stream.
+                let ended = link.poll(context);
+                match link.with_accepted() {
+                    Some(accepted) => Poll::Ready(Ok(Some(accepted))),
+                    None => ended.map_ok(|()| None),
+                }
+            });
+            let Some((id, fields)) = next.await? else { return Ok(()) };
+            if let Some(connect) = connect(&link, id, fields) {
+                drain.spawn(handler(connect));
+            }
         }
-    });
-    let mut draining = false;
-    loop {
-        let accepted = tokio::select! {
-            accepted = connection.accept() => accepted,
-            () = drain.draining(), if !draining => {
-                draining = true;
-                connection.graceful_shutdown();
-                continue;
-            }
-            () = drain.cutting() => {
-                connection.abrupt_shutdown(Reason::NO_ERROR);
-                return Ok(());
-            }
-            () = &mut alive => {
-                debug!(%peer, "tunnel does not answer, dropped");
-                connection.abrupt_shutdown(Reason::NO_ERROR);
-                return Ok(());
-            }
-        };
-        let Some(request) = accepted else { return Ok(()) };
-        let (request, respond) = request?;
-        if let Some(connect) = connect(request, respond) {
-            drain.spawn(handler(connect));
+    };
+    let settled = async {
+        let settled = poll_fn(|context| link.poll_settled(context));
+        if timeout(HANDSHAKE_TIMEOUT, settled).await.is_err() {
+            return;
         }
-    }
+        std::future::pending().await
+    };
+    let stopping = async {
+        drain.draining().await;
+        link.with(crate::protocol::Protocol::stop);
+        std::future::pending().await
+    };
+    let why = tokio::select! {
+        ended = serving => return ended,
+        () = settled => "no HTTP/2 preface in time",
+        () = stopping => "stopped",
+        () = drain.cutting() => "cut",
+        () = silence_of(&link) => "it does not answer",
+    };
+    debug!(%peer, why, "tunnel dropped");
+    link.abort();
+    Ok(())
 }
 
-fn connect(request: Request<h2::RecvStream>, respond: SendResponse<Bytes>) -> Option<Connect> {
-    let (parts, body) = request.into_parts();
-    let authority = parts.uri.authority().map(ToString::to_string).unwrap_or_default();
-    let connect = Connect { authority, headers: parts.headers, body, respond };
+fn connect(link: &Arc<Link>, id: u32, fields: Fields) -> Option<Connect> {
+    let is_connect = fields.method.as_deref() == Some("CONNECT") && !fields.other_pseudo && fields.status.is_none();
+    let stream = Stream { link: link.clone(), id };
+    let authority = fields.authority.unwrap_or_default();
+    let connect = Connect { authority, headers: fields.headers, stream };
     // RFC 9113 8.5: a CONNECT has an authority and neither scheme nor path.
-    if parts.method != Method::CONNECT || connect.authority.is_empty() {
+    if !is_connect || connect.authority.is_empty() {
         connect.refuse(StatusCode::BAD_REQUEST);
         return None;
     }

@@ -1,30 +1,23 @@
 //! The client's side of one HBONE connection.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::poll_fn, net::SocketAddr, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use h2::client::{self, SendRequest};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use identity::{certificate::Certified, tls::Session};
 use model::Identity;
 use rustls::pki_types::ServerName;
 use tokio::{
-    io::BufReader,
     net::TcpStream,
     time::{sleep, timeout},
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
 use tracing::debug;
 
 use crate::{
-    CONNECTION_WINDOW, FRAME_SIZE, HANDSHAKE_TIMEOUT, PING, READ_BUFFER, STREAM_WINDOW, Socket, stream::Stream,
+    CHECK, HANDSHAKE_TIMEOUT,
+    link::{Link, handshake},
+    protocol::{Protocol, Role},
+    stream::Stream,
+    tls::Tls,
 };
 
 /// How long the peer may take to answer a CONNECT.
@@ -98,22 +91,18 @@ fn refusal(status: StatusCode) -> &'static str {
     }
 }
 
-/// One HBONE connection to a peer. Copies share it.
+/// One HBONE connection to a peer. Copies share it; with the last of them it takes no further streams.
 #[derive(Clone)]
-pub struct Tunnel {
-    peer: SocketAddr,
-    send: SendRequest<Bytes>,
-    streams: Arc<AtomicUsize>,
-    closed: Arc<AtomicBool>,
+pub struct Tunnel(Arc<Shared>);
+
+struct Shared {
+    link: Arc<Link>,
     session: Arc<Session>,
 }
 
-/// Counts a stream of a tunnel for as long as it lives.
-pub struct StreamCount(Arc<AtomicUsize>);
-
-impl Drop for StreamCount {
+impl Drop for Shared {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.link.retire();
     }
 }
 
@@ -129,102 +118,77 @@ impl Tunnel {
         wanted: &[Identity],
     ) -> Result<Self, Error> {
         let tls_error = |reason: String| Error::Tls { peer, reason };
-        let connector = TlsConnector::from(own.client.clone());
-        let socket: Socket = BufReader::with_capacity(READ_BUFFER, socket);
-        let handshake = connector.connect(ServerName::IpAddress(peer.ip().into()), socket);
-        let tls = timeout(HANDSHAKE_TIMEOUT, handshake)
-            .await
-            .map_err(|_| tls_error(format!("no answer within {HANDSHAKE_TIMEOUT:?}")))?
-            .map_err(|e| tls_error(e.to_string()))?;
-        let session = Arc::new(check(&tls, peer, wanted)?);
+        let tls = Tls::client(&own.client, ServerName::IpAddress(peer.ip().into()))
+            .map_err(|error| tls_error(error.to_string()))?;
+        let shaken = handshake(socket, tls).await.map_err(|error| tls_error(runtime::error::chain(&error)))?;
+        let session = Arc::new(check(shaken.tls.common(), peer, wanted)?);
         let http_error = |reason: String| Error::Http { peer, reason };
-        let handshake = client::Builder::new()
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_frame_size(FRAME_SIZE)
-            .max_send_buffer_size(512 << 10)
-            .max_header_list_size(16 << 10)
-            .enable_push(false)
-            .handshake(tls);
-        let (send, mut connection) = timeout(HANDSHAKE_TIMEOUT, handshake)
-            .await
-            .map_err(|_| http_error(format!("no preface within {HANDSHAKE_TIMEOUT:?}")))?
-            .map_err(|e| http_error(e.to_string()))?;
-        let closed = Arc::new(AtomicBool::new(false));
-        let ping = connection.ping_pong();
-        let ended = closed.clone();
-        tokio::spawn(async move {
-            let alive = async {
-                match ping {
-                    Some(ping) => keep_alive(ping).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                result = connection => if let Err(error) = result { debug!(%peer, %error, "tunnel ended") },
-                () = alive => debug!(%peer, "tunnel does not answer, dropped"),
-            }
-            ended.store(true, Ordering::Release);
-        });
-        Ok(Self { peer, send, streams: Arc::default(), closed, session })
+        let link = shaken.link(peer, Role::Client).map_err(|error| http_error(error.to_string()))?;
+        tokio::spawn(drive(link.clone()));
+        let tunnel = Self(Arc::new(Shared { link, session }));
+        // What the peer takes is known from here on.
+        let settled = poll_fn(|context| tunnel.0.link.poll_settled(context));
+        match timeout(HANDSHAKE_TIMEOUT, settled).await {
+            Ok(true) => Ok(tunnel),
+            Ok(false) => Err(http_error("it closed the connection at once".to_owned())),
+            Err(_) => Err(http_error(format!("no preface within {HANDSHAKE_TIMEOUT:?}"))),
+        }
     }
 
     /// Returns what the handshake agreed on, and the identity that the peer has proven.
     #[must_use]
     pub fn session(&self) -> &Arc<Session> {
-        &self.session
+        &self.0.session
     }
 
     /// Tells whether the tunnel can no longer be used.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.0.link.is_closed()
     }
 
     /// Takes no further streams; those that are open go on.
     pub fn retire(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.0.link.retire();
     }
 
     /// Returns how many streams are open.
     #[must_use]
     pub fn streams(&self) -> usize {
-        self.streams.load(Ordering::Relaxed)
+        self.0.link.streams()
+    }
+
+    /// Tells whether one more stream can be opened.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        !self.is_closed() && self.0.link.with_room()
     }
 
     /// Opens a stream to `authority` (`address:port`) and waits until the peer has connected it.
     ///
     /// # Errors
     /// A tunnel that is full or broken, or a peer that refuses.
-    pub async fn open(&self, authority: &str, headers: HeaderMap) -> Result<(Stream, HeaderMap, StreamCount), Error> {
-        self.streams.fetch_add(1, Ordering::Relaxed);
-        let count = StreamCount(self.streams.clone());
-        let http_error = |reason: String| Error::Http { peer: self.peer, reason };
-        let mut request = Request::new(());
-        *request.method_mut() = Method::CONNECT;
-        *request.uri_mut() = Uri::builder().authority(authority).build().map_err(|e| http_error(e.to_string()))?;
-        *request.headers_mut() = headers;
-        let exchange = async {
-            let mut send = self.send.clone().ready().await.map_err(|e| http_error(e.to_string()))?;
-            let (response, send) = send.send_request(request, false).map_err(|e| http_error(e.to_string()))?;
-            let response = response.await.map_err(|e| http_error(e.to_string()))?;
-            Ok((response, send))
-        };
-        let (response, send) = timeout(CONNECT_TIMEOUT, exchange).await.map_err(|_| Error::Connect {
-            peer: self.peer,
-            reason: silence(authority),
-            timed_out: false,
-        })??;
-        if response.status() != StatusCode::OK {
-            return Err(Error::Refused { peer: self.peer, status: response.status() });
+    pub async fn open(&self, authority: &str, headers: HeaderMap) -> Result<(Stream, HeaderMap), Error> {
+        let link = &self.0.link;
+        let peer = link.peer;
+        let http_error = |reason: String| Error::Http { peer, reason };
+        let opened = link.with(|protocol| protocol.open(authority, &headers));
+        let id = opened
+            .ok_or_else(|| if link.is_closed() { http_error("it has ended".to_owned()) } else { Error::Full(peer) })?;
+        let stream = Stream { link: link.clone(), id };
+        let answer = poll_fn(|context| link.poll_head(id, context));
+        let silent = |_| Error::Connect { peer, reason: silence(authority), timed_out: false };
+        let answer = timeout(CONNECT_TIMEOUT, answer).await.map_err(silent)?;
+        let fields = answer.map_err(|cut| http_error(cut.to_string()))?;
+        match fields.status {
+            Some(StatusCode::OK) => Ok((stream, fields.headers)),
+            status => Err(Error::Refused { peer, status: status.unwrap_or(StatusCode::BAD_GATEWAY) }),
         }
-        let (parts, recv) = response.into_parts();
-        Ok((Stream { send, recv }, parts.headers, count))
     }
 }
 
-fn check(tls: &TlsStream<Socket>, peer: SocketAddr, wanted: &[Identity]) -> Result<Session, Error> {
-    match Session::of(tls.get_ref().1) {
+fn check(connection: &rustls::CommonState, peer: SocketAddr, wanted: &[Identity]) -> Result<Session, Error> {
+    match Session::of(connection) {
         Some(found) if wanted.contains(&found.peer) => Ok(found),
         found => Err(Error::Identity {
             peer,
@@ -234,11 +198,25 @@ fn check(tls: &TlsStream<Socket>, peer: SocketAddr, wanted: &[Identity]) -> Resu
     }
 }
 
-/// Ends when the peer no longer answers pings.
-pub(crate) async fn keep_alive(mut ping: h2::PingPong) {
+/// Moves a connection on until it ends, or its peer no longer answers.
+async fn drive(link: Arc<Link>) {
+    let peer = link.peer;
+    tokio::select! {
+        ended = poll_fn(|context| link.poll(context)) => if let Err(error) = ended {
+            debug!(%peer, error = runtime::error::chain(&error), "tunnel ended");
+        },
+        () = silence_of(&link) => {
+            debug!(%peer, "tunnel does not answer, dropped");
+            link.abort();
+        }
+    }
+}
+
+/// Ends when the peer no longer answers.
+pub(crate) async fn silence_of(link: &Link) {
     loop {
-        sleep(PING.0).await;
-        if !matches!(timeout(PING.1, ping.ping(h2::Ping::opaque())).await, Ok(Ok(_))) {
+        sleep(CHECK).await;
+        if !link.with(Protocol::check) {
             return;
         }
     }

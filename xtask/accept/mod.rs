@@ -33,6 +33,9 @@ pub struct Args {
     /// Leave the cluster up
     #[arg(long)]
     keep: bool,
+    /// Show speed and memory without counting them, where others use the machine as well
+    #[arg(long)]
+    untimed: bool,
     /// Build profile of the image
     #[arg(long, default_value = "ship")]
     profile: String,

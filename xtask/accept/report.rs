@@ -15,12 +15,14 @@ pub struct Report {
     rows: Vec<Row>,
     section: String,
     begun: Instant,
+    /// Whether speed and memory count.
+    timed: bool,
 }
 
 impl Report {
-    /// Starts without rows.
-    pub fn new() -> Self {
-        Self { rows: Vec::new(), section: String::new(), begun: Instant::now() }
+    /// Starts without rows. Where others use the machine as well, speed and memory are shown and do not count.
+    pub fn new(timed: bool) -> Self {
+        Self { rows: Vec::new(), section: String::new(), begun: Instant::now(), timed }
     }
 
     /// Starts a section, whose name the rows carry.
@@ -45,6 +47,20 @@ impl Report {
         };
         println!("{}", line(&row));
         self.rows.push(row);
+    }
+
+    /// Adds a row for a figure of speed or memory; `done` tells whether there is one at all.
+    pub fn figure(
+        &mut self,
+        requirement: impl Into<String>,
+        measured: impl Into<String>,
+        required: impl Into<String>,
+        done: bool,
+        good: bool,
+    ) {
+        let (required, counts) = (required.into(), self.timed);
+        let required = if counts { required } else { format!("{required}; not counted here") };
+        self.row(requirement, measured, required, done && (good || !counts));
     }
 
     /// Adds a row for something that is so or not.

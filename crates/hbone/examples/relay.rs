@@ -38,9 +38,9 @@ async fn near(own: Arc<Certified>, peer: SocketAddr, wanted: Identity, listen: S
         socket.set_nodelay(true)?;
         let (own, key, pool) = (own.clone(), key.clone(), pool.clone());
         tokio::spawn(async move {
-            let wanted = key.identities.clone();
-            let tunnel = pool
-                .tunnel(&key, move || async move {
+            let connect = || {
+                let (own, wanted) = (own.clone(), key.identities.clone());
+                async move {
                     let socket = TcpStream::connect(peer).await.map_err(|e| hbone::tunnel::Error::Connect {
                         peer,
                         reason: e.to_string(),
@@ -48,16 +48,16 @@ async fn near(own: Arc<Certified>, peer: SocketAddr, wanted: Identity, listen: S
                     })?;
                     let _ = socket.set_nodelay(true);
                     Tunnel::start(socket, peer, &own, &wanted).await
-                })
-                .await;
+                }
+            };
+            let tunnel = pool.tunnel(&key, connect).await;
             let opened = match tunnel {
                 Ok(tunnel) => tunnel.open("127.0.0.1:80", HeaderMap::new()).await,
                 Err(error) => Err(error),
             };
             match opened {
-                Ok((stream, _, _count)) => {
-                    let counts = copy::Counts::default();
-                    let _ = copy::tunnel(socket, stream, &counts.sent, &counts.received).await;
+                Ok((stream, _)) => {
+                    let _ = copy::tunnel(socket, stream, &Arc::default(), copy::Side::Client).await;
                 }
                 Err(error) => eprintln!("near: {error}"),
             }
@@ -80,9 +80,8 @@ async fn far(own: Arc<Certified>, listen: SocketAddr, target: SocketAddr) -> Res
                     return connect.refuse(http::StatusCode::SERVICE_UNAVAILABLE);
                 };
                 let _ = socket.set_nodelay(true);
-                let counts = copy::Counts::default();
                 if let Ok(stream) = connect.accept(HeaderMap::new()) {
-                    let _ = copy::tunnel(socket, stream, &counts.sent, &counts.received).await;
+                    let _ = copy::tunnel(socket, stream, &Arc::default(), copy::Side::Server).await;
                 }
             });
             if let Err(error) = served.await {

@@ -40,7 +40,7 @@ pub fn run(args: &Args) -> Result<(), String> {
     let lab = Lab::up(&args.cluster, 2, &args.profile)?;
     lab.load_apps()?;
     scene::prepare(&lab)?;
-    let mut report = Report::new();
+    let mut report = Report::new(!args.untimed);
     for (name, section) in
         SECTIONS.iter().filter(|(name, _)| args.only.is_empty() || args.only.iter().any(|o| o == name))
     {

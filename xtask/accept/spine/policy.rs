@@ -226,14 +226,15 @@ fn effect(lab: &Lab, report: &mut Report, ways: &Ways, far: &str) -> Result<(), 
     }
     figures.sort_by(f64::total_cmp);
     let median = figures.get(figures.len() / 2).copied();
-    report.row(
+    report.figure(
         "a change of policy takes effect on new connections",
         median.map_or("never".to_owned(), |ms| match ms {
             ms if ms <= 0.0 => format!("before kubectl returned (median of {})", figures.len()),
             ms => format!("{ms:.0} ms after kubectl returned (median of {})", figures.len()),
         }),
         "≤ 1 s",
-        figures.len() == 3 && median.is_some_and(|ms| ms <= 1000.0),
+        figures.len() == 3,
+        median.is_some_and(|ms| ms <= 1000.0),
     );
     Ok(())
 }
