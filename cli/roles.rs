@@ -1,6 +1,6 @@
 //! The roles that one binary plays in the cluster. The only file that knows them.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use clap::ValueEnum;
 
@@ -21,6 +21,7 @@ pub enum Role {
 pub fn run(role: Role) -> Result<u8, Error> {
     let filter = std::env::var("RUST_LOG").ok().filter(|f| !f.is_empty()).unwrap_or_else(|| "info".to_owned());
     let _flush = runtime::logging::init(&filter).map_err(|e| Error::usage("RUST_LOG is invalid").caused_by(&e))?;
+    settle();
     match role {
         Role::Agent => block_on(2, agent::run(agent::Config::from_env().map_err(settings)?)),
         // The data path has threads of its own.
@@ -30,6 +31,19 @@ pub fn run(role: Role) -> Result<u8, Error> {
             block_on(2, cni::run(config))
         }
     }
+}
+
+/// When a role counts as started.
+const STARTED: Duration = Duration::from_secs(15);
+
+/// Lets go, once, of the code that only starting took: of a role's memory it would be the largest part.
+fn settle() {
+    std::thread::spawn(|| {
+        std::thread::sleep(STARTED);
+        if let Err(error) = net::memory::release_code() {
+            tracing::debug!(%error, "code that is no longer needed stays mapped");
+        }
+    });
 }
 
 /// Answers a call of the container runtime, if this is one: the plugin is this binary under the name `ambient-cni`.

@@ -14,7 +14,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("agent", &["identity", "model", "runtime", "source", "xds"]),
     ("ztunnel", &["hbone", "identity", "model", "net", "runtime", "xds"]),
     ("cni", &["model", "net", "runtime", "source"]),
-    ("ambient", &["agent", "cni", "model", "runtime", "source", "ztunnel"]),
+    ("ambient", &["agent", "cni", "model", "net", "runtime", "source", "ztunnel"]),
     ("testbed", &[]),
     // A tool on top of all: acceptances speak to the control plane as a hostile client would.
     ("xtask", &["identity", "model", "testbed", "xds"]),

@@ -2,6 +2,7 @@
 //! netlink, and the packets that hand a pod from the cni agent to ztunnel. Used by `cni` and `ztunnel`.
 #![allow(unsafe_code)] // setns, socket options and descriptor passing have no safe interface; this is the one crate that may
 
+pub mod memory;
 pub mod netlink;
 pub mod netns;
 pub mod nft;
