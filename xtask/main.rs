@@ -99,5 +99,8 @@ fn test() -> Result<(), String> {
     install_needed()?;
     run(&mut cargo(&["fmt", "--check"]))?;
     run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    run(&mut cargo(&["test", "--workspace"]))
+    run(&mut cargo(&["test", "--workspace"]))?;
+    // Then the same on a real Kubernetes; its components are built the first time, into a cache outside the tree.
+    run(&mut cargo(&["test", "--package", "testbed", "--", "--ignored"]))?;
+    accept::run(&accept::Args::check())
 }
