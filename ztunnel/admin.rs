@@ -118,11 +118,9 @@ async fn answer(shared: &Arc<Shared>, drain: &Drain, request: &Request<Incoming>
 }
 
 fn log_level(query: &str) -> Answer {
-    let level = query.split('&').find_map(|pair| pair.strip_prefix("level="));
-    let reset = query.split('&').any(|pair| pair == "reset" || pair.starts_with("reset="));
-    let outcome = match level.filter(|l| !l.is_empty()) {
-        Some(level) => logging::set(Some(&level.replace("%3A", ":").replace("%2C", ",").replace("%3D", "="))),
-        None if reset => logging::set(None),
+    let outcome = match evidence::of(query, "level").filter(|level| !level.is_empty()) {
+        Some(level) => logging::set(Some(&level)),
+        None if evidence::of(query, "reset").is_some() => logging::set(None),
         None => logging::current(),
     };
     match outcome {
@@ -133,9 +131,8 @@ fn log_level(query: &str) -> Answer {
 
 /// The state of the proxy with the keys of Istio's ztunnel; `keys=a,b` limits it to these, since the world may be large.
 fn dump(shared: &Shared, query: &str) -> Value {
-    let keys: Option<Vec<&str>> =
-        query.split('&').find_map(|p| p.strip_prefix("keys=")).map(|k| k.split(',').collect());
-    let wanted = |key: &str| keys.as_ref().is_none_or(|keys| keys.contains(&key));
+    let keys = evidence::of(query, "keys");
+    let wanted = |key: &str| keys.as_ref().is_none_or(|keys| keys.split(',').any(|wanted| wanted == key));
     let world = shared.store.world();
     let mut dump = serde_json::Map::new();
     let mut add = |key: &str, value: &dyn Fn() -> Value| {

@@ -1,6 +1,6 @@
 //! The admin pages behind `ambient verify` and `namespace add --cut-existing`: probes, decisions, and older connections.
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{borrow::Cow, str::FromStr, sync::Arc, time::Duration};
 
 use http::StatusCode;
 use net::redirect;
@@ -23,7 +23,7 @@ const HOLD: Duration = Duration::from_secs(3);
 /// Probes a target from a pod: `uid`, `to`, `way`, `hold`.
 pub async fn probe(shared: &Arc<Shared>, query: &str) -> Answer {
     let asked = || {
-        let way = match of(query, "way").unwrap_or("mesh") {
+        let way = match of(query, "way").as_deref().unwrap_or("mesh") {
             "mesh" => Way::Mesh,
             "plaintext" => Way::Plaintext,
             other => return Err(Refused::bad(format!("way={other}: want mesh or plaintext"))),
@@ -51,7 +51,7 @@ pub async fn plaintext(shared: &Arc<Shared>, query: &str) -> Answer {
 
 /// Lists connections that are older than their pod's enrolment, of one pod or of all.
 pub async fn older(shared: &Arc<Shared>, query: &str) -> Answer {
-    let pods = match of(query, "uid") {
+    let pods = match of(query, "uid").as_deref() {
         Some(_) => match pod(shared, query) {
             Ok(pod) => vec![pod],
             Err(refused) => return refused.answer(),
@@ -106,8 +106,9 @@ impl Refused {
     }
 }
 
-fn of<'q>(query: &'q str, name: &str) -> Option<&'q str> {
-    query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+/// Finds a parameter of a query, decoded (URL standard, application/x-www-form-urlencoded).
+pub fn of<'q>(query: &'q str, name: &str) -> Option<Cow<'q, str>> {
+    form_urlencoded::parse(query.as_bytes()).find_map(|(key, value)| (key == name).then_some(value))
 }
 
 fn parsed<T: FromStr>(query: &str, name: &str) -> Result<T, Refused> {
