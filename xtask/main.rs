@@ -22,7 +22,7 @@ struct Tasks {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Check form, lints and all tests, as continuous integration does
+    /// Check form, lints, all tests and the mesh on a real Kubernetes, as continuous integration does
     Test,
     /// Build the image: scratch and the one static binary
     Image {

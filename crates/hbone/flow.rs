@@ -14,6 +14,7 @@ use crate::{
     STREAM_WINDOW,
     copy::{Counts, Side},
     fields::Fields,
+    frame::code,
 };
 
 /// Up to which length pieces that wait are put together, bytes.
@@ -98,6 +99,12 @@ impl Flow {
             writer: None,
             sender: None,
         }
+    }
+
+    /// Returns why the stream takes no more, as a code (RFC 9113 7).
+    #[must_use]
+    pub fn cut_code(&self) -> u32 {
+        if let Remote::Reset(code) = self.remote { code } else { code::CANCEL }
     }
 
     /// Passes bytes on, or keeps them until the reader comes; returns how many were passed on.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use httlib_huffman::DecoderSpeed;
 
 /// The largest table that a peer may have us keep, bytes: what everybody begins with (RFC 9113 6.5.2).
-const TABLE: usize = 4096;
+pub const TABLE: usize = 4096;
 /// What a field counts beside its bytes (RFC 7541 4.1).
 pub const FIELD: usize = 32;
 

@@ -17,7 +17,7 @@ use std::{
 
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf},
     net::{TcpStream, tcp::OwnedReadHalf},
     time::timeout,
 };
@@ -68,9 +68,6 @@ pub enum Broken {
     /// The peer left without a word.
     #[error("the peer is gone")]
     Gone,
-    /// The peer does not answer.
-    #[error("the peer does not answer")]
-    Silent,
 }
 
 /// A stream that was cut, by the peer or with its connection.
@@ -108,7 +105,7 @@ pub async fn handshake(mut socket: TcpStream, mut tls: Tls) -> Result<Shaken, Br
             let standing = tls.receive(&mut incoming, &mut out, |bytes| early.extend_from_slice(bytes));
             if !out.is_empty() {
                 // An alert says to the peer why; a peer that is gone does not hear it.
-                let sent = tokio::io::AsyncWriteExt::write_all(&mut socket, out.filled()).await;
+                let sent = socket.write_all(out.filled()).await;
                 out.consume(out.len());
                 if standing.is_ok() {
                     sent?;
@@ -119,7 +116,7 @@ pub async fn handshake(mut socket: TcpStream, mut tls: Tls) -> Result<Shaken, Br
                 Standing::Closed => return Err(Broken::Gone),
                 Standing::Handshake => {}
             }
-            let count = tokio::io::AsyncReadExt::read(&mut socket, incoming.room(READ)).await?;
+            let count = socket.read(incoming.room(READ)).await?;
             if count == 0 {
                 return Err(Broken::Gone);
             }
@@ -187,7 +184,7 @@ impl Link {
 
     /// Tells whether one more stream can be opened.
     #[must_use]
-    pub fn with_room(&self) -> bool {
+    pub fn has_room(&self) -> bool {
         self.lock().protocol.has_room()
     }
 
@@ -275,8 +272,8 @@ impl Link {
         }
     }
 
-    /// Returns a stream that the peer opened and nobody took yet.
-    pub fn with_accepted(&self) -> Option<(u32, Fields)> {
+    /// Takes a stream that the peer opened and nobody took yet.
+    pub fn take_accepted(&self) -> Option<(u32, Fields)> {
         self.lock().protocol.accepted.pop_front()
     }
 
@@ -301,10 +298,11 @@ impl Link {
         if out.len() >= FLUSH {
             flush(socket, out).map_err(SendError::Tunnel)?;
         }
-        let cut = Cut(protocol.cut_of(stream));
-        let Some(flow) = protocol.flows.get_mut(&stream) else { return Poll::Ready(Err(SendError::Cut(cut))) };
+        let Some(flow) = protocol.flows.get_mut(&stream) else {
+            return Poll::Ready(Err(SendError::Cut(Cut(code::CANCEL))));
+        };
         if flow.local_ended {
-            return Poll::Ready(if flow.stopped { Ok(0) } else { Err(SendError::Cut(cut)) });
+            return Poll::Ready(if flow.stopped { Ok(0) } else { Err(SendError::Cut(Cut(flow.cut_code()))) });
         }
         if !flow.sender.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
             flow.sender = Some(context.waker().clone());

@@ -7,6 +7,7 @@ use crate::{
     fields::{self, Fields, Reader},
     flow::{Flow, Remote},
     frame::{self, FIRST_FRAME, FIRST_WINDOW, HEAD, Head, MAX_WINDOW, PREFACE, Violation, code, flag, kind, setting},
+    hpack::TABLE,
 };
 
 /// How long a compressed head may be, bytes, and any other frame that is not DATA.
@@ -195,7 +196,7 @@ impl Protocol {
                 let (head, (padding, rest)) = (*head, (usize::from(bytes[0]), &bytes[1..]));
                 let left = head.length - 1;
                 let data = left.checked_sub(padding).ok_or(Violation::protocol("padding is longer than the frame"))?;
-                self.padding_done(head.stream, padding + 1);
+                self.consume(head.stream, padding + 1);
                 self.reading = Reading::Data { head, left: data, padding };
                 self.settle_empty()?;
                 Ok(rest)
@@ -280,7 +281,7 @@ impl Protocol {
                 Ok(Reading::Data { head, left: head.length, padding: 0 })
             }
             kind::PUSH_PROMISE => Err(Violation::protocol("a server that pushes")),
-            kind::HEADERS..=kind::CONTINUATION if head.kind != 2 => {
+            kind::HEADERS | kind::RST_STREAM..=kind::CONTINUATION => {
                 if head.length > MAX_PAYLOAD {
                     return Err(Violation { code: code::ENHANCE_YOUR_CALM, reason: "a frame that is too long" });
                 }
@@ -349,10 +350,6 @@ impl Protocol {
         };
         self.gathered.clear();
         self.consume(stream, passed);
-    }
-
-    fn padding_done(&mut self, stream: u32, count: usize) {
-        self.consume(stream, count);
     }
 
     /// Grants the peer of a stream what was passed on, in large portions; and more with each of them while the reader keeps up.
@@ -481,11 +478,11 @@ impl Protocol {
         }
         let trailers = role == Role::Server || flow.answered;
         match fields {
-            Err(_) => self.fail(stream, code::PROTOCOL_ERROR),
-            Ok(_) if trailers && !ends => self.fail(stream, code::PROTOCOL_ERROR),
+            Err(_) => self.cut_flow(stream, code::PROTOCOL_ERROR),
+            Ok(_) if trailers && !ends => self.cut_flow(stream, code::PROTOCOL_ERROR),
             Ok(_) if trailers => flow.end(Remote::Ended),
             Ok(fields) => match fields.status {
-                None => self.fail(stream, code::PROTOCOL_ERROR),
+                None => self.cut_flow(stream, code::PROTOCOL_ERROR),
                 Some(status) if status.is_informational() && !ends => {}
                 Some(_) => {
                     flow.answered = true;
@@ -505,7 +502,7 @@ impl Protocol {
         let mut window = None;
         for (name, value) in frame::read_settings(payload)? {
             match name {
-                setting::HEADER_TABLE_SIZE => self.table_shrunk |= value < 4096,
+                setting::HEADER_TABLE_SIZE => self.table_shrunk |= (value as usize) < TABLE,
                 setting::ENABLE_PUSH if value > 1 => return Err(Violation::protocol("ENABLE_PUSH is neither 0 nor 1")),
                 setting::MAX_CONCURRENT_STREAMS => self.peer_streams = (value as usize).min(MAX_STREAMS as usize),
                 setting::INITIAL_WINDOW_SIZE => {
@@ -560,7 +557,7 @@ impl Protocol {
         flow.send_window += more;
         if more == 0 || flow.send_window > MAX_WINDOW {
             // RFC 9113 6.9 and 6.9.1: an error of the stream alone.
-            self.fail(stream, if more == 0 { code::PROTOCOL_ERROR } else { code::FLOW_CONTROL_ERROR });
+            self.cut_flow(stream, if more == 0 { code::PROTOCOL_ERROR } else { code::FLOW_CONTROL_ERROR });
         } else {
             flow.wake_writer();
         }

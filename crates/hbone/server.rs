@@ -11,6 +11,7 @@ use tracing::debug;
 use crate::{
     HANDSHAKE_TIMEOUT,
     fields::Fields,
+    frame::code,
     link::{self, Broken, Cut, Link, Shaken},
     protocol::Role,
     stream::Stream,
@@ -50,7 +51,10 @@ impl Connect {
         let Stream { link, id } = &self.stream;
         let cut = link.with(|protocol| {
             protocol.answer(*id, StatusCode::OK, &headers, false);
-            protocol.flows.get(id).is_none_or(|flow| flow.local_ended).then(|| Cut(protocol.cut_of(*id)))
+            match protocol.flows.get(id) {
+                Some(flow) => flow.local_ended.then(|| Cut(flow.cut_code())),
+                None => Some(Cut(code::CANCEL)),
+            }
         });
         cut.map_or(Ok(self.stream), Err)
     }
@@ -87,11 +91,12 @@ where
     let serving = async {
         loop {
             let next = poll_fn(|context| {
-                // First what it brings, then how it ends: a stream that came with the last bytes is a stream.
-                let ended = link.poll(context);
-                match link.with_accepted() {
-                    Some(accepted) => Poll::Ready(Ok(Some(accepted))),
-                    None => ended.map_ok(|()| None),
+                // The end counts first: it ends the streams that nobody took by then as well.
+                match link.poll(context) {
+                    Poll::Ready(ended) => Poll::Ready(ended.map(|()| None)),
+                    Poll::Pending => {
+                        link.take_accepted().map_or(Poll::Pending, |accepted| Poll::Ready(Ok(Some(accepted))))
+                    }
                 }
             });
             let Some((id, fields)) = next.await? else { return Ok(()) };

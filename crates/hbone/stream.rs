@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{flow::Sink, link::Link};
+use crate::{flow::Sink, frame::code, link::Link};
 
 /// Both directions of a tunnelled connection. Dropped before both have ended, it is cut: the peer sees a broken connection.
 pub struct Stream {
@@ -28,7 +28,7 @@ impl Stream {
 
     /// Cuts both directions; the peer sees a broken connection, not an end of data.
     pub fn reset(&self) {
-        self.link.with(|protocol| protocol.cut_flow(self.id));
+        self.link.with(|protocol| protocol.cut_flow(self.id, code::CANCEL));
     }
 }
 

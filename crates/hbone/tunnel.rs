@@ -161,7 +161,7 @@ impl Tunnel {
     /// Tells whether one more stream can be opened.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        !self.is_closed() && self.0.link.with_room()
+        !self.is_closed() && self.0.link.has_room()
     }
 
     /// Opens a stream to `authority` (`address:port`) and waits until the peer has connected it.

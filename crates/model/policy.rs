@@ -238,10 +238,9 @@ pub fn decide<'p>(policies: impl Iterator<Item = &'p Policy>, peer: &Peer<'_>) -
 }
 
 /// Decides as if the policies that are only tried were in force; none if there are none.
-pub fn trial<'p>(policies: impl Iterator<Item = &'p Policy>, peer: &Peer<'_>) -> Option<Decision> {
-    let mut tried = false;
-    let decision = judge(policies.inspect(|p| tried |= p.dry_run), peer);
-    tried.then_some(decision)
+pub fn trial<'p, I: Iterator<Item = &'p Policy>>(policies: impl Fn() -> I, peer: &Peer<'_>) -> Option<Decision> {
+    // Most often there are none: then nothing is judged.
+    policies().any(|p| p.dry_run).then(|| judge(policies(), peer))
 }
 
 fn judge<'p>(policies: impl Iterator<Item = &'p Policy>, peer: &Peer<'_>) -> Decision {
@@ -313,7 +312,7 @@ mod tests {
             (vec![&empty_match], Some(&alice), true),
             (vec![&dry], Some(&alice), true),
         ];
-        let tried = |policies: &[&Policy]| trial(policies.iter().copied(), &peer(None)).map(|d| d.is_allowed());
+        let tried = |policies: &[&Policy]| trial(|| policies.iter().copied(), &peer(None)).map(|d| d.is_allowed());
         assert_eq!(tried(&[&strict]), None);
         assert_eq!(tried(&[&allow_alice, &dry]), Some(false));
         assert_eq!(tried(&[&Policy { dry_run: true, ..block.clone() }]), Some(false));

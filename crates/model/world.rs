@@ -260,7 +260,7 @@ impl World {
     /// Tells what the policies that are only tried would make of a connection; none if there are none.
     #[must_use]
     pub fn trial(&self, workload: &Workload, peer: &Peer<'_>) -> Option<Decision> {
-        trial(self.policies_for(workload), peer)
+        trial(|| self.policies_for(workload), peer)
     }
 
     /// Tells where a connection of `source` to `destination` goes; `random` chooses between equal endpoints.

@@ -82,15 +82,6 @@ impl Protocol {
         frame::write(&mut self.control, kind::RST_STREAM, 0, stream, &code.to_be_bytes());
     }
 
-    /// Ends a stream of a peer that broke its rules.
-    pub(super) fn fail(&mut self, stream: u32, code: u32) {
-        self.reset(stream, code);
-        if let Some(flow) = self.flows.get_mut(&stream) {
-            flow.remote = Remote::Open;
-            flow.end(Remote::Reset(code));
-        }
-    }
-
     /// Lets go of a stream; one that has not ended both ways is cut.
     pub fn drop_flow(&mut self, stream: u32) {
         let Some(flow) = self.flows.remove(&stream) else { return };
@@ -107,16 +98,13 @@ impl Protocol {
         self.grown -= flow.window - STREAM_WINDOW;
     }
 
-    /// Cuts a stream in disorder, so that the peer never takes it for an end.
-    pub fn cut_flow(&mut self, stream: u32) {
-        if let Some(flow) = self.flows.get_mut(&stream)
-            && !matches!(flow.remote, Remote::Reset(_))
-        {
-            self.reset(stream, code::CANCEL);
-            if let Some(flow) = self.flows.get_mut(&stream) {
-                flow.local_ended = true;
-                flow.remote = Remote::Reset(code::CANCEL);
-            }
+    /// Cuts a stream in disorder, even behind an end of the peer's, so that nobody takes it for an end.
+    pub fn cut_flow(&mut self, stream: u32, code: u32) {
+        let Some(flow) = self.flows.get_mut(&stream) else { return };
+        if !matches!(flow.remote, Remote::Reset(_)) {
+            flow.remote = Remote::Reset(code);
+            flow.end(Remote::Reset(code));
+            self.reset(stream, code);
         }
     }
 
@@ -133,15 +121,6 @@ impl Protocol {
         if self.stopping == Some(false) {
             self.stopping = Some(true);
             self.goaway(self.last, code::NO_ERROR);
-        }
-    }
-
-    /// Returns why a stream takes no more.
-    #[must_use]
-    pub fn cut_of(&self, stream: u32) -> u32 {
-        match self.flows.get(&stream).map(|flow| flow.remote) {
-            Some(Remote::Reset(code)) => code,
-            _ => code::CANCEL,
         }
     }
 

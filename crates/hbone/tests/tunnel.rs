@@ -39,6 +39,12 @@ fn certified(authority: &Authority, account: &str) -> Arc<Certified> {
     Arc::new(Certified::new(&identity(account), &key.serialize_der(), &chain).expect("usable"))
 }
 
+/// A client and a server of one mesh.
+fn parties() -> (Arc<Certified>, Arc<Certified>) {
+    let authority = Authority::self_signed("cluster.local").expect("an authority").0;
+    (certified(&authority, "client"), certified(&authority, "server"))
+}
+
 async fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let near = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connects");
@@ -68,8 +74,7 @@ async fn serve(connect: Connect, application: SocketAddr) {
 
 impl Mesh {
     async fn start() -> Self {
-        let authority = Authority::self_signed("cluster.local").expect("an authority").0;
-        let (client, server) = (certified(&authority, "client"), certified(&authority, "server"));
+        let (client, server) = parties();
         let application = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let target = application.local_addr().expect("bound");
         let (near, far) = pair().await;
@@ -202,6 +207,33 @@ async fn an_end_of_the_connection_is_told_to_who_only_waits_to_send() {
         }
     };
     timeout(WAIT, broken).await.expect("the server hears of it");
+}
+
+/// Without a pause the task's budget runs out in the middle: a copy that then spins instead of yielding never ends.
+#[tokio::test]
+async fn a_long_copy_yields_and_both_ends_close() {
+    const BYTES: usize = 64 << 20;
+    let ((mut client, near), (far, mut server)) = (pair().await, pair().await);
+    let counts = Counts::default();
+    let sent = async {
+        client.write_all(&vec![7; BYTES]).await.expect("sends");
+        client.shutdown().await.expect("half closes");
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.expect("an answer");
+        answer
+    };
+    let received = async {
+        let mut all = Vec::new();
+        server.read_to_end(&mut all).await.expect("receives");
+        server.write_all(b"got it").await.expect("answers");
+        server.shutdown().await.expect("closes");
+        all.len()
+    };
+    let all = async { tokio::join!(copy::sockets(near, far, &counts), sent, received) };
+    let (outcome, answer, received) = timeout(Duration::from_secs(60), all).await.expect("ends");
+    outcome.expect("no side broke");
+    assert_eq!((answer.as_slice(), received), (&b"got it"[..], BYTES));
+    assert_eq!(counts.sent.load(Ordering::Relaxed), BYTES as u64);
 }
 
 #[tokio::test]
@@ -355,8 +387,7 @@ async fn the_end_of_the_connection_is_a_break_of_its_streams() {
 /// h2 compresses heads with Huffman coding and a table, and has small frames and windows: what Istio's ztunnel does on the wire.
 #[tokio::test]
 async fn a_client_of_another_implementation_is_served() {
-    let authority = Authority::self_signed("cluster.local").expect("an authority").0;
-    let (client, server) = (certified(&authority, "client"), certified(&authority, "server"));
+    let (client, server) = parties();
     let application = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let target = application.local_addr().expect("bound");
     tokio::spawn(async move {
@@ -422,8 +453,7 @@ async fn a_client_of_another_implementation_is_served() {
 
 #[tokio::test]
 async fn a_server_of_another_implementation_is_used() {
-    let authority = Authority::self_signed("cluster.local").expect("an authority").0;
-    let (client, server) = (certified(&authority, "client"), certified(&authority, "server"));
+    let (client, server) = parties();
     let (near, far) = pair().await;
     tokio::spawn(async move {
         let acceptor = tokio_rustls::TlsAcceptor::from(server.server.clone());
@@ -467,8 +497,7 @@ async fn a_server_of_another_implementation_is_used() {
 /// RFC 9113 8.1: what was answered before a reset without error counts.
 #[tokio::test]
 async fn a_whole_answer_survives_the_reset_behind_it() {
-    let authority = Authority::self_signed("cluster.local").expect("an authority").0;
-    let (client, server) = (certified(&authority, "client"), certified(&authority, "server"));
+    let (client, server) = parties();
     let (near, far) = pair().await;
     tokio::spawn(async move {
         let acceptor = tokio_rustls::TlsAcceptor::from(server.server.clone());
