@@ -1,12 +1,12 @@
-//! Netlink messages: building, sending, reading answers. The ground of `nft`, `route` and `streams`.
+//! Netlink messages: building, sending, reading answers. The ground of `links`, `nft`, `route` and `streams`.
 //!
-//! One small writer serves the three subsystems: each needs a handful of messages, and the crates for
+//! One small writer serves the subsystems: each needs a handful of messages, and the crates for
 //! routes bring no nftables, those for nftables no licence we can take.
 
 use std::io;
 
 use netlink_sys::{Socket, SocketAddr};
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 
 /// A failed exchange with the kernel.
@@ -15,6 +15,15 @@ pub enum Error {
     /// The socket failed, or the kernel did not answer within five seconds.
     #[error("cannot talk netlink")]
     Socket(#[source] io::Error),
+    /// The packet exceeds the send buffer, which needs privileges over the whole machine to grow further.
+    #[error("a change of {length} bytes exceeds net.core.wmem_max")]
+    TooLarge {
+        /// The packet's length.
+        length: usize,
+        /// The errno.
+        #[source]
+        source: io::Error,
+    },
     /// The kernel refused a message; the source is its errno.
     #[error("the kernel refused {what}")]
     Refused {
@@ -32,7 +41,7 @@ pub enum Error {
 impl Error {
     /// Whether the kernel said that the thing does not exist.
     pub fn is_not_found(&self) -> bool {
-        self.errno() == Some(libc::ENOENT) || self.errno() == Some(libc::ESRCH)
+        matches!(self.errno(), Some(libc::ENOENT | libc::ESRCH | libc::ENODEV))
     }
 
     /// Whether the kernel said that the thing exists already.
@@ -124,6 +133,9 @@ impl Message {
     }
 }
 
+/// What the kernel keeps of a send buffer for itself, with room to spare (`netlink_sendmsg`).
+const BUFFER_OVERHEAD: usize = 4096;
+
 /// A netlink socket of the namespace in which it was opened.
 pub(crate) struct Link {
     socket: Socket,
@@ -167,7 +179,11 @@ impl Link {
             message.finish(self.sequence);
             packet.extend_from_slice(&message.bytes);
         }
-        self.socket.send(&packet, 0).map_err(Error::Socket)?;
+        self.make_room(packet.len()).map_err(Error::Socket)?;
+        self.socket.send(&packet, 0).map_err(|source| match source.raw_os_error() {
+            Some(libc::EMSGSIZE) => Error::TooLarge { length: packet.len(), source },
+            _ => Error::Socket(source),
+        })?;
         loop {
             let (bytes, _) = self.socket.recv_from_full().map_err(Error::Socket)?;
             for answer in answers(&bytes) {
@@ -187,6 +203,19 @@ impl Link {
                     }
                 }
             }
+        }
+    }
+
+    /// Lets a packet of this length leave: the kernel refuses one that exceeds the send buffer (`EMSGSIZE`).
+    fn make_room(&self, length: usize) -> io::Result<()> {
+        let wanted = length + BUFFER_OVERHEAD;
+        if getsockopt(&self.socket, sockopt::SndBuf)? >= wanted {
+            return Ok(());
+        }
+        // Beyond the machine's limit only with privileges over the machine; the kernel doubles what it is given.
+        match setsockopt(&self.socket, sockopt::SndBufForce, &wanted) {
+            Err(nix::Error::EPERM) => Ok(setsockopt(&self.socket, sockopt::SndBuf, &wanted)?),
+            other => Ok(other?),
         }
     }
 

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nix::sched::{CloneFlags, setns};
+use nix::sched::{CloneFlags, setns, unshare};
 
 /// A failure to name or to enter a network namespace.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The kernel made no namespace (CAP_SYS_ADMIN is needed, and `user.max_net_namespaces` not reached).
+    #[error("cannot make a network namespace")]
+    Create(#[source] io::Error),
     /// The descriptor is no namespace, or its identity cannot be read.
     #[error("the descriptor is not a network namespace")]
     NotANamespace(#[source] io::Error),
@@ -79,6 +82,19 @@ thread_local! {
 }
 
 impl Netns {
+    /// Makes a namespace with nothing in it but loopback, which is down.
+    ///
+    /// It has no name and no process: it lives as long as a descriptor of it or a process inside.
+    pub fn create() -> Result<Self, Error> {
+        // On a thread of its own, as `unshare` moves the thread that calls it.
+        let make = || {
+            unshare(CloneFlags::CLONE_NEWNET).map_err(|e| Error::Create(e.into()))?;
+            Self::current()
+        };
+        let thread = std::thread::Builder::new().name("netns".into()).spawn(make).map_err(Error::Create)?;
+        thread.join().map_err(|_| Error::Create(io::ErrorKind::Other.into()))?
+    }
+
     /// Opens a namespace by path, such as `/var/run/netns/NAME` or `/proc/PID/ns/net`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
