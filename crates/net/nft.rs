@@ -1,12 +1,12 @@
 //! Writes a [`Table`] into the kernel's nftables in one transaction, and reads back whether it is there.
 //!
-//! Expressions as `nft --debug=netlink` shows them; numbers from `linux/netfilter/nf_tables.h`.
-//! Every function works on the calling thread's namespace: enter it first.
+//! Numbers from `linux/netfilter/nf_tables.h`. Every function works on the calling thread's namespace: enter it first.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use crate::expressions::{DATA_VALUE, LIST_ELEMENT, PAIRS, SHARES, act, host, matches, octets};
 use crate::netlink::{Error, Link, Message, attribute};
-use crate::rules::{Action, Chain, Hook, Kind, MARK_MASK, Match, Rule, Set, Table};
+use crate::rules::{Action, Chain, Kind, Match, Rule, Set, Table};
 
 const SUBSYSTEM: u16 = libc::NFNL_SUBSYS_NFTABLES as u16;
 const INET: u8 = libc::NFPROTO_INET as u8;
@@ -16,12 +16,20 @@ const ELEMENTS: usize = 1000;
 const UDATA_COMMENT: u8 = 0;
 
 /// Replaces the table, whatever it was, by this one: all or nothing, and no packet sees a gap.
+///
+/// A transaction is one packet of netlink. Without privileges over the whole machine it has at most twice
+/// `net.core.wmem_max` bytes, which are 400 KiB unless configured, or about 400 rules with a choice of endpoints.
 pub fn replace(table: &Table) -> Result<(), Error> {
     let mut batch = vec![new_table(table.name), delete_table(table.name), new_table(table.name)];
     batch.extend(table.sets.iter().map(|set| new_set(table, set)));
     for chain in &table.chains {
         batch.push(new_chain(table, chain));
-        batch.extend(chain.rules.iter().enumerate().map(|(i, r)| new_rule(table, chain, i, r)));
+        for (i, rule) in chain.rules.iter().enumerate() {
+            // The place in the batch is a number that no other rule's set has.
+            let id = batch.len() as u32;
+            batch.extend(unnamed_set(table, rule, id));
+            batch.push(new_rule(table, chain, i, rule, id));
+        }
     }
     transact(batch)
 }
@@ -44,7 +52,8 @@ pub fn is_intact(table: &Table) -> Result<bool, Error> {
         let ask =
             message("chain", libc::NFT_MSG_GETCHAIN, 0).text(CHAIN_TABLE, table.name).text(CHAIN_NAME, chain.name);
         match link.get(ask) {
-            Ok(found) if found.get(4..).is_some_and(|b| attribute(b, CHAIN_HOOK).is_some()) => {}
+            Ok(found) if found.get(4..).is_some_and(|b| attribute(b, CHAIN_HOOK).is_some() == chain.base.is_some()) => {
+            }
             Ok(_) => return Ok(false),
             Err(e) if e.is_not_found() => return Ok(false),
             Err(e) => return Err(e),
@@ -161,23 +170,22 @@ const CHAIN_NAME: u16 = 3;
 const CHAIN_HOOK: u16 = 4;
 
 fn new_chain(table: &Table, chain: &Chain) -> Message {
-    let kind = match chain.kind {
+    let new = message(format!("chain {}", chain.name), libc::NFT_MSG_NEWCHAIN, libc::NLM_F_CREATE)
+        .text(CHAIN_TABLE, table.name)
+        .text(CHAIN_NAME, chain.name);
+    let Some(base) = chain.base else { return new };
+    let kind = match base.kind {
         Kind::Filter => "filter",
         Kind::Nat => "nat",
         Kind::Route => "route",
     };
-    let hook: Hook = chain.hook;
-    message(format!("chain {}", chain.name), libc::NFT_MSG_NEWCHAIN, libc::NLM_F_CREATE)
-        .text(CHAIN_TABLE, table.name)
-        .text(CHAIN_NAME, chain.name)
-        .nest(CHAIN_HOOK, |m| m.be32(1, hook as u32).be32(2, chain.priority as u32))
+    new.nest(CHAIN_HOOK, |m| m.be32(1, base.hook as u32).be32(2, base.priority as u32))
         .be32(5, libc::NF_ACCEPT as u32)
         .text(7, kind)
 }
 
 fn new_set(table: &Table, set: &Set) -> Message {
-    // The type numbers are nft's own, for listings; the kernel looks at the length.
-    let (kind, length) = if set.v6 { (8, 16) } else { (7, 4) };
+    let (kind, length) = address_type(set.v6);
     message(format!("set {}", set.name), libc::NFT_MSG_NEWSET, libc::NLM_F_CREATE)
         .text(1, table.name)
         .text(2, set.name)
@@ -197,23 +205,105 @@ fn elements(table: &Table, set: &Set, kind: i32, addresses: &[IpAddr]) -> Messag
     })
 }
 
+/// nft's own number of a type, for listings, and the length, at which the kernel looks.
+fn address_type(v6: bool) -> (u32, u32) {
+    if v6 { (8, 16) } else { (7, 4) }
+}
+
+/// nft's number of a type that joins two.
+fn joined_type(first: u32, second: u32) -> u32 {
+    first << 6 | second
+}
+
+/// `inet_service`, which takes 4 bytes where it is joined to another.
+const PORT_TYPE: (u32, u32) = (13, 4);
+/// `integer`, of 4 bytes.
+const NUMBER_TYPE: (u32, u32) = (4, 4);
+const SET_ID: u16 = 10;
+const SET_USERDATA: u16 = 13;
+/// `NFTNL_UDATA_SET_KEYBYTEORDER`: nft shows the keys of a set in this order, here the host's.
+const UDATA_HOST_ORDER: [u8; 6] = {
+    let [a, b, c, d] = 1u32.to_ne_bytes();
+    [0, 4, a, b, c, d]
+};
+
+/// The set that a rule of ours refers to, with its elements; it lives as long as the rule.
+fn unnamed_set(table: &Table, rule: &Rule, id: u32) -> Vec<Message> {
+    let from_itself = rule.when.iter().find_map(|m| match m {
+        Match::FromItself { v6, addresses } => Some((*v6, addresses)),
+        _ => None,
+    });
+    match (from_itself, &rule.then) {
+        (Some((v6, addresses)), _) => {
+            let (kind, length) = address_type(v6);
+            let describe = |m: Message| m.be32(4, joined_type(kind, kind)).be32(5, 2 * length);
+            let element = |m: Message, address: &IpAddr| m.nest(1, |m| m.attr(DATA_VALUE, &octets(*address).repeat(2)));
+            filled_set((table, rule, id), (PAIRS, 0), describe, addresses, element)
+        }
+        (None, Action::Dnat(to)) if to.len() > 1 => {
+            let (kind, length) = address_type(to[0].is_ipv6());
+            let describe = |m: Message| {
+                m.be32(4, NUMBER_TYPE.0)
+                    .be32(5, NUMBER_TYPE.1)
+                    .be32(6, joined_type(kind, PORT_TYPE.0))
+                    .be32(7, length + PORT_TYPE.1)
+                    .attr(SET_USERDATA, &UDATA_HOST_ORDER)
+            };
+            let numbered: Vec<(u32, &SocketAddr)> = (0..).zip(to).collect();
+            let element = |m: Message, (number, to): &(u32, &SocketAddr)| {
+                let value = [&octets(to.ip())[..], &to.port().to_be_bytes(), &[0; 2]].concat();
+                m.nest(1, |m| m.attr(DATA_VALUE, &host(*number))).nest(2, |m| m.attr(DATA_VALUE, &value))
+            };
+            filled_set((table, rule, id), (SHARES, libc::NFT_SET_MAP), describe, &numbered, element)
+        }
+        _ => vec![],
+    }
+}
+
+/// Makes a set of a rule, with its name and kind, and fills it.
+fn filled_set<T>(
+    (table, rule, id): (&Table, &Rule, u32),
+    (name, kind): (&str, i32),
+    describe: impl FnOnce(Message) -> Message,
+    elements: &[T],
+    element: impl Fn(Message, &T) -> Message,
+) -> Vec<Message> {
+    let start = |what: &str, message_kind| {
+        let what = format!("{what} of rule `{}`", shortened(rule));
+        message(what, message_kind, libc::NLM_F_CREATE).text(1, table.name).text(2, name)
+    };
+    let flags = libc::NFT_SET_ANONYMOUS | libc::NFT_SET_CONSTANT | kind;
+    let set = start("the set", libc::NFT_MSG_NEWSET).be32(3, flags as u32).be32(SET_ID, id);
+    let mut out = vec![describe(set)];
+    for some in elements.chunks(ELEMENTS) {
+        let fill = start("elements", libc::NFT_MSG_NEWSETELEM).be32(4, id);
+        out.push(fill.nest(3, |m| some.iter().fold(m, |m, one| m.nest(LIST_ELEMENT, |m| element(m, one)))));
+    }
+    out
+}
+
+/// The beginning of a rule, for messages: it may have thousands of addresses.
+fn shortened(rule: &Rule) -> String {
+    rule.to_string().chars().take(200).collect()
+}
+
 const RULE_TABLE: u16 = 1;
 const RULE_CHAIN: u16 = 2;
 const RULE_EXPRESSIONS: u16 = 4;
 const RULE_USERDATA: u16 = 7;
 
-fn new_rule(table: &Table, chain: &Chain, index: usize, rule: &Rule) -> Message {
+fn new_rule(table: &Table, chain: &Chain, index: usize, rule: &Rule, id: u32) -> Message {
     let comment = comment(index, rule);
     let mut userdata = vec![UDATA_COMMENT, comment.len() as u8 + 1];
     userdata.extend_from_slice(comment.as_bytes());
     userdata.push(0);
     let flags = libc::NLM_F_CREATE | libc::NLM_F_APPEND;
-    message(format!("rule `{rule}`"), libc::NFT_MSG_NEWRULE, flags)
+    message(format!("rule `{}`", shortened(rule)), libc::NFT_MSG_NEWRULE, flags)
         .text(RULE_TABLE, table.name)
         .text(RULE_CHAIN, chain.name)
         .nest(RULE_EXPRESSIONS, |m| {
-            let m = rule.when.iter().fold(m, matches);
-            act(m, rule.then)
+            let m = rule.when.iter().fold(m, |m, condition| matches(m, condition, id));
+            act(m, &rule.then, id)
         })
         .attr(RULE_USERDATA, &userdata)
 }
@@ -226,149 +316,6 @@ fn comment(index: usize, rule: &Rule) -> String {
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     format!("ambient {index} {hash:016x}")
-}
-
-const LIST_ELEMENT: u16 = 1;
-const DATA_VALUE: u16 = 1;
-const REGISTER: u32 = libc::NFT_REG_1 as u32;
-
-fn matches(m: Message, condition: &Match) -> Message {
-    match *condition {
-        Match::Tcp => compare(meta(m, libc::NFT_META_L4PROTO), EQUAL, &[libc::IPPROTO_TCP as u8]),
-        Match::Syn => {
-            // Byte 13 of the TCP header: fin 1, syn 2, rst 4, ack 16 (RFC 9293 3.1).
-            let m = payload(m, TRANSPORT, 13, 1);
-            compare(bitwise(m, &[0x17], &[0]), EQUAL, &[0x02])
-        }
-        Match::NotPort(port) => compare(payload(m, TRANSPORT, 2, 2), NOT_EQUAL, &port.to_be_bytes()),
-        Match::Mark(mark) => compare(masked(meta(m, libc::NFT_META_MARK)), EQUAL, &host(mark)),
-        Match::NotMark(mark) => compare(masked(meta(m, libc::NFT_META_MARK)), NOT_EQUAL, &host(mark)),
-        Match::ConnectionMark(mark) => compare(masked(load_ct_mark(m)), EQUAL, &host(mark)),
-        Match::Source(address) => {
-            let (m, offset) = network(m, address.is_ipv6(), true);
-            let value = octets(address);
-            compare(payload(m, NETWORK, offset, value.len() as u32), EQUAL, &value)
-        }
-        Match::Destination(address) => {
-            let (m, offset) = network(m, address.is_ipv6(), false);
-            let value = octets(address);
-            compare(payload(m, NETWORK, offset, value.len() as u32), EQUAL, &value)
-        }
-        Match::NotLoopback { v6: false } => {
-            let (m, offset) = network(m, false, false);
-            // A prefix on a byte border is a shorter load.
-            compare(payload(m, NETWORK, offset, 1), NOT_EQUAL, &[127])
-        }
-        Match::NotLoopback { v6: true } => {
-            let (m, offset) = network(m, true, false);
-            let value = std::net::Ipv6Addr::LOCALHOST.octets();
-            compare(payload(m, NETWORK, offset, 16), NOT_EQUAL, &value)
-        }
-        // Loopback has index 1 in every namespace.
-        Match::ToLoopback => compare(meta(m, libc::NFT_META_OIF), EQUAL, &host(1)),
-        // Loading the owner ends the rule for packets without a socket of this namespace.
-        Match::HasSocket => compare(meta(m, libc::NFT_META_SKUID), GREATER_OR_EQUAL, &0u32.to_be_bytes()),
-        Match::InSet(set, v6) => {
-            let (m, offset) = network(m, v6, false);
-            let m = payload(m, NETWORK, offset, if v6 { 16 } else { 4 });
-            expression(m, "lookup", |m| m.text(1, set).be32(2, REGISTER))
-        }
-    }
-}
-
-fn act(m: Message, action: Action) -> Message {
-    match action {
-        Action::Accept => expression(m, "immediate", |m| {
-            m.be32(1, libc::NFT_REG_VERDICT as u32).nest(2, |m| m.nest(2, |m| m.be32(1, libc::NF_ACCEPT as u32)))
-        }),
-        Action::Redirect(port) => {
-            let m = immediate(m, &port.to_be_bytes());
-            expression(m, "redir", |m| m.be32(1, REGISTER).be32(3, RANGE_PROTO_SPECIFIED))
-        }
-        Action::Snat(to) => {
-            let family = if to.is_ipv6() { libc::NFPROTO_IPV6 } else { libc::NFPROTO_IPV4 };
-            let m = immediate(m, &octets(to));
-            expression(m, "nat", |m| m.be32(1, libc::NFT_NAT_SNAT as u32).be32(2, family as u32).be32(3, REGISTER))
-        }
-        Action::SetConnectionMark(mark) => {
-            let m = bitwise(load_ct_mark(m), &host(!MARK_MASK), &host(mark));
-            expression(m, "ct", |m| m.be32(2, libc::NFT_CT_MARK as u32).be32(4, REGISTER))
-        }
-        Action::RestoreMark => {
-            expression(load_ct_mark(m), "meta", |m| m.be32(2, libc::NFT_META_MARK as u32).be32(3, REGISTER))
-        }
-    }
-}
-
-/// Checks the family and gives the offset of an address in its header (RFC 791 3.1, RFC 8200 3).
-fn network(m: Message, v6: bool, source: bool) -> (Message, u32) {
-    let family = if v6 { libc::NFPROTO_IPV6 } else { libc::NFPROTO_IPV4 } as u8;
-    let offset = match (v6, source) {
-        (false, true) => 12,
-        (false, false) => 16,
-        (true, true) => 8,
-        (true, false) => 24,
-    };
-    (compare(meta(m, libc::NFT_META_NFPROTO), EQUAL, &[family]), offset)
-}
-
-/// `NF_NAT_RANGE_PROTO_SPECIFIED` of linux/netfilter/nf_nat.h.
-const RANGE_PROTO_SPECIFIED: u32 = 2;
-const NETWORK: u32 = libc::NFT_PAYLOAD_NETWORK_HEADER as u32;
-const TRANSPORT: u32 = libc::NFT_PAYLOAD_TRANSPORT_HEADER as u32;
-const EQUAL: u32 = libc::NFT_CMP_EQ as u32;
-const NOT_EQUAL: u32 = libc::NFT_CMP_NEQ as u32;
-const GREATER_OR_EQUAL: u32 = libc::NFT_CMP_GTE as u32;
-
-fn expression(m: Message, name: &str, data: impl FnOnce(Message) -> Message) -> Message {
-    m.nest(LIST_ELEMENT, |m| m.text(1, name).nest(2, data))
-}
-
-fn meta(m: Message, key: i32) -> Message {
-    expression(m, "meta", |m| m.be32(2, key as u32).be32(1, REGISTER))
-}
-
-fn load_ct_mark(m: Message) -> Message {
-    expression(m, "ct", |m| m.be32(2, libc::NFT_CT_MARK as u32).be32(1, REGISTER))
-}
-
-fn payload(m: Message, base: u32, offset: u32, length: u32) -> Message {
-    expression(m, "payload", |m| m.be32(1, REGISTER).be32(2, base).be32(3, offset).be32(4, length))
-}
-
-fn compare(m: Message, operator: u32, value: &[u8]) -> Message {
-    expression(m, "cmp", |m| m.be32(1, REGISTER).be32(2, operator).nest(3, |m| m.attr(DATA_VALUE, value)))
-}
-
-/// `(register & mask) ^ xor`.
-fn bitwise(m: Message, mask: &[u8], xor: &[u8]) -> Message {
-    expression(m, "bitwise", |m| {
-        m.be32(1, REGISTER)
-            .be32(2, REGISTER)
-            .be32(3, mask.len() as u32)
-            .nest(4, |m| m.attr(DATA_VALUE, mask))
-            .nest(5, |m| m.attr(DATA_VALUE, xor))
-    })
-}
-
-fn masked(m: Message) -> Message {
-    bitwise(m, &host(MARK_MASK), &host(0))
-}
-
-fn immediate(m: Message, value: &[u8]) -> Message {
-    expression(m, "immediate", |m| m.be32(1, REGISTER).nest(2, |m| m.attr(DATA_VALUE, value)))
-}
-
-/// Marks and interface numbers are in the host's byte order.
-fn host(value: u32) -> [u8; 4] {
-    value.to_ne_bytes()
-}
-
-fn octets(address: IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(a) => a.octets().to_vec(),
-        IpAddr::V6(a) => a.octets().to_vec(),
-    }
 }
 
 fn text(value: &[u8]) -> String {

@@ -1,10 +1,10 @@
-//! The redirection as data: which packets of a pod go to ztunnel, and which rewrite on the node keeps
-//! probes out. `nft` writes it into the kernel, [`std::fmt::Display`] shows it as `nft` would.
+//! Rules as data, and the redirection written in them: which packets of a pod go to ztunnel, and which rewrite on
+//! the node keeps probes out. `nft` writes a table into the kernel, [`std::fmt::Display`] shows it as `nft` would.
 //!
 //! Numbers are the contract with Istio's ztunnel and cni: ports, marks and the probe source.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Mark on every packet that ztunnel itself sends inside a pod.
 pub const ZTUNNEL_MARK: u32 = 0x539;
@@ -42,7 +42,7 @@ pub struct Table {
     pub name: &'static str,
     /// Sets of addresses.
     pub sets: Vec<Set>,
-    /// Base chains.
+    /// Chains; one that others jump to stands before them.
     pub chains: Vec<Chain>,
 }
 
@@ -55,19 +55,26 @@ pub struct Set {
     pub v6: bool,
 }
 
-/// A base chain.
+/// A chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chain {
     /// Name.
     pub name: &'static str,
+    /// Where packets meet it; none for a chain that others jump to.
+    pub base: Option<Base>,
+    /// Rules, first match wins.
+    pub rules: Vec<Rule>,
+}
+
+/// Where packets meet a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Base {
     /// What the chain may do.
     pub kind: Kind,
-    /// Where packets meet it.
+    /// The place in a packet's way.
     pub hook: Hook,
     /// Order among the chains of the hook.
     pub priority: i32,
-    /// Rules, first match wins.
-    pub rules: Vec<Rule>,
 }
 
 /// Types of base chains.
@@ -101,11 +108,22 @@ pub struct Rule {
     pub then: Action,
 }
 
+/// Protocols with ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
 /// A condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Match {
     /// TCP.
     Tcp,
+    /// The protocol, and the destination port.
+    Port(Protocol, u16),
     /// A pure SYN: `tcp flags & (fin|syn|rst|ack) == syn`.
     Syn,
     /// Destination port differs.
@@ -131,13 +149,30 @@ pub enum Match {
     HasSocket,
     /// Destination is in the set.
     InSet(&'static str, bool),
+    /// The connection's destination was translated.
+    Translated,
+    /// Source and destination are the same one of these addresses, which are all of the family.
+    FromItself {
+        /// IPv6 or IPv4.
+        v6: bool,
+        /// The addresses, each once.
+        addresses: Vec<IpAddr>,
+    },
 }
 
 /// What a rule does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// No further rule of the chain.
     Accept,
+    /// On with the rules of another chain of the table.
+    Jump(&'static str),
+    /// To one of these, each with the same chance; all are of one family, and there is one at least.
+    Dnat(Vec<SocketAddr>),
+    /// The source address becomes that of the interface the packet leaves by.
+    Masquerade,
+    /// Refused at once: a TCP reset, or an ICMP message that nobody listens on the port.
+    Reject(Protocol),
     /// To a local port.
     Redirect(u16),
     /// Another source address.
@@ -177,9 +212,7 @@ pub fn pod_table(mode: Mode) -> Table {
             // the connection lets the answers find back: they are routed to lo, not to the client.
             Chain {
                 name: "prerouting-mark",
-                kind: Kind::Filter,
-                hook: Hook::Prerouting,
-                priority: -150,
+                base: Some(Base { kind: Kind::Filter, hook: Hook::Prerouting, priority: -150 }),
                 rules: vec![Rule {
                     when: vec![Match::Mark(ZTUNNEL_MARK)],
                     then: Action::SetConnectionMark(REPLY_MARK),
@@ -187,9 +220,7 @@ pub fn pod_table(mode: Mode) -> Table {
             },
             Chain {
                 name: "output-mark",
-                kind: Kind::Route,
-                hook: Hook::Output,
-                priority: -150,
+                base: Some(Base { kind: Kind::Route, hook: Hook::Output, priority: -150 }),
                 // ztunnel's own packets stay on loopback without: to mark them would have the kernel route each anew.
                 rules: vec![Rule {
                     when: vec![Match::ConnectionMark(REPLY_MARK), Match::NotMark(ZTUNNEL_MARK)],
@@ -198,12 +229,14 @@ pub fn pod_table(mode: Mode) -> Table {
             },
             Chain {
                 name: "prerouting-nat",
-                kind: Kind::Nat,
-                hook: Hook::Prerouting,
-                priority: -100,
+                base: Some(Base { kind: Kind::Nat, hook: Hook::Prerouting, priority: -100 }),
                 rules: prerouting,
             },
-            Chain { name: "output-nat", kind: Kind::Nat, hook: Hook::Output, priority: -100, rules: output },
+            Chain {
+                name: "output-nat",
+                base: Some(Base { kind: Kind::Nat, hook: Hook::Output, priority: -100 }),
+                rules: output,
+            },
         ],
     }
 }
@@ -220,11 +253,9 @@ pub fn host_table() -> Table {
         sets: vec![Set { name: PROBES_V4, v6: false }, Set { name: PROBES_V6, v6: true }],
         chains: vec![Chain {
             name: "postrouting",
-            kind: Kind::Nat,
-            hook: Hook::Postrouting,
             // Before the masquerading of kube-proxy and of CNI plugins, which sits at 100: the first
             // translation of a connection stays.
-            priority: 90,
+            base: Some(Base { kind: Kind::Nat, hook: Hook::Postrouting, priority: 90 }),
             rules: vec![snat(PROBES_V4, false, PROBE_SOURCE_V4.into()), snat(PROBES_V6, true, PROBE_SOURCE_V6.into())],
         }],
     }
@@ -301,6 +332,19 @@ impl fmt::Display for Table {
 
 impl fmt::Display for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\tchain {} {{", self.name)?;
+        if let Some(base) = self.base {
+            writeln!(f, "\t\t{base}")?;
+        }
+        for rule in &self.rules {
+            writeln!(f, "\t\t{rule}")?;
+        }
+        write!(f, "\t}}")
+    }
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
             Kind::Filter => "filter",
             Kind::Nat => "nat",
@@ -314,17 +358,13 @@ impl fmt::Display for Chain {
         // nft shows the well-known priorities by name.
         let priority = match (self.priority, self.hook) {
             (-150, _) => "mangle".to_owned(),
+            (0, _) => "filter".to_owned(),
             (-100, Hook::Prerouting) => "dstnat".to_owned(),
             (100, Hook::Postrouting) => "srcnat".to_owned(),
             (90, Hook::Postrouting) => "srcnat - 10".to_owned(),
             (other, _) => other.to_string(),
         };
-        writeln!(f, "\tchain {} {{", self.name)?;
-        writeln!(f, "\t\ttype {kind} hook {hook} priority {priority}; policy accept;")?;
-        for rule in &self.rules {
-            writeln!(f, "\t\t{rule}")?;
-        }
-        write!(f, "\t}}")
+        write!(f, "type {kind} hook {hook} priority {priority}; policy accept;")
     }
 }
 
@@ -337,12 +377,22 @@ impl fmt::Display for Rule {
     }
 }
 
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        })
+    }
+}
+
 impl fmt::Display for Match {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ip = |v6| if v6 { "ip6" } else { "ip" };
         match self {
             Match::Tcp => write!(f, "meta l4proto tcp"),
             Match::Syn => write!(f, "tcp flags syn / fin,syn,rst,ack"),
+            Match::Port(protocol, port) => write!(f, "{protocol} dport {port}"),
             Match::NotPort(port) => write!(f, "tcp dport != {port}"),
             Match::Mark(mark) => write!(f, "meta mark & {MARK_MASK:#010x} == {mark:#010x}"),
             Match::NotMark(mark) => write!(f, "meta mark & {MARK_MASK:#010x} != {mark:#010x}"),
@@ -354,6 +404,11 @@ impl fmt::Display for Match {
             Match::ToLoopback => write!(f, "oif \"lo\""),
             Match::HasSocket => write!(f, "meta skuid >= 0"),
             Match::InSet(set, v6) => write!(f, "{} daddr @{set}", ip(*v6)),
+            Match::Translated => write!(f, "ct status dnat"),
+            Match::FromItself { v6, addresses } => {
+                let pairs: Vec<String> = addresses.iter().map(|a| format!("{a} . {a}")).collect();
+                write!(f, "{ip} saddr . {ip} daddr {{ {} }}", pairs.join(", "), ip = ip(*v6))
+            }
         }
     }
 }
@@ -362,6 +417,19 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Action::Accept => write!(f, "accept"),
+            Action::Jump(chain) => write!(f, "jump {chain}"),
+            Action::Dnat(to) => {
+                let ip = if to.iter().any(SocketAddr::is_ipv6) { "ip6" } else { "ip" };
+                if let [one] = &to[..] {
+                    return write!(f, "dnat {ip} to {one}");
+                }
+                let shares: Vec<String> =
+                    to.iter().enumerate().map(|(i, to)| format!("{i} : {} . {}", to.ip(), to.port())).collect();
+                write!(f, "dnat {ip} to numgen random mod {} map {{ {} }}", to.len(), shares.join(", "))
+            }
+            Action::Masquerade => write!(f, "masquerade"),
+            Action::Reject(Protocol::Tcp) => write!(f, "reject with tcp reset"),
+            Action::Reject(Protocol::Udp) => write!(f, "reject"), // nft leaves its default out: icmpx port-unreachable
             Action::Redirect(port) => write!(f, "redirect to :{port}"),
             Action::Snat(to) => {
                 write!(f, "snat {} to {to}", if to.is_ipv6() { "ip6" } else { "ip" })

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use net::netns::Netns;
 use net::redirect::{self, Check};
-use net::rules::{self, Mode};
+use net::rules::{self, Mode, Protocol};
+use net::services::{self, ServicePort};
 use net::sockets::{self, ConnectOptions, Family, ListenOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -338,18 +339,44 @@ fn the_kernel_holds_what_the_text_says() {
     // nft elides what follows from the rest, and our comments are not part of the rule.
     let plain = |s: &str| {
         let s = without_comments(s);
-        s.replace("meta l4proto tcp tcp", "tcp").replace("meta l4proto tcp ", "").replace("l4proto tcp ", "")
+        let s = s.replace("meta l4proto tcp tcp", "tcp").replace("meta l4proto tcp ", "").replace("l4proto tcp ", "");
+        s.lines().map(with_sorted_elements).collect::<Vec<_>>()
     };
+    let service = |protocol, at: &str, endpoints: &[&str]| {
+        let at: SocketAddr = at.parse().unwrap();
+        let endpoints = endpoints.iter().map(|e| e.parse().unwrap()).collect();
+        ServicePort { protocol, address: at.ip(), port: at.port(), endpoints }
+    };
+    let services = [
+        service(Protocol::Tcp, "10.96.0.1:80", &["10.244.1.2:8080", "10.244.2.2:8080", "10.244.3.2:8080"]),
+        service(Protocol::Udp, "10.96.0.10:53", &["10.244.1.3:5353"]),
+        service(Protocol::Tcp, "[fd96::1]:80", &["[fd00::2]:8080", "[fd00::3]:8080"]),
+        service(Protocol::Udp, "[fd96::1]:53", &["[fd00::2]:5353"]),
+        service(Protocol::Tcp, "10.96.0.2:80", &[]),
+        service(Protocol::Udp, "[fd96::2]:53", &[]),
+    ];
     for table in [
         rules::pod_table(CAPTURE),
         rules::pod_table(Mode::Capture { inbound: false }),
         rules::pod_table(Mode::Draining),
         rules::host_table(),
+        services::table(&services),
+        services::table(&[]),
     ] {
         netns.run(|| net::nft::replace(&table)).unwrap().unwrap();
+        assert!(netns.run(|| net::nft::is_intact(&table)).unwrap().unwrap());
         let shown = run_in(&netns, &format!("nft list table inet {}", table.name));
         assert_eq!(plain(&shown), plain(&table.to_string()), "\n{shown}");
     }
+}
+
+/// The kernel lists the elements of a set in the order of their hashes.
+fn with_sorted_elements(line: &str) -> String {
+    let Some((before, rest)) = line.split_once("{ ") else { return line.to_owned() };
+    let (elements, after) = rest.split_once(" }").unwrap();
+    let mut elements: Vec<&str> = elements.split(", ").collect();
+    elements.sort_unstable();
+    format!("{before}{{ {} }}{after}", elements.join(", "))
 }
 
 /// Cuts ` comment "..."` out of each line.

@@ -5,6 +5,7 @@
 
 mod links;
 mod pods;
+mod services;
 
 /// Everything above once more, without privileges over the machine.
 #[test]

@@ -30,6 +30,7 @@ impl Node {
         netns
             .enter(|| {
                 links::set_loopback_up().unwrap();
+                no_duplicates();
                 links::add_bridge("br0").unwrap();
                 links::add_address("br0", Prefix::new(GATEWAY, 24).unwrap()).unwrap();
                 links::add_address("br0", Prefix::new(ip("fd01::1"), 64).unwrap()).unwrap();
@@ -76,6 +77,12 @@ impl Node {
         .unwrap();
         pod
     }
+}
+
+/// Until the detection of duplicates has an interface's own address, a node finds no neighbours for what it forwards.
+fn no_duplicates() {
+    links::sysctl("ipv6/conf/default/accept_dad", "0").unwrap();
+    links::sysctl("ipv6/conf/all/accept_dad", "0").unwrap();
 }
 
 /// Tells each client the server's name and the address it came from.
