@@ -3,6 +3,7 @@
 //! a mesh on one machine needs of Linux besides: interfaces, services, captures, processes. Used by the sandbox.
 #![allow(unsafe_code)] // setns, socket options and descriptor passing have no safe interface; this is the one crate that may
 
+pub mod capture;
 mod expressions;
 pub mod links;
 pub mod memory;
@@ -12,8 +13,10 @@ pub mod nft;
 pub mod redirect;
 pub mod route;
 pub mod rules;
+pub mod segment;
 pub mod services;
 pub mod sockets;
 pub mod streams;
 pub mod threads;
+pub mod wire;
 pub mod zds;

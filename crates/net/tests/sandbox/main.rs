@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a failed step is the test's result
 #![allow(unsafe_code)] // `pre_exec`, to try in a child what changes a process for good
 
+mod capture;
 mod links;
 mod pods;
 mod services;
