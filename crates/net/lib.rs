@@ -10,6 +10,7 @@ pub mod memory;
 pub mod netlink;
 pub mod netns;
 pub mod nft;
+pub mod process;
 pub mod redirect;
 pub mod route;
 pub mod rules;

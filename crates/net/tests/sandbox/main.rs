@@ -6,6 +6,7 @@
 mod capture;
 mod links;
 mod pods;
+mod process;
 mod services;
 
 /// Everything above once more, without privileges over the machine.
