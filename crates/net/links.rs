@@ -183,6 +183,32 @@ pub fn list() -> Result<Vec<String>, Error> {
     Ok(answers.iter().filter_map(name).collect())
 }
 
+/// Settings of an interface for IPv4, with the kernel's numbers (`IPV4_DEVCONF_*` of linux/ip.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ipv4Setting {
+    /// What arrives here is forwarded.
+    Forwarding = 1,
+    /// Answers for addresses that are routed to another interface.
+    ProxyArp = 3,
+    /// Believes a router that a shorter way exists.
+    AcceptRedirects = 4,
+    /// Tells senders that a shorter way exists.
+    SendRedirects = 6,
+    /// Drops what comes from where its source is not routed to (1), or from a source that is not routed at all (2).
+    ReversePathFilter = 8,
+}
+
+/// Changes a setting of an interface, also where `/proc/sys` is read-only, as in containers.
+///
+/// For redirects and the filter the kernel looks at the setting of all interfaces as well, which only [`sysctl`] changes.
+pub fn configure(name: &str, setting: Ipv4Setting, value: u32) -> Result<(), Error> {
+    let what = format!("setting {setting:?} of interface {name}");
+    let change = Message::new(what, libc::RTM_NEWLINK, 0).body(&[0; LINK_BODY]).text(libc::IFLA_IFNAME, name);
+    request(change.nest(libc::IFLA_AF_SPEC, |m| {
+        m.nest(libc::AF_INET as u16, |m| m.nest(IFLA_INET_CONF, |m| m.attr(setting as u16, &value.to_ne_bytes())))
+    }))
+}
+
 /// A network setting that the kernel or the sandbox around us did not take.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot set net/{path} to {value}")]
@@ -214,6 +240,8 @@ const LINK_BODY: usize = 16;
 const CREATE: i32 = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
 /// `VETH_INFO_PEER` of linux/veth.h.
 const VETH_INFO_PEER: u16 = 1;
+/// `IFLA_INET_CONF` of linux/if_link.h.
+const IFLA_INET_CONF: u16 = 1;
 /// `RTNH_F_ONLINK` of linux/rtnetlink.h.
 const RTNH_F_ONLINK: u32 = 4;
 

@@ -1,6 +1,6 @@
 //! Interfaces, addresses, routes.
 
-use net::links::{self, Prefix, Route, Veth};
+use net::links::{self, Ipv4Setting, Prefix, Route, Veth};
 use net::netns::Netns;
 
 use crate::pods::{Node, ask, ip, serve};
@@ -79,4 +79,56 @@ fn settings_are_those_of_the_namespace() {
     assert_eq!((read(&one).trim(), read(&other).trim()), ("1", "0"));
     let error = one.enter(|| links::sysctl("ipv4/none", "1").unwrap_err()).unwrap();
     assert_eq!(error.to_string(), "cannot set net/ipv4/none to 1");
+}
+
+#[test]
+fn settings_of_an_interface_need_no_writable_proc() {
+    let netns = Netns::create().unwrap();
+    let settings = [
+        (Ipv4Setting::Forwarding, "forwarding", 1),
+        (Ipv4Setting::ProxyArp, "proxy_arp", 1),
+        (Ipv4Setting::AcceptRedirects, "accept_redirects", 0),
+        (Ipv4Setting::SendRedirects, "send_redirects", 0),
+        (Ipv4Setting::ReversePathFilter, "rp_filter", 2),
+    ];
+    netns
+        .run(|| {
+            links::add_bridge("br0").unwrap();
+            for (setting, name, value) in settings {
+                links::configure("br0", setting, value).unwrap();
+                let path = format!("/proc/sys/net/ipv4/conf/br0/{name}");
+                assert_eq!(std::fs::read_to_string(&path).unwrap().trim(), value.to_string(), "{path}");
+            }
+        })
+        .unwrap();
+}
+
+/// Every pod on a link of its own, the gateway on each of them: no bridge, no setting outside the interfaces.
+#[tokio::test]
+async fn pods_reach_each_other_without_a_bridge() {
+    let node = Netns::create().unwrap();
+    let gateway = ip("10.244.1.1");
+    let pods = ["10.244.1.2", "10.244.1.3"].map(|address| {
+        let (pod, name) = (Netns::create().unwrap(), format!("veth{}", address.replace('.', "-").split_off(7)));
+        let any = Prefix::new(ip("0.0.0.0"), 0).unwrap();
+        node.enter(|| {
+            links::add_veth(Veth { name: &name, peer: "eth0", peer_netns: &pod, mtu: 1500 }).unwrap();
+            links::add_address(&name, Prefix::host(gateway)).unwrap();
+            links::set_up(&name).unwrap();
+            links::configure(&name, Ipv4Setting::Forwarding, 1).unwrap();
+            let to = Prefix::host(ip(address));
+            links::add_route(Route { to, via: None, device: &name, onlink: false }).unwrap();
+        })
+        .unwrap();
+        pod.enter(|| {
+            links::add_address("eth0", Prefix::host(ip(address))).unwrap();
+            links::set_up("eth0").unwrap();
+            links::add_route(Route { to: any, via: Some(gateway), device: "eth0", onlink: true }).unwrap();
+        })
+        .unwrap();
+        pod
+    });
+    serve(&pods[1], 8080, "two");
+    assert_eq!(ask(&pods[0], "10.244.1.3:8080").await, ("two".into(), ip("10.244.1.2")));
+    assert_eq!(ask(&node, "10.244.1.3:8080").await, ("two".into(), gateway));
 }
