@@ -14,7 +14,6 @@ mod status;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use kube::Client;
 use runtime::{Drain, Readiness, drain::stop_signal};
 use source::Change;
 use tokio::sync::mpsc;
@@ -31,9 +30,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Tells why the control plane could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no Kubernetes API to ask.
-    #[error("no way to the Kubernetes API")]
-    Client(#[source] kube::Error),
+    /// There is nobody to ask for objects.
+    #[error("no way to the mesh's objects")]
+    Source(#[source] source::ConnectError),
     /// There is no authority.
     #[error("no certificate authority")]
     Roots(#[from] roots::Error),
@@ -48,11 +47,11 @@ pub enum Error {
 /// Runs the control plane until SIGTERM.
 ///
 /// # Errors
-/// No Kubernetes, no authority, or ports that are taken.
+/// No objects, no authority, or ports that are taken.
 pub async fn run(config: Config) -> Result<(), Error> {
     let drain = Drain::new();
     let readiness = Readiness::pending(["the cluster's objects"]);
-    let client = Client::try_default().await.map_err(Error::Client)?;
+    let client = source::connect().await.map_err(Error::Source)?;
     let authority = Arc::new(roots::authority(&client, &config.namespace, &config.trust_domain).await?);
     let resources = Resources::new();
     let placement = issue::Placement::default();

@@ -51,9 +51,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// The Kubernetes client.
-    #[error("cannot make a Kubernetes client")]
-    Client(#[source] kube::Error),
+    /// There is nobody to ask for objects.
+    #[error("no way to the mesh's objects")]
+    Source(#[source] source::ConnectError),
     /// The port of metrics and readiness.
     #[error("cannot listen on port {0} (metrics and readiness)")]
     Port(u16, #[source] io::Error),
@@ -79,7 +79,7 @@ pub enum Error {
 /// On the stop the plugin and the rules stay (an upgrade must not let pods start outside the mesh)
 /// unless the agent's own DaemonSet is gone: then every trace is removed.
 pub async fn run(config: Config) -> Result<(), Error> {
-    let client = Client::try_default().await.map_err(Error::Client)?;
+    let client = source::connect().await.map_err(Error::Source)?;
     run_with(config, client, runtime::drain::stop_signal()).await
 }
 
