@@ -7,6 +7,7 @@ pub mod capture;
 mod expressions;
 pub mod links;
 pub mod memory;
+pub mod mounts;
 pub mod netlink;
 pub mod netns;
 pub mod nft;
