@@ -42,6 +42,8 @@ pub struct Config {
     pub zds_socket: PathBuf,
     /// `HOST_PROC`: the node's `/proc`.
     pub proc_dir: PathBuf,
+    /// `NETNS_DIR`: where the runtime names pods' network namespaces by UID, if it does; looked at before `/proc`.
+    pub netns_dir: Option<PathBuf>,
     /// `EXCLUDE_NAMESPACES`: comma-separated, never enrolled.
     pub excluded: BTreeSet<String>,
     /// `MONITORING_PORT`: metrics and readiness.
@@ -76,6 +78,7 @@ impl Config {
             run_dir: text("CNI_AGENT_RUN_DIR", "/var/run/ambient-cni").into(),
             zds_socket: text("ZTUNNEL_UDS_ADDRESS", "/var/run/ztunnel/ztunnel.sock").into(),
             proc_dir: text("HOST_PROC", "/host/proc").into(),
+            netns_dir: set("NETNS_DIR").map(PathBuf::from),
             excluded: excluded.split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect(),
             port: u16::try_from(port).map_err(|_| Error::Invalid {
                 name: "MONITORING_PORT",

@@ -1,4 +1,5 @@
-//! Finds the network namespaces of running pods in the node's `/proc`, without the container runtime.
+//! Finds the network namespaces of running pods, without asking the container runtime: where it names them by UID, or in
+//! the node's `/proc`.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,6 +17,7 @@ const FRESH: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug)]
 pub struct Discovery {
     proc_dir: PathBuf,
+    netns_dir: Option<PathBuf>,
     host: NetnsId,
     last: Arc<Mutex<Option<Scan>>>,
 }
@@ -30,27 +32,39 @@ struct Process {
 }
 
 impl Discovery {
-    /// Scans `proc_dir`; processes in the `host` namespace are nobody's.
-    pub fn new(proc_dir: PathBuf, host: NetnsId) -> Self {
-        Self { proc_dir, host, last: Arc::default() }
+    /// Looks into `netns_dir`, then scans `proc_dir`; processes in the `host` namespace are nobody's.
+    pub fn new(proc_dir: PathBuf, netns_dir: Option<PathBuf>, host: NetnsId) -> Self {
+        Self { proc_dir, netns_dir, host, last: Arc::default() }
     }
 
     /// The namespace of a pod: that of its oldest process which holds one of the pod's addresses.
     ///
     /// Reads files; call it where blocking is allowed.
     pub fn find(&self, uid: &str, ips: &[IpAddr]) -> Option<Netns> {
+        if let Some(named) = self.named(uid).and_then(|path| self.right(uid, &path, ips)) {
+            return Some(named);
+        }
         let scan = self.scan();
-        scan.get(uid)?.iter().find_map(|process| {
-            let path = self.proc_dir.join(process.pid.to_string()).join("ns/net");
-            let netns = Netns::open(path).ok()?;
-            let holds = addresses(&netns);
-            // A pod may run processes elsewhere (a nested runtime): the address tells.
-            let right = netns.id() != self.host && holds.iter().any(|a| ips.contains(a));
-            if !right {
-                debug!(uid, pid = process.pid, ?holds, "not the pod's namespace");
-            }
-            right.then_some(netns)
-        })
+        scan.get(uid)?
+            .iter()
+            .find_map(|process| self.right(uid, &self.proc_dir.join(process.pid.to_string()).join("ns/net"), ips))
+    }
+
+    /// The path under the UID, which comes from outside and must not lead elsewhere.
+    fn named(&self, uid: &str) -> Option<PathBuf> {
+        let plain = !uid.is_empty() && uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        Some(self.netns_dir.as_ref().filter(|_| plain)?.join(uid))
+    }
+
+    /// A pod may run processes elsewhere (a nested runtime), and names may be stale: the address tells.
+    fn right(&self, uid: &str, path: &Path, ips: &[IpAddr]) -> Option<Netns> {
+        let netns = Netns::open(path).ok()?;
+        let holds = addresses(&netns);
+        let right = netns.id() != self.host && holds.iter().any(|a| ips.contains(a));
+        if !right {
+            debug!(uid, path = %path.display(), ?holds, "not the pod's namespace");
+        }
+        right.then_some(netns)
     }
 
     fn scan(&self) -> Arc<HashMap<String, Vec<Process>>> {
@@ -160,10 +174,24 @@ mod tests {
         let here = Netns::current().expect("there");
         let nobody = NetnsId { dev: 0, inode: 0 };
         let local = [IpAddr::from([127, 0, 0, 1])];
-        let found = Discovery::new(dir.path().into(), nobody).find(uid, &local);
+        let found = Discovery::new(dir.path().into(), None, nobody).find(uid, &local);
         assert_eq!(found.as_ref().map(Netns::id), Some(here.id()));
         let foreign = [IpAddr::from([192, 0, 2, 1])];
-        assert!(Discovery::new(dir.path().into(), nobody).find(uid, &foreign).is_none());
-        assert!(Discovery::new(dir.path().into(), here.id()).find(uid, &local).is_none());
+        assert!(Discovery::new(dir.path().into(), None, nobody).find(uid, &foreign).is_none());
+        assert!(Discovery::new(dir.path().into(), None, here.id()).find(uid, &local).is_none());
+    }
+
+    #[test]
+    fn a_runtime_may_name_namespaces_by_uid() {
+        let (proc, names) = (tempfile::tempdir().expect("tmp"), tempfile::tempdir().expect("tmp"));
+        std::os::unix::fs::symlink("/proc/self/ns/net", names.path().join("uid-1")).expect("w");
+        let here = Netns::current().expect("there");
+        let nobody = NetnsId { dev: 0, inode: 0 };
+        let discovery = Discovery::new(proc.path().into(), Some(names.path().into()), nobody);
+        let local = [IpAddr::from([127, 0, 0, 1])];
+        assert_eq!(discovery.find("uid-1", &local).as_ref().map(Netns::id), Some(here.id()));
+        for uid in ["uid-2", "../uid-1", ""] {
+            assert!(discovery.find(uid, &local).is_none(), "{uid}");
+        }
     }
 }

@@ -102,7 +102,7 @@ pub async fn run_with(
         config: config.clone(),
         api: pod::Apis(client.clone()),
         ztunnels: ztunnels::Ztunnels::new(config.zds_timeout, metrics.clone()),
-        discovery: discover::Discovery::new(config.proc_dir.clone(), host_netns.id()),
+        discovery: discover::Discovery::new(config.proc_dir.clone(), config.netns_dir.clone(), host_netns.id()),
         host: host::Host::new(host_netns),
         metrics: metrics.clone(),
     };
