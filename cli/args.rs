@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    completion, install, manifest, namespace, roles::Role, status, uninstall, verify, version, ztunnel_config,
+    completion, install, manifest, namespace, roles::Role, sandbox, status, uninstall, verify, version, ztunnel_config,
 };
 
 /// An ambient service mesh for Kubernetes in one binary
 #[derive(Debug, Parser)]
 #[command(name = "ambient", version, arg_required_else_help = true, max_term_width = 120)]
 #[command(after_help = "Examples:
+  ambient sandbox                          see what the mesh does, on this machine, without Kubernetes
   ambient install                          install the mesh, or bring it up to date
   ambient namespace add shop               enrol every pod of a namespace, without restart
   ambient status                           see whether all is well
@@ -39,6 +40,17 @@ pub struct Global {
     /// Context of the kubeconfig to use
     #[arg(long, global = true)]
     pub context: Option<String>,
+    /// Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        conflicts_with_all = ["kubeconfig", "context"]
+    )]
+    pub sandbox: Option<String>,
     /// Namespace that the command is about
     #[arg(long, short, global = true, value_parser = namespace_name)]
     pub namespace: Option<String>,
@@ -113,6 +125,8 @@ pub enum Command {
     ZtunnelConfig(ztunnel_config::Args),
     /// Prove from live evidence whether traffic is mTLS
     Verify(verify::Args),
+    /// Run the whole mesh on this machine, without Kubernetes
+    Sandbox(sandbox::Args),
     /// Show the versions of this program and of the mesh
     Version(version::Args),
     /// Print the completion script of a shell

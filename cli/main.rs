@@ -8,6 +8,7 @@ mod install;
 mod manifest;
 mod namespace;
 mod roles;
+mod sandbox;
 mod screen;
 mod status;
 mod uninstall;
@@ -31,6 +32,10 @@ use crate::{
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    // First: these parts need the process's only thread, and nothing that is set up below.
+    if let Some(code) = ::sandbox::stage() {
+        return ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX));
+    }
     // Fails only if it was done before.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     if let Some(code) = roles::plugin() {
@@ -68,6 +73,10 @@ fn names_verify() -> bool {
 
 fn run(command: Command, global: &Global) -> Result<u8, Error> {
     let screen = Screen::new(global.color);
+    let command = match command {
+        Command::Sandbox(args) => return sandbox::run(args, global, &screen),
+        other => other,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -83,6 +92,7 @@ fn run(command: Command, global: &Global) -> Result<u8, Error> {
             Command::Verify(args) => verify::run(args, global, &screen).await.map_err(Error::without_verdict),
             Command::Version(args) => version::run(args, global, &screen).await,
             Command::Completion(args) => completion::run(&args, &screen),
+            Command::Sandbox(_) => Err(Error::internal("a sandbox's command came here")),
         }
     });
     // Forwarded connections may still be open on the other side: do not wait for them.

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ambient_global_optspecs
-    string join \n role= c/kubeconfig= context= n/namespace= i/istio-namespace= color= h/help V/version
+    string join \n role= c/kubeconfig= context= sandbox= n/namespace= i/istio-namespace= color= h/help V/version
 end
 
 function __fish_ambient_needs_command
@@ -29,6 +29,7 @@ ztunnel\t'Node proxy'
 cni\t'Node agent that enrols pods'"
 complete -c ambient -n "__fish_ambient_needs_command" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_needs_command" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_needs_command" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_needs_command" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_needs_command" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_needs_command" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -46,6 +47,7 @@ complete -c ambient -n "__fish_ambient_needs_command" -f -a "status" -d 'Show wh
 complete -c ambient -n "__fish_ambient_needs_command" -f -a "ztunnel-config" -d 'Show what the ztunnels know: workloads, services, policies, certificates, connections'
 complete -c ambient -n "__fish_ambient_needs_command" -f -a "zc" -d 'Show what the ztunnels know: workloads, services, policies, certificates, connections'
 complete -c ambient -n "__fish_ambient_needs_command" -f -a "verify" -d 'Prove from live evidence whether traffic is mTLS'
+complete -c ambient -n "__fish_ambient_needs_command" -f -a "sandbox" -d 'Run the whole mesh on this machine, without Kubernetes'
 complete -c ambient -n "__fish_ambient_needs_command" -f -a "version" -d 'Show the versions of this program and of the mesh'
 complete -c ambient -n "__fish_ambient_needs_command" -f -a "completion" -d 'Print the completion script of a shell'
 complete -c ambient -n "__fish_ambient_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -56,6 +58,7 @@ false\t''"
 complete -c ambient -n "__fish_ambient_using_subcommand install" -l timeout -d 'Longest to wait, such as 90s or 5m' -r
 complete -c ambient -n "__fish_ambient_using_subcommand install" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand install" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand install" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand install" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand install" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand install" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -71,6 +74,7 @@ false\t''"
 complete -c ambient -n "__fish_ambient_using_subcommand apply" -l timeout -d 'Longest to wait, such as 90s or 5m' -r
 complete -c ambient -n "__fish_ambient_using_subcommand apply" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand apply" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand apply" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand apply" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand apply" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand apply" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -83,6 +87,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand manifest" -s f -l filena
 complete -c ambient -n "__fish_ambient_using_subcommand manifest" -s s -l set -d 'One setting, such as image.tag=dev; may be repeated, wins over files' -r
 complete -c ambient -n "__fish_ambient_using_subcommand manifest" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand manifest" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand manifest" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand manifest" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand manifest" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand manifest" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -92,6 +97,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand manifest" -s h -l help -
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -l timeout -d 'Longest to wait for each step, such as 90s or 5m' -r
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -104,6 +110,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -l dry-run -d
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and not __fish_seen_subcommand_from add remove list help" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and not __fish_seen_subcommand_from add remove list help" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand namespace; and not __fish_seen_subcommand_from add remove list help" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and not __fish_seen_subcommand_from add remove list help" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and not __fish_seen_subcommand_from add remove list help" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and not __fish_seen_subcommand_from add remove list help" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -120,6 +127,7 @@ false\t''"
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from add" -l timeout -d 'Longest to wait, such as 90s or 5m' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from add" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from add" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from add" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from add" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from add" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from add" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -134,6 +142,7 @@ false\t''"
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from remove" -l timeout -d 'Longest to wait, such as 90s or 5m' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from remove" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from remove" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from remove" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from remove" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from remove" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from remove" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -146,6 +155,7 @@ json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from list" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from list" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from list" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from list" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from list" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -158,6 +168,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_se
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and not __fish_seen_subcommand_from add remove list help" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and not __fish_seen_subcommand_from add remove list help" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ns; and not __fish_seen_subcommand_from add remove list help" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and not __fish_seen_subcommand_from add remove list help" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and not __fish_seen_subcommand_from add remove list help" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and not __fish_seen_subcommand_from add remove list help" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -174,6 +185,7 @@ false\t''"
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from add" -l timeout -d 'Longest to wait, such as 90s or 5m' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from add" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from add" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from add" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from add" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from add" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from add" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -188,6 +200,7 @@ false\t''"
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from remove" -l timeout -d 'Longest to wait, such as 90s or 5m' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from remove" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from remove" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from remove" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from remove" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from remove" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from remove" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -200,6 +213,7 @@ json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from list" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from list" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from list" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from list" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from list" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -216,6 +230,7 @@ json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand status" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand status" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand status" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand status" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand status" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand status" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -225,6 +240,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand status" -s w -l wait -d 
 complete -c ambient -n "__fish_ambient_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -263,6 +279,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workload" -l workload-node -d 'Only workloads on this node' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workload" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workload" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workload" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workload" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workload" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workload" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -279,6 +296,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from w" -l workload-node -d 'Only workloads on this node' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from w" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from w" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from w" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from w" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from w" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from w" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -295,6 +313,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workloads" -l workload-node -d 'Only workloads on this node' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workloads" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workloads" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workloads" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workloads" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workloads" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workloads" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -309,6 +328,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from service" -l service-namespace -d 'Only services of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from service" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from service" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from service" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from service" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from service" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from service" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -323,6 +343,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from services" -l service-namespace -d 'Only services of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from services" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from services" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from services" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from services" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from services" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from services" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -337,6 +358,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from s" -l service-namespace -d 'Only services of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from s" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from s" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from s" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from s" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from s" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from s" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -351,6 +373,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from svc" -l service-namespace -d 'Only services of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from svc" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from svc" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from svc" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from svc" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from svc" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from svc" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -365,6 +388,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policy" -l policy-namespace -d 'Only policies of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policy" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policy" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policy" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policy" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policy" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policy" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -379,6 +403,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policies" -l policy-namespace -d 'Only policies of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policies" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policies" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policies" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policies" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policies" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policies" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -393,6 +418,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from p" -l policy-namespace -d 'Only policies of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from p" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from p" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from p" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from p" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from p" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from p" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -407,6 +433,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from pol" -l policy-namespace -d 'Only policies of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from pol" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from pol" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from pol" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from pol" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from pol" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from pol" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -420,6 +447,7 @@ json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificate" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificate" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificate" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificate" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificate" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificate" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -433,6 +461,7 @@ json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificates" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificates" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificates" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificates" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificates" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificates" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -446,6 +475,7 @@ json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certs" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certs" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certs" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certs" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certs" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certs" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -459,6 +489,7 @@ json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cert" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cert" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cert" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cert" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cert" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cert" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -475,6 +506,7 @@ outbound\t'From the workload'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from connections" -l workload-namespace -d 'Only connections of workloads in this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from connections" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from connections" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from connections" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from connections" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from connections" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from connections" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -492,6 +524,7 @@ outbound\t'From the workload'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cons" -l workload-namespace -d 'Only connections of workloads in this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cons" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cons" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cons" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cons" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cons" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cons" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -506,6 +539,7 @@ json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from all" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from all" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from all" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from all" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from all" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from all" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -520,6 +554,7 @@ json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from a" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from a" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from a" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from a" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from a" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from a" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -531,6 +566,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from log" -l level -d 'New level, such as debug or access=debug,info' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from log" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from log" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from log" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from log" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from log" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from log" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -542,6 +578,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from o" -l level -d 'New level, such as debug or access=debug,info' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from o" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from o" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from o" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from o" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from o" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from o" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -559,6 +596,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -597,6 +635,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workload" -l workload-node -d 'Only workloads on this node' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workload" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workload" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workload" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workload" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workload" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workload" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -613,6 +652,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from w" -l workload-node -d 'Only workloads on this node' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from w" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from w" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from w" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from w" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from w" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from w" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -629,6 +669,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workloads" -l workload-node -d 'Only workloads on this node' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workloads" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workloads" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workloads" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workloads" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workloads" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workloads" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -643,6 +684,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from service" -l service-namespace -d 'Only services of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from service" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from service" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from service" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from service" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from service" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from service" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -657,6 +699,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from services" -l service-namespace -d 'Only services of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from services" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from services" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from services" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from services" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from services" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from services" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -671,6 +714,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from s" -l service-namespace -d 'Only services of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from s" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from s" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from s" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from s" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from s" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from s" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -685,6 +729,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from svc" -l service-namespace -d 'Only services of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from svc" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from svc" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from svc" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from svc" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from svc" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from svc" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -699,6 +744,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policy" -l policy-namespace -d 'Only policies of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policy" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policy" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policy" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policy" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policy" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policy" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -713,6 +759,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policies" -l policy-namespace -d 'Only policies of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policies" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policies" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policies" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policies" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policies" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policies" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -727,6 +774,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from p" -l policy-namespace -d 'Only policies of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from p" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from p" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from p" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from p" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from p" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from p" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -741,6 +789,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from pol" -l policy-namespace -d 'Only policies of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from pol" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from pol" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from pol" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from pol" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from pol" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from pol" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -754,6 +803,7 @@ json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificate" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificate" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificate" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificate" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificate" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificate" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -767,6 +817,7 @@ json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificates" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificates" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificates" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificates" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificates" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificates" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -780,6 +831,7 @@ json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certs" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certs" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certs" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certs" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certs" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certs" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -793,6 +845,7 @@ json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cert" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cert" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cert" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cert" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cert" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cert" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -809,6 +862,7 @@ outbound\t'From the workload'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from connections" -l workload-namespace -d 'Only connections of workloads in this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from connections" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from connections" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from connections" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from connections" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from connections" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from connections" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -826,6 +880,7 @@ outbound\t'From the workload'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cons" -l workload-namespace -d 'Only connections of workloads in this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cons" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cons" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cons" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cons" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cons" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cons" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -840,6 +895,7 @@ json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from all" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from all" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from all" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from all" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from all" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from all" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -854,6 +910,7 @@ json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from a" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from a" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from a" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from a" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from a" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from a" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -865,6 +922,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from log" -l level -d 'New level, such as debug or access=debug,info' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from log" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from log" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from log" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from log" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from log" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from log" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -876,6 +934,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from o" -l level -d 'New level, such as debug or access=debug,info' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from o" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from o" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from o" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from o" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from o" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from o" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -896,6 +955,7 @@ json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand verify" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand verify" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand verify" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand verify" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand verify" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand verify" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -904,6 +964,169 @@ never\t'Never'"
 complete -c ambient -n "__fish_ambient_using_subcommand verify" -s A -l all-namespaces -d 'All namespaces that are enrolled, or have a captured pod'
 complete -c ambient -n "__fish_ambient_using_subcommand verify" -l passive -d 'Open no connections, look only at those there are'
 complete -c ambient -n "__fish_ambient_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -l pause -d 'Wait for Enter before each step'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -l keep -d 'Leave the sandbox running'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -l rootless -d 'Run in a user namespace although root could do without'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -f -a "demo" -d 'Show what the mesh does, step by step, on a sandbox of its own (also without a command)'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -f -a "up" -d 'Start a sandbox'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -f -a "status" -d 'Show which sandboxes run, their pods and what is wrong with their manifests'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -f -a "apply" -d 'Apply manifests'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -f -a "delete" -d 'Delete what manifests name'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -f -a "get" -d 'List objects'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -f -a "logs" -d 'Show what a pod, or a component of the mesh, has written'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -f -a "exec" -d 'Run a program in a pod'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -f -a "top" -d 'Show what pods use'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -f -a "down" -d 'End a sandbox; nothing is left of it'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -f -a "app" -d 'Small programs for manifests: a server that tells who asked, and clients'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from demo" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from demo" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from demo" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from demo" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from demo" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from demo" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from demo" -l pause -d 'Wait for Enter before each step'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from demo" -l keep -d 'Leave the sandbox running'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from demo" -l rootless -d 'Run in a user namespace although root could do without'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from demo" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from up" -s f -l filename -d 'Folder or file of manifests to keep to; may be repeated' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from up" -l nodes -d 'Number of nodes' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from up" -l timeout -d 'Longest to wait until all is ready, such as 30s' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from up" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from up" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from up" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from up" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from up" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from up" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from up" -l rootless -d 'Run in a user namespace although root could do without'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from up" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from status" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
+json\t'JSON'
+yaml\t'YAML'"
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from status" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from status" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from status" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from status" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from status" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from status" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from apply" -s f -l filename -d 'File or folder of manifests, or `-` for the standard input; may be repeated' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from apply" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from apply" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from apply" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from apply" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from apply" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from apply" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from apply" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from delete" -s f -l filename -d 'File or folder of manifests, or `-` for the standard input; may be repeated' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from delete" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from delete" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from delete" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from delete" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from delete" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from delete" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from get" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
+json\t'JSON'
+yaml\t'YAML'"
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from get" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from get" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from get" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from get" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from get" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from get" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from get" -s A -l all-namespaces -d 'All namespaces, also when -n is given'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from logs" -l container -d 'Container of the pod' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from logs" -l tail -d 'The last lines alone' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from logs" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from logs" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from logs" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from logs" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from logs" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from logs" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from logs" -s f -l follow -d 'Go on with what comes'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from logs" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from top" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
+json\t'JSON'
+yaml\t'YAML'"
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from top" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from top" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from top" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from top" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from top" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from top" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from top" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from down" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from down" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from down" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from down" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from down" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from down" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from down" -l all -d 'All of them'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from down" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from app" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from app" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from app" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from app" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from app" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from app" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from app" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from app" -f -a "serve" -d 'Serve HTTP: every answer tells the server\'s name and the client\'s address and headers'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from app" -f -a "get" -d 'Ask once, and print the answer; exit code 1 when there is none'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from app" -f -a "hold" -d 'Keep a connection busy until standard input ends; exit code 1 when it breaks'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from app" -f -a "impostor" -d 'Try to be a peer of the mesh with a certificate that nobody vouches for; exit code 0 when it is refused'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from app" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "demo" -d 'Show what the mesh does, step by step, on a sandbox of its own (also without a command)'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "up" -d 'Start a sandbox'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show which sandboxes run, their pods and what is wrong with their manifests'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "apply" -d 'Apply manifests'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Delete what manifests name'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "get" -d 'List objects'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "logs" -d 'Show what a pod, or a component of the mesh, has written'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "exec" -d 'Run a program in a pod'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "top" -d 'Show what pods use'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "down" -d 'End a sandbox; nothing is left of it'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "app" -d 'Small programs for manifests: a server that tells who asked, and clients'
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ambient -n "__fish_ambient_using_subcommand version" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
@@ -911,6 +1134,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand version" -l remote -d 'A
 false\t''"
 complete -c ambient -n "__fish_ambient_using_subcommand version" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand version" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand version" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand version" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand version" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand version" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
@@ -919,22 +1143,24 @@ never\t'Never'"
 complete -c ambient -n "__fish_ambient_using_subcommand version" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ambient -n "__fish_ambient_using_subcommand completion" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand completion" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand completion" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand completion" -s n -l namespace -d 'Namespace that the command is about' -r
 complete -c ambient -n "__fish_ambient_using_subcommand completion" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
 complete -c ambient -n "__fish_ambient_using_subcommand completion" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ambient -n "__fish_ambient_using_subcommand completion" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify version completion help" -f -a "install" -d 'Install the mesh, or bring it up to date'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify version completion help" -f -a "manifest" -d 'Print the manifests that install applies'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify version completion help" -f -a "uninstall" -d 'Take the mesh out of the cluster again'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify version completion help" -f -a "namespace" -d 'Enrol namespaces and pods, or take them out'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify version completion help" -f -a "status" -d 'Show whether the mesh is well'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify version completion help" -f -a "ztunnel-config" -d 'Show what the ztunnels know: workloads, services, policies, certificates, connections'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify version completion help" -f -a "verify" -d 'Prove from live evidence whether traffic is mTLS'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify version completion help" -f -a "version" -d 'Show the versions of this program and of the mesh'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify version completion help" -f -a "completion" -d 'Print the completion script of a shell'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify version completion help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "install" -d 'Install the mesh, or bring it up to date'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "manifest" -d 'Print the manifests that install applies'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "uninstall" -d 'Take the mesh out of the cluster again'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "namespace" -d 'Enrol namespaces and pods, or take them out'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "status" -d 'Show whether the mesh is well'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "ztunnel-config" -d 'Show what the ztunnels know: workloads, services, policies, certificates, connections'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "verify" -d 'Prove from live evidence whether traffic is mTLS'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "sandbox" -d 'Run the whole mesh on this machine, without Kubernetes'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "version" -d 'Show the versions of this program and of the mesh'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "completion" -d 'Print the completion script of a shell'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from namespace" -f -a "add" -d 'Enrol: all pods are captured, running ones too'
 complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from namespace" -f -a "remove" -d 'Take out: traffic flows as if there were no mesh'
 complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from namespace" -f -a "list" -d 'List the namespaces and how many of their pods are captured'
@@ -945,3 +1171,14 @@ complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_su
 complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from ztunnel-config" -f -a "connections" -d 'Show the open connections'
 complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from ztunnel-config" -f -a "all" -d 'Show everything'
 complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from ztunnel-config" -f -a "log" -d 'Show or change the log level'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "demo" -d 'Show what the mesh does, step by step, on a sandbox of its own (also without a command)'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "up" -d 'Start a sandbox'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "status" -d 'Show which sandboxes run, their pods and what is wrong with their manifests'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "apply" -d 'Apply manifests'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "delete" -d 'Delete what manifests name'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "get" -d 'List objects'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "logs" -d 'Show what a pod, or a component of the mesh, has written'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "exec" -d 'Run a program in a pod'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "top" -d 'Show what pods use'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "down" -d 'End a sandbox; nothing is left of it'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from sandbox" -f -a "app" -d 'Small programs for manifests: a server that tells who asked, and clients'

@@ -25,6 +25,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -44,6 +45,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('ztunnel-config', 'ztunnel-config', [CompletionResultType]::ParameterValue, 'Show what the ztunnels know: workloads, services, policies, certificates, connections')
             [CompletionResult]::new('zc', 'zc', [CompletionResultType]::ParameterValue, 'Show what the ztunnels know: workloads, services, policies, certificates, connections')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Prove from live evidence whether traffic is mTLS')
+            [CompletionResult]::new('sandbox', 'sandbox', [CompletionResultType]::ParameterValue, 'Run the whole mesh on this machine, without Kubernetes')
             [CompletionResult]::new('version', 'version', [CompletionResultType]::ParameterValue, 'Show the versions of this program and of the mesh')
             [CompletionResult]::new('completion', 'completion', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -59,6 +61,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -80,6 +83,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -99,6 +103,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -113,6 +118,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -132,6 +138,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -149,6 +156,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -169,6 +177,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -188,6 +197,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -207,6 +217,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -225,6 +236,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -242,6 +254,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -257,6 +270,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -311,6 +325,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -326,6 +341,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -361,6 +377,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -404,6 +421,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -425,6 +443,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -446,6 +465,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -467,6 +487,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -488,6 +509,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -509,6 +531,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -528,6 +551,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -547,6 +571,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -566,6 +591,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -585,6 +611,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -604,6 +631,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -623,6 +651,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -642,6 +671,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -661,6 +691,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -680,6 +711,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -699,6 +731,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -718,6 +751,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -737,6 +771,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -756,6 +791,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -775,6 +811,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -794,6 +831,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -813,6 +851,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -831,6 +870,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -849,6 +889,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -867,6 +908,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -885,6 +927,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -903,6 +946,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -921,6 +965,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -939,6 +984,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -957,6 +1003,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -977,6 +1024,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -998,6 +1046,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -1019,6 +1068,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -1040,6 +1090,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -1059,6 +1110,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -1078,6 +1130,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -1097,6 +1150,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -1116,6 +1170,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -1132,6 +1187,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -1149,6 +1205,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -1166,6 +1223,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -1183,6 +1241,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -1270,6 +1329,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -1282,6 +1342,372 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'ambient;sandbox' {
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('--pause', '--pause', [CompletionResultType]::ParameterName, 'Wait for Enter before each step')
+            [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'Leave the sandbox running')
+            [CompletionResult]::new('--rootless', '--rootless', [CompletionResultType]::ParameterName, 'Run in a user namespace although root could do without')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('demo', 'demo', [CompletionResultType]::ParameterValue, 'Show what the mesh does, step by step, on a sandbox of its own (also without a command)')
+            [CompletionResult]::new('up', 'up', [CompletionResultType]::ParameterValue, 'Start a sandbox')
+            [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show which sandboxes run, their pods and what is wrong with their manifests')
+            [CompletionResult]::new('apply', 'apply', [CompletionResultType]::ParameterValue, 'Apply manifests')
+            [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'Delete what manifests name')
+            [CompletionResult]::new('get', 'get', [CompletionResultType]::ParameterValue, 'List objects')
+            [CompletionResult]::new('logs', 'logs', [CompletionResultType]::ParameterValue, 'Show what a pod, or a component of the mesh, has written')
+            [CompletionResult]::new('exec', 'exec', [CompletionResultType]::ParameterValue, 'Run a program in a pod')
+            [CompletionResult]::new('top', 'top', [CompletionResultType]::ParameterValue, 'Show what pods use')
+            [CompletionResult]::new('down', 'down', [CompletionResultType]::ParameterValue, 'End a sandbox; nothing is left of it')
+            [CompletionResult]::new('app', 'app', [CompletionResultType]::ParameterValue, 'Small programs for manifests: a server that tells who asked, and clients')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'ambient;sandbox;demo' {
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('--pause', '--pause', [CompletionResultType]::ParameterName, 'Wait for Enter before each step')
+            [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'Leave the sandbox running')
+            [CompletionResult]::new('--rootless', '--rootless', [CompletionResultType]::ParameterName, 'Run in a user namespace although root could do without')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;sandbox;up' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Folder or file of manifests to keep to; may be repeated')
+            [CompletionResult]::new('--filename', '--filename', [CompletionResultType]::ParameterName, 'Folder or file of manifests to keep to; may be repeated')
+            [CompletionResult]::new('--nodes', '--nodes', [CompletionResultType]::ParameterName, 'Number of nodes')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Longest to wait until all is ready, such as 30s')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('--rootless', '--rootless', [CompletionResultType]::ParameterName, 'Run in a user namespace although root could do without')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;sandbox;status' {
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to write the answer')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write the answer')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;sandbox;apply' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'File or folder of manifests, or `-` for the standard input; may be repeated')
+            [CompletionResult]::new('--filename', '--filename', [CompletionResultType]::ParameterName, 'File or folder of manifests, or `-` for the standard input; may be repeated')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;sandbox;delete' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'File or folder of manifests, or `-` for the standard input; may be repeated')
+            [CompletionResult]::new('--filename', '--filename', [CompletionResultType]::ParameterName, 'File or folder of manifests, or `-` for the standard input; may be repeated')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;sandbox;get' {
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to write the answer')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write the answer')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-A', '-A ', [CompletionResultType]::ParameterName, 'All namespaces, also when -n is given')
+            [CompletionResult]::new('--all-namespaces', '--all-namespaces', [CompletionResultType]::ParameterName, 'All namespaces, also when -n is given')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;sandbox;logs' {
+            [CompletionResult]::new('--container', '--container', [CompletionResultType]::ParameterName, 'Container of the pod')
+            [CompletionResult]::new('--tail', '--tail', [CompletionResultType]::ParameterName, 'The last lines alone')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Go on with what comes')
+            [CompletionResult]::new('--follow', '--follow', [CompletionResultType]::ParameterName, 'Go on with what comes')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;sandbox;exec' {
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;sandbox;top' {
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to write the answer')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write the answer')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;sandbox;down' {
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'All of them')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;sandbox;app' {
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Serve HTTP: every answer tells the server''s name and the client''s address and headers')
+            [CompletionResult]::new('get', 'get', [CompletionResultType]::ParameterValue, 'Ask once, and print the answer; exit code 1 when there is none')
+            [CompletionResult]::new('hold', 'hold', [CompletionResultType]::ParameterValue, 'Keep a connection busy until standard input ends; exit code 1 when it breaks')
+            [CompletionResult]::new('impostor', 'impostor', [CompletionResultType]::ParameterValue, 'Try to be a peer of the mesh with a certificate that nobody vouches for; exit code 0 when it is refused')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'ambient;sandbox;app;serve' {
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Name to answer with')
+            [CompletionResult]::new('--port', '--port', [CompletionResultType]::ParameterName, 'Port to listen on')
+            [CompletionResult]::new('--calls', '--calls', [CompletionResultType]::ParameterName, 'Another service to ask for each request, whose answer is part of this one''s')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;sandbox;app;get' {
+            [CompletionResult]::new('-H', '-H ', [CompletionResultType]::ParameterName, 'Header as NAME:VALUE; may be repeated')
+            [CompletionResult]::new('--header', '--header', [CompletionResultType]::ParameterName, 'Header as NAME:VALUE; may be repeated')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;sandbox;app;hold' {
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;sandbox;app;impostor' {
+            [CompletionResult]::new('--as', '--as', [CompletionResultType]::ParameterName, 'Identity to pretend')
+            [CompletionResult]::new('--root', '--root', [CompletionResultType]::ParameterName, 'Root certificate of the mesh, as PEM')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;sandbox;app;help' {
+            [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Serve HTTP: every answer tells the server''s name and the client''s address and headers')
+            [CompletionResult]::new('get', 'get', [CompletionResultType]::ParameterValue, 'Ask once, and print the answer; exit code 1 when there is none')
+            [CompletionResult]::new('hold', 'hold', [CompletionResultType]::ParameterValue, 'Keep a connection busy until standard input ends; exit code 1 when it breaks')
+            [CompletionResult]::new('impostor', 'impostor', [CompletionResultType]::ParameterValue, 'Try to be a peer of the mesh with a certificate that nobody vouches for; exit code 0 when it is refused')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'ambient;sandbox;app;help;serve' {
+            break
+        }
+        'ambient;sandbox;app;help;get' {
+            break
+        }
+        'ambient;sandbox;app;help;hold' {
+            break
+        }
+        'ambient;sandbox;app;help;impostor' {
+            break
+        }
+        'ambient;sandbox;app;help;help' {
+            break
+        }
+        'ambient;sandbox;help' {
+            [CompletionResult]::new('demo', 'demo', [CompletionResultType]::ParameterValue, 'Show what the mesh does, step by step, on a sandbox of its own (also without a command)')
+            [CompletionResult]::new('up', 'up', [CompletionResultType]::ParameterValue, 'Start a sandbox')
+            [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show which sandboxes run, their pods and what is wrong with their manifests')
+            [CompletionResult]::new('apply', 'apply', [CompletionResultType]::ParameterValue, 'Apply manifests')
+            [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'Delete what manifests name')
+            [CompletionResult]::new('get', 'get', [CompletionResultType]::ParameterValue, 'List objects')
+            [CompletionResult]::new('logs', 'logs', [CompletionResultType]::ParameterValue, 'Show what a pod, or a component of the mesh, has written')
+            [CompletionResult]::new('exec', 'exec', [CompletionResultType]::ParameterValue, 'Run a program in a pod')
+            [CompletionResult]::new('top', 'top', [CompletionResultType]::ParameterValue, 'Show what pods use')
+            [CompletionResult]::new('down', 'down', [CompletionResultType]::ParameterValue, 'End a sandbox; nothing is left of it')
+            [CompletionResult]::new('app', 'app', [CompletionResultType]::ParameterValue, 'Small programs for manifests: a server that tells who asked, and clients')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'ambient;sandbox;help;demo' {
+            break
+        }
+        'ambient;sandbox;help;up' {
+            break
+        }
+        'ambient;sandbox;help;status' {
+            break
+        }
+        'ambient;sandbox;help;apply' {
+            break
+        }
+        'ambient;sandbox;help;delete' {
+            break
+        }
+        'ambient;sandbox;help;get' {
+            break
+        }
+        'ambient;sandbox;help;logs' {
+            break
+        }
+        'ambient;sandbox;help;exec' {
+            break
+        }
+        'ambient;sandbox;help;top' {
+            break
+        }
+        'ambient;sandbox;help;down' {
+            break
+        }
+        'ambient;sandbox;help;app' {
+            [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Serve HTTP: every answer tells the server''s name and the client''s address and headers')
+            [CompletionResult]::new('get', 'get', [CompletionResultType]::ParameterValue, 'Ask once, and print the answer; exit code 1 when there is none')
+            [CompletionResult]::new('hold', 'hold', [CompletionResultType]::ParameterValue, 'Keep a connection busy until standard input ends; exit code 1 when it breaks')
+            [CompletionResult]::new('impostor', 'impostor', [CompletionResultType]::ParameterValue, 'Try to be a peer of the mesh with a certificate that nobody vouches for; exit code 0 when it is refused')
+            break
+        }
+        'ambient;sandbox;help;app;serve' {
+            break
+        }
+        'ambient;sandbox;help;app;get' {
+            break
+        }
+        'ambient;sandbox;help;app;hold' {
+            break
+        }
+        'ambient;sandbox;help;app;impostor' {
+            break
+        }
+        'ambient;sandbox;help;help' {
+            break
+        }
         'ambient;version' {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to write the answer')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write the answer')
@@ -1289,6 +1715,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -1302,6 +1729,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
             [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
             [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
@@ -1319,6 +1747,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show whether the mesh is well')
             [CompletionResult]::new('ztunnel-config', 'ztunnel-config', [CompletionResultType]::ParameterValue, 'Show what the ztunnels know: workloads, services, policies, certificates, connections')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Prove from live evidence whether traffic is mTLS')
+            [CompletionResult]::new('sandbox', 'sandbox', [CompletionResultType]::ParameterValue, 'Run the whole mesh on this machine, without Kubernetes')
             [CompletionResult]::new('version', 'version', [CompletionResultType]::ParameterValue, 'Show the versions of this program and of the mesh')
             [CompletionResult]::new('completion', 'completion', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -1383,6 +1812,69 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             break
         }
         'ambient;help;verify' {
+            break
+        }
+        'ambient;help;sandbox' {
+            [CompletionResult]::new('demo', 'demo', [CompletionResultType]::ParameterValue, 'Show what the mesh does, step by step, on a sandbox of its own (also without a command)')
+            [CompletionResult]::new('up', 'up', [CompletionResultType]::ParameterValue, 'Start a sandbox')
+            [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show which sandboxes run, their pods and what is wrong with their manifests')
+            [CompletionResult]::new('apply', 'apply', [CompletionResultType]::ParameterValue, 'Apply manifests')
+            [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'Delete what manifests name')
+            [CompletionResult]::new('get', 'get', [CompletionResultType]::ParameterValue, 'List objects')
+            [CompletionResult]::new('logs', 'logs', [CompletionResultType]::ParameterValue, 'Show what a pod, or a component of the mesh, has written')
+            [CompletionResult]::new('exec', 'exec', [CompletionResultType]::ParameterValue, 'Run a program in a pod')
+            [CompletionResult]::new('top', 'top', [CompletionResultType]::ParameterValue, 'Show what pods use')
+            [CompletionResult]::new('down', 'down', [CompletionResultType]::ParameterValue, 'End a sandbox; nothing is left of it')
+            [CompletionResult]::new('app', 'app', [CompletionResultType]::ParameterValue, 'Small programs for manifests: a server that tells who asked, and clients')
+            break
+        }
+        'ambient;help;sandbox;demo' {
+            break
+        }
+        'ambient;help;sandbox;up' {
+            break
+        }
+        'ambient;help;sandbox;status' {
+            break
+        }
+        'ambient;help;sandbox;apply' {
+            break
+        }
+        'ambient;help;sandbox;delete' {
+            break
+        }
+        'ambient;help;sandbox;get' {
+            break
+        }
+        'ambient;help;sandbox;logs' {
+            break
+        }
+        'ambient;help;sandbox;exec' {
+            break
+        }
+        'ambient;help;sandbox;top' {
+            break
+        }
+        'ambient;help;sandbox;down' {
+            break
+        }
+        'ambient;help;sandbox;app' {
+            [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Serve HTTP: every answer tells the server''s name and the client''s address and headers')
+            [CompletionResult]::new('get', 'get', [CompletionResultType]::ParameterValue, 'Ask once, and print the answer; exit code 1 when there is none')
+            [CompletionResult]::new('hold', 'hold', [CompletionResultType]::ParameterValue, 'Keep a connection busy until standard input ends; exit code 1 when it breaks')
+            [CompletionResult]::new('impostor', 'impostor', [CompletionResultType]::ParameterValue, 'Try to be a peer of the mesh with a certificate that nobody vouches for; exit code 0 when it is refused')
+            break
+        }
+        'ambient;help;sandbox;app;serve' {
+            break
+        }
+        'ambient;help;sandbox;app;get' {
+            break
+        }
+        'ambient;help;sandbox;app;hold' {
+            break
+        }
+        'ambient;help;sandbox;app;impostor' {
             break
         }
         'ambient;help;version' {

@@ -16,7 +16,9 @@ use kube::{
     runtime::{utils::Backoff, watcher},
 };
 
-use crate::{args::Global, error::Error, screen::progress::Progress};
+use ::sandbox::place::Place;
+
+use crate::{args::Global, error::Error, sandbox, screen::progress::Progress};
 
 /// A connection to the API server.
 #[derive(Clone)]
@@ -45,6 +47,9 @@ pub struct Version {
 impl Cluster {
     /// Connects, and asks for the version to see that it works.
     pub async fn connect(global: &Global) -> Result<Self, Error> {
+        if let Some(place) = sandbox_of(global)? {
+            return Self::sandbox(&place, global).await;
+        }
         let mut config = configuration(global).await?;
         config.connect_timeout = Some(Duration::from_secs(5));
         // A server that takes a request and says nothing more must not hold us for ever. Watches hear a bookmark every
@@ -54,6 +59,15 @@ impl Cluster {
         let url = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let client = Client::try_from(config)
             .map_err(|error| Error::user(format!("cannot use the credentials for {url}")).caused_by(&error))?;
+        Self::greet(client, url, global).await
+    }
+
+    /// Connects to a sandbox on this machine.
+    pub async fn sandbox(place: &Place, global: &Global) -> Result<Self, Error> {
+        Self::greet(::sandbox::client::connect(place), format!("sandbox {}", place.name), global).await
+    }
+
+    async fn greet(client: Client, url: String, global: &Global) -> Result<Self, Error> {
         let answer = tokio::time::timeout(Duration::from_secs(15), client.apiserver_version()).await;
         let info = match answer {
             Ok(Ok(info)) => info,
@@ -106,6 +120,30 @@ impl Backoff for EverySecond {
 const READ_LIMIT: Duration = Duration::from_secs(30);
 
 const REACH_HINT: &str = "check --kubeconfig and --context, and that the API server is up (`kubectl cluster-info`)";
+
+/// Returns the sandbox that a command is about: the one that is asked for, or, where nothing names a cluster, the only one
+/// that runs. That it is one is said, since the operator may have meant a cluster.
+fn sandbox_of(global: &Global) -> Result<Option<Place>, Error> {
+    if let Some(name) = &global.sandbox {
+        return sandbox::named(Some(name)).map(Some);
+    }
+    let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+    let home = std::env::var_os("HOME").map(std::path::PathBuf::from).unwrap_or_default();
+    let configured = global.kubeconfig.is_some()
+        || global.context.is_some()
+        || set("KUBECONFIG")
+        || set("KUBERNETES_SERVICE_HOST")
+        || home.join(".kube/config").exists();
+    let mut running = if configured { vec![] } else { Place::running() };
+    match running.len() {
+        1 => {
+            let place = running.remove(0);
+            eprintln!("target: sandbox {} (no kubeconfig is set)", place.name);
+            Ok(Some(place))
+        }
+        _ => Ok(None),
+    }
+}
 
 async fn configuration(global: &Global) -> Result<Config, Error> {
     let options = KubeConfigOptions { context: global.context.clone(), ..KubeConfigOptions::default() };

@@ -16,6 +16,7 @@ use crate::screen::Screen;
 pub struct Progress {
     bars: MultiProgress,
     live: bool,
+    silent: bool,
     items: RefCell<HashMap<String, Item>>,
     notes: RefCell<HashSet<String>>,
 }
@@ -32,13 +33,19 @@ struct Item {
 impl Progress {
     /// Starts with nothing.
     pub fn new(screen: &Screen) -> Self {
-        Self { bars: MultiProgress::new(), live: screen.live, items: RefCell::default(), notes: RefCell::default() }
+        Self { live: screen.live, silent: false, ..Self::silent() }
+    }
+
+    /// Starts one that tells of no parts, for a caller that has its own way to: notes are told.
+    pub fn silent() -> Self {
+        let (items, notes) = (RefCell::default(), RefCell::default());
+        Self { bars: MultiProgress::new(), live: false, silent: true, items, notes }
     }
 
     /// Reports that `done` of `all` parts of a thing are there. Nothing is said of a thing without parts: how many there
     /// are to be is not known yet.
     pub fn set(&self, name: &str, done: usize, all: usize) {
-        if all == 0 {
+        if all == 0 || self.silent {
             return;
         }
         let mut items = self.items.borrow_mut();

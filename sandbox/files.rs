@@ -1,0 +1,189 @@
+//! What a pod sees of the machine's files: all of them, none of which it can change.
+
+use std::{
+    fs, io,
+    path::{Component, Path, PathBuf},
+};
+
+use net::mounts;
+use nix::{
+    errno::Errno,
+    mount::{MsFlags, mount},
+    unistd::sethostname,
+};
+use serde::{Deserialize, Serialize};
+
+/// Where this program stands in every pod.
+pub const PROGRAMS: &str = "/run/ambient/bin";
+/// Where a pod sees the output of its containers.
+pub const LOGS: &str = "/run/ambient/logs";
+/// Where programs are looked for.
+pub const PATH: &str = "/run/ambient/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Directories in which programs write besides the temporary ones: changes go to the pod's memory.
+const CHANGING: [&str; 4] = ["/etc", "/var", "/root", "/home"];
+/// Directories that start empty.
+const EMPTY: [&str; 3] = ["/tmp", "/run", "/dev/shm"];
+/// How much a pod may write in each, before it is told that the disk is full.
+const SIZE: &str = "size=256m,mode=1777";
+
+/// What is particular to a pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// The host name.
+    pub hostname: String,
+    /// The text of `/etc/resolv.conf`.
+    pub resolv: String,
+    /// The text of `/etc/hosts`.
+    pub hosts: String,
+    /// A directory that is the pod's own.
+    pub directory: PathBuf,
+    /// Where the output of its containers goes.
+    pub logs: PathBuf,
+    /// This program.
+    pub program: PathBuf,
+}
+
+/// Tells what failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A mount.
+    #[error("cannot mount {}", .0.display())]
+    Mount(PathBuf, #[source] Errno),
+    /// The machine's files cannot be made read-only.
+    #[error("cannot protect the machine's files")]
+    Protect(#[source] io::Error),
+    /// A file.
+    #[error("cannot write {}", .0.display())]
+    File(PathBuf, #[source] io::Error),
+    /// The host name.
+    #[error("cannot set the host name")]
+    Name(#[source] Errno),
+}
+
+/// Sets the view up, in a mount and UTS namespace of the pod's own.
+///
+/// # Errors
+/// The step that failed.
+pub fn set_up(view: &View) -> Result<(), Error> {
+    let none: Option<&str> = None;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).map_err(|e| Error::Mount("/".into(), e))?;
+    // Kept open over what follows: the paths are hidden by then.
+    let open = |path: &Path| fs::File::open(path).map_err(|e| Error::File(path.into(), e));
+    let (program, logs) = (open(&view.program)?, open(&view.logs)?);
+    let upper = view.directory.join("changes");
+    fs::create_dir_all(&upper).map_err(|e| Error::File(upper.clone(), e))?;
+    mounts::protect(Path::new("/")).map_err(Error::Protect)?;
+    tmpfs(&upper)?;
+    for directory in CHANGING.into_iter().filter(|d| Path::new(d).is_dir()) {
+        overlay(&upper, directory);
+    }
+    for directory in EMPTY.into_iter().filter(|d| Path::new(d).is_dir()) {
+        tmpfs(Path::new(directory))?;
+    }
+    let proc = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), "/proc", Some("proc"), proc, none).map_err(|e| Error::Mount("/proc".into(), e))?;
+
+    let own = Path::new(PROGRAMS).join("ambient");
+    fs::create_dir_all(PROGRAMS).and_then(|()| fs::File::create(&own)).map_err(|e| Error::File(own.clone(), e))?;
+    mounts::bind(&program, &own).map_err(|e| Error::File(own.clone(), e))?;
+    fs::create_dir_all(LOGS).map_err(|e| Error::File(LOGS.into(), e))?;
+    mounts::bind(&logs, Path::new(LOGS))
+        .and_then(|()| mounts::unprotect(Path::new(LOGS)))
+        .map_err(|e| Error::File(LOGS.into(), e))?;
+    sethostname(&view.hostname).map_err(Error::Name)?;
+    let hostname = format!("{}\n", view.hostname);
+    for (name, text) in [("resolv.conf", &view.resolv), ("hosts", &view.hosts), ("hostname", &hostname)] {
+        write(name, text)?;
+    }
+    Ok(())
+}
+
+/// Lets all processes of a mount namespace look names up in their own way, without changing the machine's file.
+///
+/// # Errors
+/// There is no such file, and none can be made.
+pub fn resolve_with(directory: &Path, text: &str) -> Result<(), Error> {
+    let own = directory.join("resolv.conf");
+    fs::write(&own, text).map_err(|e| Error::File(own.clone(), e))?;
+    let path = Path::new("/etc/resolv.conf");
+    if !path.exists() {
+        let upper = directory.join("changes");
+        fs::create_dir_all(&upper).map_err(|e| Error::File(upper.clone(), e))?;
+        tmpfs(&upper)?;
+        overlay(&upper, "/etc");
+        // A link that leads nowhere is in the way.
+        let _ = fs::remove_file(path);
+        fs::write(path, "").map_err(|e| Error::File(path.into(), e))?;
+    }
+    mount(Some(&own), path, None::<&str>, MsFlags::MS_BIND, None::<&str>).map_err(|e| Error::Mount(path.into(), e))
+}
+
+fn tmpfs(path: &Path) -> Result<(), Error> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    mount(Some("tmpfs"), path, Some("tmpfs"), flags, Some(SIZE)).map_err(|e| Error::Mount(path.into(), e))
+}
+
+/// Lets a directory be changed in memory. Where the kernel cannot do that it stays as it is, and cannot be written.
+fn overlay(upper: &Path, directory: &str) {
+    let changes = upper.join(directory.trim_start_matches('/'));
+    let work = upper.join(format!("{}.work", directory.trim_start_matches('/')));
+    if fs::create_dir(&changes).and_then(|()| fs::create_dir(&work)).is_err() {
+        return;
+    }
+    // The upper directory gives the mode of the merged one.
+    if let Ok(found) = fs::metadata(directory) {
+        let _ = fs::set_permissions(&changes, found.permissions());
+    }
+    for more in ["", ",userxattr"] {
+        let options = format!("lowerdir={directory},upperdir={},workdir={}{more}", changes.display(), work.display());
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        if mount(Some("overlay"), directory, Some("overlay"), flags, Some(options.as_str())).is_ok() {
+            return;
+        }
+    }
+}
+
+/// Gives a pod its own file in `/etc`, however the machine has it: a file, a link into `/run`, or none.
+fn write(name: &str, text: &str) -> Result<(), Error> {
+    let path = Path::new("/etc").join(name);
+    if let Some(target) = fs::read_link(&path).ok().map(|target| lexical(&Path::new("/etc").join(target))) {
+        let _ = target.parent().map(fs::create_dir_all);
+    }
+    if fs::write(&path, text).is_ok() {
+        return Ok(());
+    }
+    let own = Path::new("/run/ambient").join(name);
+    fs::write(&own, text).map_err(|e| Error::File(own.clone(), e))?;
+    let flags = MsFlags::MS_BIND;
+    mount(Some(&own), &path, None::<&str>, flags, None::<&str>).map_err(|e| Error::Mount(path, e))
+}
+
+/// Removes `..` without asking the file system, which no longer has what the path passes.
+fn lexical(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(out.pop()),
+            Component::CurDir => {}
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_without_a_file_system() {
+        for (path, expected) in [
+            ("/etc/../run/systemd/resolve/stub-resolv.conf", "/run/systemd/resolve/stub-resolv.conf"),
+            ("/etc/./a", "/etc/a"),
+            ("/../../a", "/a"),
+        ] {
+            assert_eq!(lexical(Path::new(path)), Path::new(expected));
+        }
+    }
+}

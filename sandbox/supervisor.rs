@@ -1,0 +1,441 @@
+//! The sandbox itself: the first process of its namespaces. Makes the network, keeps the objects, runs the pods, and takes
+//! everything along when it ends.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::{self, Write},
+    net::SocketAddr,
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+    sync::{Arc, RwLock},
+    time::Duration,
+};
+
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::{apps::v1 as apps, core::v1 as core};
+use kube::{
+    Api, Client, Resource,
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
+    core::{GroupVersionKind, PartialObjectMeta},
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event, watcher},
+    },
+};
+use net::{
+    rules::Protocol,
+    services::{self, ServicePort},
+};
+use nix::{
+    sys::wait::{WaitPidFlag, waitpid},
+    unistd::Pid,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::json;
+use source::folder::{self, Folder};
+use tokio::sync::Notify;
+use tracing::{error, info, warn};
+
+use crate::{
+    api, controllers, dns, enter, files,
+    host::{self, Host, Node},
+    names::Names,
+    place::{self, Place, Settings},
+    pod::Pods,
+    refuse,
+};
+
+/// What every sandbox begins with.
+const SYSTEM: &str = include_str!("system.yaml");
+/// Who writes it.
+const MANAGER: &str = "sandbox";
+/// How often tokens and roots are written anew.
+const RENEW: Duration = Duration::from_secs(600);
+/// How often orphans are looked for, and logs that have grown too large.
+const TIDY: Duration = Duration::from_secs(5);
+/// The size at which a log is put aside, bytes; one older part is kept.
+const LOG: u64 = 16 << 20;
+/// The most nodes: their numbers are parts of addresses.
+pub const NODES: usize = 9;
+
+/// What the command that starts a sandbox is told, one line of JSON on standard output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    /// The API is served; pods start.
+    Up,
+    /// It cannot be.
+    Failed {
+        /// What failed, and why.
+        message: String,
+        /// What can be done.
+        hint: Option<String>,
+    },
+}
+
+/// Tells why there is no sandbox.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The namespaces.
+    #[error(transparent)]
+    Enter(#[from] enter::Error),
+    /// The directory.
+    #[error(transparent)]
+    Place(#[from] place::Error),
+    /// A file of the sandbox.
+    #[error("cannot prepare {}", .0.display())]
+    File(PathBuf, #[source] io::Error),
+    /// This program, for the pods.
+    #[error("cannot give this program to the pods")]
+    Program(#[from] files::Error),
+    /// No threads.
+    #[error("cannot start")]
+    Runtime(#[source] io::Error),
+    /// The network.
+    #[error(transparent)]
+    Network(#[from] host::Error),
+    /// The objects.
+    #[error(transparent)]
+    Folder(#[from] folder::Error),
+    /// What every sandbox begins with cannot be written.
+    #[error("cannot write {0}")]
+    System(String, #[source] kube::Error),
+    /// The name server.
+    #[error("cannot serve names")]
+    Dns(#[source] io::Error),
+    /// The API.
+    #[error("cannot serve the API")]
+    Api(#[source] io::Error),
+}
+
+/// Runs the sandbox in this directory; returns the exit code.
+///
+/// Must be called in the first process of the namespaces that [`enter::enter`] made, while it has one thread.
+pub fn run(dir: &Path) -> i32 {
+    match start(dir) {
+        Ok(()) => 0,
+        Err(error) => {
+            let hint = match &error {
+                Error::Enter(e) => e.hint(),
+                _ => None,
+            };
+            fail(&error, hint);
+            1
+        }
+    }
+}
+
+/// Tells the command that there will be no sandbox.
+pub fn fail(error: &(dyn std::error::Error + 'static), hint: Option<&str>) {
+    tell(&Told::Failed { message: runtime::error::chain(error), hint: hint.map(str::to_owned) });
+}
+
+fn tell(told: &Told) {
+    let line = serde_json::to_string(told).unwrap_or_default();
+    // Nobody listens when the command was killed; that is noticed elsewhere.
+    let _ = writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush());
+}
+
+fn start(dir: &Path) -> Result<(), Error> {
+    enter::settle()?;
+    let place = enter::of(dir)?;
+    let _lock = place.lock()?;
+    let settings = place.settings()?;
+    let _ = net::sockets::raise_open_files();
+    for path in [place.state(), place.logs(), place.dir.join("bin")] {
+        fs::create_dir_all(&path).map_err(|e| Error::File(path, e))?;
+    }
+    let program = own_program(&place)?;
+    files::resolve_with(&place.dir, &resolv())?;
+    log_to(&place)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(Error::Runtime)?;
+    runtime.block_on(async {
+        let sandbox = make(&place, &settings, program).await?;
+        tell(&Told::Up);
+        info!(sandbox = place.name, "up");
+        until_stopped(settings.attached).await;
+        info!("ends");
+        drop(sandbox);
+        Ok(())
+    })
+    // What still runs ends with this process, by the kernel's hand.
+}
+
+/// Shows this program under a path of the sandbox, so that one that is built anew meanwhile changes nothing here.
+fn own_program(place: &Place) -> Result<PathBuf, Error> {
+    let path = place.dir.join("bin/ambient");
+    let at = |e| Error::File(path.clone(), e);
+    fs::write(&path, "").map_err(at)?;
+    let own = fs::File::open("/proc/self/exe").map_err(at)?;
+    let real = fs::read_link("/proc/self/exe").map_err(at)?;
+    // By its path, which is of this mount namespace; the open file may be of the one before.
+    let same = fs::File::open(&real).map_err(at)?;
+    drop(own);
+    net::mounts::bind(&same, &path).map_err(at)?;
+    Ok(path)
+}
+
+fn resolv() -> String {
+    format!("nameserver {}\nsearch {}\noptions ndots:5 timeout:1 attempts:3\n", host::SWITCH, host::DOMAIN)
+}
+
+fn log_to(place: &Place) -> Result<(), Error> {
+    let path = place.log();
+    let file = fs::OpenOptions::new().create(true).append(true).open(&path).map_err(|e| Error::File(path, e))?;
+    // Also what a pod's first process says when it fails.
+    let _ = nix::unistd::dup2_stderr(file.as_fd());
+    let filter = tracing_subscriber::EnvFilter::try_from_env("RUST_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,hickory_server=warn"));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(io::stderr).try_init();
+    Ok(())
+}
+
+/// Makes all of it; the name server ends when the result is dropped.
+async fn make(
+    place: &Place,
+    settings: &Settings,
+    program: PathBuf,
+) -> Result<hickory_server::Server<impl hickory_server::server::RequestHandler + use<>>, Error> {
+    host::make_switch()?;
+    let mut nodes: BTreeMap<String, Arc<Node>> = BTreeMap::new();
+    for number in 1..=settings.nodes.clamp(1, NODES) {
+        let node = Node::make(u8::try_from(number).unwrap_or(1), place, &program)?;
+        nodes.insert(node.name.clone(), Arc::new(node));
+    }
+    for node in nodes.values() {
+        for other in nodes.values().filter(|o| o.name != node.name) {
+            node.knows(other)?;
+        }
+    }
+    let folder = Folder::open(folder::Settings {
+        state: place.state(),
+        manifests: settings.manifests.clone(),
+        import: true,
+        check: Some(refuse::refusals),
+    })?;
+    let client = folder.client();
+    for node in nodes.values() {
+        apply(&client, node_object(node)).await?;
+    }
+    for object in serde_yaml::Deserializer::from_str(SYSTEM) {
+        if let Ok(object) = DynamicObject::deserialize(object) {
+            apply(&client, object).await?;
+        }
+    }
+    let names = Arc::new(RwLock::new(Names::default()));
+    let server = dns::serve(SocketAddr::from((host::SWITCH, 53)), names.clone()).await.map_err(Error::Dns)?;
+    let host = Arc::new(Host::new(place.clone(), client.clone(), nodes, program));
+    tokio::spawn(follow_names(client.clone(), names, host.clone()));
+    tokio::spawn(run_pods(client.clone(), host.clone()));
+    tokio::spawn(control(client, host.clone()));
+    tokio::spawn(tidy(host.clone()));
+    api::serve(Arc::new(api::Api { host, folder })).await.map_err(Error::Api)?;
+    Ok(server)
+}
+
+async fn apply(client: &Client, object: DynamicObject) -> Result<(), Error> {
+    let types = object.types.clone().unwrap_or_default();
+    let (group, version) = types.api_version.split_once('/').unwrap_or(("", &types.api_version));
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &types.kind));
+    let name = object.metadata.name.clone().unwrap_or_default();
+    let api: Api<DynamicObject> = match &object.metadata.namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    };
+    let how = PatchParams::apply(MANAGER).force();
+    let failed = |e| Error::System(format!("{} {name}", types.kind), e);
+    api.patch(&name, &how, &Patch::Apply(&object)).await.map_err(failed)?;
+    if let Some(status) = object.data.get("status") {
+        let patch = Patch::Merge(json!({ "status": status }));
+        api.patch_status(&name, &PatchParams::default(), &patch).await.map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn node_object(node: &Node) -> DynamicObject {
+    let object = json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": { "name": node.name, "labels": labels(&node.name) },
+        "spec": {},
+        "status": {
+            "addresses": [{ "type": "InternalIP", "address": node.address }, { "type": "Hostname", "address": node.name }],
+            "conditions": [{ "type": "Ready", "status": "True", "reason": "Sandbox" }],
+        },
+    });
+    serde_json::from_value(object)
+        .unwrap_or_else(|_| DynamicObject::new(&node.name, &ApiResource::erase::<core::Node>(&())))
+}
+
+fn labels(node: &str) -> BTreeMap<String, String> {
+    [("kubernetes.io/hostname", node), ("kubernetes.io/os", "linux")].map(|(k, v)| (k.into(), v.into())).into()
+}
+
+/// Keeps names and the way to services up to date.
+async fn follow_names(client: Client, names: Arc<RwLock<Names>>, host: Arc<Host>) {
+    let mut changes = source::kubernetes::watch(&client);
+    let mut batch = Vec::new();
+    let mut told: Vec<ServicePort> = Vec::new();
+    while changes.recv_many(&mut batch, 256).await > 0 {
+        let ports = {
+            let mut names = names.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let concerned = batch.drain(..).filter(|change| names.apply(change.clone())).count();
+            if concerned == 0 {
+                continue;
+            }
+            names.ports()
+        };
+        let ports: Vec<ServicePort> = ports
+            .into_iter()
+            .map(|(address, port, endpoints)| ServicePort { protocol: Protocol::Tcp, address, port, endpoints })
+            .collect();
+        if ports == told {
+            continue;
+        }
+        for node in host.nodes.values() {
+            let (netns, ports) = (node.netns.clone(), ports.clone());
+            let set = tokio::task::spawn_blocking(move || services::set(&netns, &ports)).await;
+            if let Ok(Err(error)) = set {
+                error!(node = node.name, error = %runtime::error::chain(&error), "services are not reachable");
+            }
+        }
+        told = ports;
+    }
+}
+
+/// Runs a task for each pod that has a node.
+async fn run_pods(client: Client, host: Arc<Host>) {
+    let mut pods = Pods::default();
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    let mut listed: BTreeSet<String> = BTreeSet::new();
+    let events = watcher(Api::<core::Pod>::all(client), watcher::Config::default()).default_backoff();
+    let mut events = std::pin::pin!(events);
+    while let Some(event) = events.next().await {
+        let uid = |pod: &core::Pod| pod.metadata.uid.clone().unwrap_or_default();
+        match event {
+            Ok(Event::Init) => listed.clear(),
+            Ok(Event::InitApply(pod)) => {
+                listed.insert(uid(&pod));
+                pods.apply(&host, pod);
+            }
+            Ok(Event::InitDone) => {
+                for gone in known.difference(&listed) {
+                    pods.delete(gone);
+                }
+                known = listed.clone();
+            }
+            Ok(Event::Apply(pod)) => {
+                known.insert(uid(&pod));
+                pods.apply(&host, pod);
+            }
+            Ok(Event::Delete(pod)) => {
+                known.remove(&uid(&pod));
+                pods.delete(&uid(&pod));
+            }
+            Err(error) => warn!(%error, "the watch of pods failed, trying again"),
+        }
+    }
+}
+
+/// Runs the controllers whenever something changes.
+async fn control(client: Client, host: Arc<Host>) {
+    let changed = Arc::new(Notify::new());
+    notify::<core::Pod>(&client, &changed);
+    notify::<core::Service>(&client, &changed);
+    notify::<apps::Deployment>(&client, &changed);
+    notify::<apps::DaemonSet>(&client, &changed);
+    let nodes: BTreeMap<String, BTreeMap<String, String>> =
+        host.nodes.keys().map(|name| (name.clone(), labels(name))).collect();
+    loop {
+        match controllers::reconcile(&client, &nodes).await {
+            // What was done changes what is to be done.
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => warn!(%error, "the controllers cannot read"),
+        }
+        // Now and then also without being told.
+        let _ = tokio::time::timeout(Duration::from_secs(5), changed.notified()).await;
+    }
+}
+
+fn notify<K>(client: &Client, changed: &Arc<Notify>)
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned + Clone + std::fmt::Debug + Send + 'static,
+{
+    let api: Api<PartialObjectMeta<K>> = Api::all(client.clone());
+    let changed = changed.clone();
+    tokio::spawn(async move {
+        let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
+        while events.try_next().await.is_ok_and(|event| event.is_some()) {
+            changed.notify_one();
+        }
+    });
+}
+
+/// Does what has no other owner: renews tokens, ends orphans, cuts logs.
+async fn tidy(host: Arc<Host>) {
+    let mut seen: BTreeSet<i32> = BTreeSet::new();
+    let mut renewed = tokio::time::Instant::now();
+    loop {
+        tokio::time::sleep(TIDY).await;
+        seen = reap(&seen);
+        for path in grown(&host.place.logs(), 3) {
+            if let Err(error) = cut(&path) {
+                warn!(%error, path = %path.display(), "a log grows");
+            }
+        }
+        if renewed.elapsed() > RENEW {
+            renewed = tokio::time::Instant::now();
+            host.renew().await;
+        }
+    }
+}
+
+/// Ends the zombies whose parents are gone. Those that this process started are waited for by their own threads at once, so
+/// what is still there at a second look is nobody's.
+fn reap(seen: &BTreeSet<i32>) -> BTreeSet<i32> {
+    let zombie = |pid: i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+        (fields.next() == Some("Z") && fields.next() == Some("1")).then_some(pid)
+    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let now: BTreeSet<i32> = entries.filter_map(|e| zombie(e.file_name().to_str()?.parse().ok()?)).collect();
+    for pid in now.intersection(seen) {
+        let _ = waitpid(Pid::from_raw(*pid), Some(WaitPidFlag::WNOHANG));
+    }
+    now
+}
+
+fn grown(directory: &Path, depth: usize) -> Vec<PathBuf> {
+    let mut out = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        match entry.metadata() {
+            Ok(meta) if meta.is_dir() && depth > 0 => out.extend(grown(&path, depth - 1)),
+            Ok(meta) if meta.len() > LOG && path.extension().is_some_and(|e| e == "log") => out.push(path),
+            _ => {}
+        }
+    }
+    out
+}
+
+/// Puts the log aside by copying: its writers hold it open, and go on at the new end.
+fn cut(path: &Path) -> io::Result<()> {
+    fs::copy(path, path.with_extension("log.1"))?;
+    fs::OpenOptions::new().write(true).open(path)?.set_len(0)
+}
+
+async fn until_stopped(attached: bool) {
+    let lost = async {
+        if !attached {
+            return std::future::pending().await;
+        }
+        // The command holds the other end and writes nothing: the end of the pipe is the end of the command.
+        let mut nothing = [0; 64];
+        while matches!(tokio::io::AsyncReadExt::read(&mut tokio::io::stdin(), &mut nothing).await, Ok(n) if n > 0) {}
+    };
+    tokio::select! { () = lost => {}, _ = runtime::drain::stop_signal() => {} }
+}
