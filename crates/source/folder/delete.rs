@@ -61,18 +61,14 @@ pub fn delete(tx: &Transaction<'_>, key: &Key, how: &Deletion) -> Result<Deleted
     }
     let mut stored = old.stored.clone();
     let meta = &object["metadata"];
-    if meta["deletionTimestamp"].is_null() || meta["deletionGracePeriodSeconds"].as_i64() != Some(grace) {
+    let shortened = key.kind.name == "Pod" && meta["deletionGracePeriodSeconds"].as_i64() != Some(grace);
+    if meta["deletionTimestamp"].is_null() || shortened {
         let ends = stamp(now() + time::Duration::seconds(grace));
-        merge::merge(
-            &mut stored.object,
-            &json!({"metadata": {"deletionTimestamp": ends, "deletionGracePeriodSeconds": grace}}),
-        );
-        if is_space {
-            merge::merge(
-                &mut stored.object,
-                &json!({"metadata": {"deletionGracePeriodSeconds": null}, "status": {"phase": "Terminating"}}),
-            );
-        }
+        let going = match is_space {
+            true => json!({"metadata": {"deletionTimestamp": ends}, "status": {"phase": "Terminating"}}),
+            false => json!({"metadata": {"deletionTimestamp": ends, "deletionGracePeriodSeconds": grace}}),
+        };
+        merge::merge(&mut stored.object, &going);
     }
     let entry = tx.put(key, stored)?;
     if is_space && !tx.is_dry() {

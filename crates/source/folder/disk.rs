@@ -25,7 +25,7 @@ use crate::folder::{
 /// The longest wait for another process that writes.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// How often the lock is tried.
-const LOCK_EVERY: Duration = Duration::from_millis(2);
+const LOCK_EVERY: Duration = Duration::from_micros(500);
 /// The largest file that is read.
 pub const LARGEST: u64 = 16 << 20;
 /// Stands for the namespace of objects that have none; no namespace is named so.
@@ -58,7 +58,7 @@ pub struct Origin {
     pub adopted: bool,
 }
 
-/// Sets one state of a file apart from others.
+/// Sets one state of a file apart from others. The time is that of the inode: nobody can set it back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
     inode: u64,
@@ -68,7 +68,7 @@ pub struct Stamp {
 
 /// How old a change must be before the next one surely has another time: the kernel's clock for files is coarse, and the
 /// number of a replaced file is soon given to a new one.
-const SETTLED: Duration = Duration::from_millis(100);
+pub const SETTLED: Duration = Duration::from_millis(100);
 
 impl Stamp {
     /// Returns itself if a change from now on will have another stamp, none if it might have the same.
@@ -77,13 +77,14 @@ impl Stamp {
         let seconds = Duration::from_secs(u64::try_from(self.changed.0).ok()?);
         let changed = seconds + Duration::from_nanos(u64::try_from(self.changed.1).ok()?);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-        now.checked_sub(changed).is_some_and(|age| age > SETTLED).then_some(self)
+        // A change in the future is one from before the clock was set back.
+        now.checked_sub(changed).is_none_or(|age| age > SETTLED).then_some(self)
     }
 }
 
 impl From<&fs::Metadata> for Stamp {
     fn from(file: &fs::Metadata) -> Self {
-        Self { inode: file.ino(), changed: (file.mtime(), file.mtime_nsec()), size: file.size() }
+        Self { inode: file.ino(), changed: (file.ctime(), file.ctime_nsec()), size: file.size() }
     }
 }
 

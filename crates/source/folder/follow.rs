@@ -16,7 +16,11 @@ use tokio::{
 };
 use tracing::warn;
 
-use crate::folder::{import::Importer, store::Store};
+use crate::folder::{
+    disk::SETTLED,
+    import::{Importer, Unsettled},
+    store::Store,
+};
 
 /// How often all files are looked at.
 const EVERY: Duration = Duration::from_secs(10);
@@ -54,11 +58,9 @@ impl Follower {
         Ok(follower)
     }
 
-    /// Imports the manifests now.
-    pub fn import(&mut self) {
-        if let Some(importer) = &mut self.importer {
-            importer.run(&self.store);
-        }
+    /// Imports the manifests now; tells whether some are to be looked at again soon.
+    pub fn import(&mut self, unsettled: Unsettled) -> bool {
+        self.importer.as_mut().is_some_and(|importer| importer.run(&self.store, unsettled))
     }
 
     /// Watches every directory that is not watched yet.
@@ -94,29 +96,23 @@ impl Follower {
                 _ = open.changed() => return,
                 told = self.told() => {
                     if told.manifests {
-                        import_at = Some(Instant::now() + SETTLE);
+                        import_at.get_or_insert(Instant::now() + SETTLE);
                     }
-                    self = match self.take_in(told).await {
-                        Some(this) => this,
-                        None => return,
-                    };
+                    let Some(this) = self.take_in(told).await else { return };
+                    self = this;
                 }
                 () = store.nudge.notified(), if self.importer.is_some() => {
                     import_at.get_or_insert(Instant::now() + SETTLE);
                 }
                 () = sleep_until(due), if import_at.is_some() => {
-                    import_at = None;
-                    self = match self.look(false).await {
-                        Some(this) => this,
-                        None => return,
-                    };
+                    let Some((this, again)) = self.look(false).await else { return };
+                    self = this;
+                    import_at = again.then(|| Instant::now() + SETTLED);
                 }
                 _ = looks.tick() => {
-                    import_at = None;
-                    self = match self.look(true).await {
-                        Some(this) => this,
-                        None => return,
-                    };
+                    let Some((this, again)) = self.look(true).await else { return };
+                    self = this;
+                    import_at = again.then(|| Instant::now() + SETTLED);
                 }
             }
         }
@@ -172,14 +168,14 @@ impl Follower {
     }
 
     /// Looks at the manifests, and at the state as well if it is time. None if the runtime ends.
-    async fn look(mut self, state: bool) -> Option<Self> {
+    async fn look(mut self, state: bool) -> Option<(Self, bool)> {
         tokio::task::spawn_blocking(move || {
             self.watch_again();
             if state {
                 self.store.rescan();
             }
-            self.import();
-            self
+            let again = self.import(Unsettled::Wait);
+            (self, again)
         })
         .await
         .ok()

@@ -32,6 +32,15 @@ pub struct Importer {
     read: HashMap<PathBuf, (Option<Stamp>, Parsed)>,
 }
 
+/// What to do with a file that changed a moment ago: it may be half written, and what it lacks must not be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsettled {
+    /// Take it as it is: nothing was in force before.
+    Read,
+    /// Take it as it was, and look again.
+    Wait,
+}
+
 /// What was found of the manifests.
 #[derive(Default)]
 struct Found {
@@ -55,6 +64,8 @@ struct Plan {
     /// Files of which all objects stay.
     unclear: BTreeSet<String>,
     problems: Vec<Problem>,
+    /// Whether a file is still being written, as far as can be told.
+    again: bool,
 }
 
 impl Importer {
@@ -72,15 +83,17 @@ impl Importer {
         self.find(store).directories.into_iter().chain(files.map(own)).collect()
     }
 
-    /// Brings the state to what the manifests hold now.
-    pub fn run(&mut self, store: &Store) {
+    /// Brings the state to what the manifests hold now; tells whether to look again soon.
+    pub fn run(&mut self, store: &Store, unsettled: Unsettled) -> bool {
         let mut found = self.find(store);
-        let plan = self.plan(&mut found);
+        let plan = self.plan(&mut found, unsettled);
         let mut problems = std::mem::take(&mut found.problems);
         problems.extend(plan.problems.iter().cloned());
         let known: BTreeMap<Key, std::sync::Arc<Entry>> = store.all().into_iter().collect();
         let stays = |key: &Key, file: &str| {
-            plan.named.contains_key(key)
+            // What is still being written may be where the object went.
+            plan.again
+                || plan.named.contains_key(key)
                 || plan.unclear.contains(file)
                 || found.unread.iter().any(|path| Path::new(file).starts_with(path))
         };
@@ -124,6 +137,7 @@ impl Importer {
             }
         }
         store.refuse(problems);
+        plan.again
     }
 
     fn find(&self, store: &Store) -> Found {
@@ -140,12 +154,22 @@ impl Importer {
         found
     }
 
-    fn plan(&mut self, found: &mut Found) -> Plan {
+    fn plan(&mut self, found: &mut Found, unsettled: Unsettled) -> Plan {
         let mut plan = Plan::default();
         let mut read = HashMap::new();
         for (path, stamp) in &found.files {
-            let cached = self.read.remove(path).filter(|(old, _)| *old == Some(*stamp)).map(|(_, parsed)| parsed);
+            let cached = self.read.remove(path);
             let file = path.display().to_string();
+            if unsettled == Unsettled::Wait && stamp.settled().is_none() {
+                plan.again = true;
+                plan.unclear.insert(file.clone());
+                if let Some((_, parsed)) = cached {
+                    plan.add(&file, &parsed);
+                    read.insert(path.clone(), (None, parsed));
+                }
+                continue;
+            }
+            let cached = cached.filter(|(old, _)| *old == Some(*stamp)).map(|(_, parsed)| parsed);
             let parsed = match cached.map_or_else(|| self.parse(path, &file), Ok) {
                 Ok(parsed) => parsed,
                 // Deleted a moment ago.

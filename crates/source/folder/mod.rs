@@ -45,7 +45,13 @@ pub use crate::folder::{
     path::{FieldPath, Step},
     problem::Problem,
 };
-use crate::folder::{disk::Disk, follow::Follower, import::Importer, manifests::Check, store::Store};
+use crate::folder::{
+    disk::Disk,
+    follow::Follower,
+    import::{Importer, Unsettled},
+    manifests::Check,
+    store::Store,
+};
 
 /// Where the objects are.
 #[derive(Clone, Debug, Default)]
@@ -106,7 +112,7 @@ impl Folder {
         let mut follower = Follower::new(store.clone(), importer).map_err(Error::Watch)?;
         // Once more: what was written between the first reading and the first watch.
         store.rescan();
-        follower.import();
+        follower.import(Unsettled::Read);
         let (open, closed) = watch::channel(());
         tokio::spawn(follower.run(closed));
         Ok(Self { store, _open: Arc::new(open) })

@@ -25,6 +25,7 @@ pub const SYSTEM: [&str; 9] = [
     "selfLink",
     "managedFields",
 ];
+
 /// Returns the time.
 #[must_use]
 pub fn now() -> OffsetDateTime {

@@ -1,7 +1,7 @@
 //! What the process knows of the state directory, and who is told of changes.
 //!
-//! Two locks, always taken in this order: `turn`, held while files are read or written, so that an older reading never
-//! replaces a newer one; and `memory`, held for moments.
+//! Three locks, always taken in this order: that of the directory, to write; `turn`, held while files are read or
+//! written, so that an older reading never replaces a newer one; and `memory`, held for moments.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -180,8 +180,9 @@ impl Store {
         dry: bool,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        let _turn = take(&self.turn);
+        // First, so that readers never wait for another process.
         let lock = self.disk.lock()?;
+        let _turn = take(&self.turn);
         work(&Transaction { store: self, lock, dry })
     }
 
@@ -298,7 +299,9 @@ impl Memory {
         let Some((stored, stamp)) = new else {
             if let Some(old) = old {
                 // A manifest may want it back, or have waited for it to go.
-                nudge.notify_one();
+                if old.stored.manifest.is_some() || key.kind.name == "Namespace" {
+                    nudge.notify_one();
+                }
                 self.objects.remove(key);
                 self.tell(key, Some(old), None);
             }
@@ -310,7 +313,7 @@ impl Memory {
             self.objects.insert(key.clone(), entry.clone());
             return Some(entry);
         }
-        if !key.kind.namespaced {
+        if key.kind.name == "Namespace" {
             nudge.notify_one();
         }
         let uid = |stored: &Stored| stored.object["metadata"]["uid"].clone();

@@ -86,10 +86,6 @@ impl View {
         if first {
             object["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
-        // Types without optional parts would not be read without them.
-        if !self.metadata_only && self.kind.group.is_empty() {
-            object["metadata"]["creationTimestamp"] = Value::Null;
-        }
         line("BOOKMARK", object)
     }
 }

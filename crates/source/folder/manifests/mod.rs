@@ -11,7 +11,7 @@ use crate::folder::{
     decode::Findings,
     kinds::{self, KINDS, Key, Kind},
     merge,
-    path::{FieldPath, Finding, likely},
+    path::{FieldPath, Finding, Step, likely},
     problem::Problem,
 };
 
@@ -104,10 +104,23 @@ pub fn parse(file: &str, text: &str, check: Option<Check>) -> Parsed {
 
 /// Tells what is wrong with an object of a kind, wherever it comes from: its types, and what they mean.
 #[must_use]
-pub fn findings(kind: &Kind, object: &Value) -> Findings {
+pub(crate) fn findings(kind: &Kind, object: &Value) -> Findings {
     let mut found = (kind.decode)(object);
     found.extend(meaning::findings(kind, object));
+    if kind.name == "Secret" {
+        found.iter_mut().for_each(hide);
+    }
     found
+}
+
+/// Takes the value out of a finding about an entry of a secret: findings end in logs.
+fn hide(finding: &mut Finding) {
+    let entry =
+        finding.path.0.first().is_some_and(|s| ["data", "stringData"].iter().any(|f| *s == Step::Key((*f).into())));
+    if entry && !finding.about_name {
+        finding.message = "wrong value, not shown here".to_owned();
+        finding.expected = Some("text in stringData, base64 in data".to_owned());
+    }
 }
 
 /// Judges one document: what it names, if that can be told, and what is wrong with it.

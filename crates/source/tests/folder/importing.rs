@@ -215,3 +215,20 @@ async fn only_one_imports_and_problems_can_be_awaited() {
     let absent = Api::<ConfigMap>::namespaced(reader.client(), "default");
     assert_eq!(code(absent.get("m").await).0, 404);
 }
+
+#[tokio::test]
+async fn a_file_that_is_being_written_deletes_nothing() {
+    let here = Here::with_default().await;
+    here.write("a.yaml", &map("m", "0"));
+    here.becomes("m", Some("0")).await;
+    let uid = here.maps().get("m").await.expect("there").uid();
+    for round in 1..20 {
+        // In place, with an import under way because of another file.
+        here.write("a.yaml", "");
+        here.write("b.yaml", &map("n", &round.to_string()));
+        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+        here.write("a.yaml", &map("m", &round.to_string()));
+    }
+    here.becomes("m", Some("19")).await;
+    assert_eq!(here.maps().get("m").await.expect("there").uid(), uid);
+}

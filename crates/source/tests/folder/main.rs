@@ -1,10 +1,12 @@
 //! The folder, seen as its users see it: a real client, real watches, real files.
 
+mod any;
 mod api;
 mod importing;
 mod lifetimes;
 mod positions;
 mod shared;
+mod socket;
 mod tokens;
 mod watches;
 

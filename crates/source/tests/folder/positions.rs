@@ -92,6 +92,10 @@ const ROWS: &[Row] = &[
         "f:6:5: Pod default/p: spec.containers[0].name: required field is missing\nf:9:17: Pod default/p: spec.containers[0].ports[0].protocol: unknown value \"tcp\": want one of TCP, UDP, SCTP",
     ),
     Row(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {k: secret!}\n",
+        "f:4:11: Secret default/s: data.k: wrong value, not shown here: want text in stringData, base64 in data",
+    ),
+    Row(
         "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n",
         "f:1:1: Pod default/p: spec.containers: required field is missing",
     ),

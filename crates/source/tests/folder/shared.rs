@@ -133,6 +133,18 @@ async fn a_broken_file_of_the_state_keeps_the_object() {
 }
 
 #[tokio::test]
+async fn a_folder_that_is_dropped_is_no_longer_followed() {
+    let here = Here::new();
+    // The kernel gives a user no more than a few hundred places to be told from.
+    for _ in 0..300 {
+        let (folder, client) = second(&here);
+        client.apiserver_version().await.expect("answers");
+        drop((folder, client));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_lock_that_stays_is_told() {
     let here = Here::new();
     here.namespace("default").await;
