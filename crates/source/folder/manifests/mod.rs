@@ -41,7 +41,7 @@ pub struct Parsed {
     pub objects: Vec<Manifest>,
     /// The objects that invalid documents name.
     pub invalid: BTreeSet<Key>,
-    /// Whether it cannot be told which objects the text names: it is no YAML, or a document has no name.
+    /// Whether it cannot be told which objects the text names: it is no YAML, or a document has no name or kind.
     pub unclear: bool,
     /// What is wrong.
     pub problems: Vec<Problem>,
@@ -63,15 +63,20 @@ pub fn parse(file: &str, text: &str, check: Option<Check>) -> Parsed {
             return parsed;
         }
     };
+    let starts = yaml::starts(text);
     let mut seen = BTreeSet::new();
     for (number, document) in documents.into_iter().enumerate().filter(|(_, d)| !d.is_null()) {
-        let (key, mut findings) = judge(&document, check);
-        if let Some(key) = &key
+        let (names, mut findings) = judge(&document, check);
+        let key = match &names {
+            Names::Object(key) => Some(key),
+            Names::Unclear | Names::Foreign => None,
+        };
+        if let Some(key) = key
             && !seen.insert(key.clone())
         {
             findings.push(Finding::new(FieldPath::of(&["metadata", "name"]), "the same object is in this file before"));
         }
-        let title = key.as_ref().map(ToString::to_string);
+        let title = key.map(ToString::to_string);
         for finding in &findings {
             if parsed.problems.len() >= TOLD {
                 break;
@@ -87,15 +92,19 @@ pub fn parse(file: &str, text: &str, check: Option<Check>) -> Parsed {
                 expected: finding.expected.clone(),
             });
         }
-        match (key, findings.is_empty()) {
-            (Some(key), true) => {
-                let (line, column) = yaml::locate(text, number, &FieldPath::default(), false);
+        match (names, findings.is_empty()) {
+            (Names::Object(key), true) => {
+                let (line, column) = starts.get(number).copied().unwrap_or((1, 1));
                 let object = normal(&key, document);
                 parsed.objects.push(Manifest { key, object, line, column });
             }
-            (Some(key), false) => drop(parsed.invalid.insert(key)),
-            (None, _) => parsed.unclear = true,
+            (Names::Object(key), false) => drop(parsed.invalid.insert(key)),
+            (Names::Unclear, _) => parsed.unclear = true,
+            (Names::Foreign, _) => {}
         }
+    }
+    if parsed.problems.len() >= TOLD {
+        parsed.problems.push(Problem::of_file(file, "what else is wrong is not told"));
     }
     // The first of two stays in force, and only it.
     parsed.invalid.retain(|key| !parsed.objects.iter().any(|o| o.key == *key));
@@ -123,45 +132,64 @@ fn hide(finding: &mut Finding) {
     }
 }
 
-/// Judges one document: what it names, if that can be told, and what is wrong with it.
-fn judge(document: &Value, check: Option<Check>) -> (Option<Key>, Findings) {
+/// What a document names.
+enum Names {
+    Object(Key),
+    /// Perhaps one of ours: a name or kind is missing or misspelt.
+    Unclear,
+    /// A kind that is none of ours.
+    Foreign,
+}
+
+/// Judges one document: what it names, and what is wrong with it.
+fn judge(document: &Value, check: Option<Check>) -> (Names, Findings) {
     let kind = match kind(document) {
         Ok(kind) => kind,
-        Err(finding) => return (None, vec![finding]),
+        Err(refused) => {
+            let (names, finding) = *refused;
+            return (names, vec![finding]);
+        }
     };
     let meta = &document["metadata"];
     let name_path = FieldPath::of(&["metadata", "name"]);
     let namespace_path = FieldPath::of(&["metadata", "namespace"]);
     let Some(name) = meta["name"].as_str().filter(|n| !n.is_empty()) else {
         // Perhaps it is only misspelt: then the unknown field is told as well.
-        let mut found = (kind.decode)(document);
+        let mut found = findings(kind, document);
         found.push(Finding { about_name: true, ..Finding::missing(name_path) });
-        return (None, found);
+        return (Names::Unclear, found);
     };
     if let Some(want) = kind.bad_name(name) {
-        return (None, vec![Finding::new(name_path, format!("{name:?} is no name of a {}: {want}", kind.name))]);
+        return (
+            Names::Unclear,
+            vec![Finding::new(name_path, format!("{name:?} is no name of a {}: {want}", kind.name))],
+        );
     }
     let namespace = match &meta["namespace"] {
         Value::String(namespace) if kind.namespaced && kinds::is_label(namespace) => namespace.as_str(),
         Value::Null if kind.namespaced => "default",
         Value::Null => "",
         _ if !kind.namespaced => {
-            return (None, vec![Finding::new(namespace_path, format!("a {} is in no namespace", kind.name))]);
+            return (Names::Unclear, vec![Finding::new(namespace_path, format!("a {} is in no namespace", kind.name))]);
         }
-        other => return (None, vec![Finding::new(namespace_path, format!("{other} is no name of a namespace"))]),
+        other => {
+            return (Names::Unclear, vec![Finding::new(namespace_path, format!("{other} is no name of a namespace"))]);
+        }
     };
     let mut found = findings(kind, document);
     if let Some(check) = check.filter(|_| found.is_empty()) {
         found.extend(check(document).into_iter().map(|(path, message)| Finding::new(path, message)));
     }
-    (Some(Key::new(kind, namespace, name)), found)
+    (Names::Object(Key::new(kind, namespace, name)), found)
 }
 
-fn kind(document: &Value) -> Result<&'static Kind, Finding> {
+fn kind(document: &Value) -> Result<&'static Kind, Box<(Names, Finding)>> {
     if !document.is_object() {
-        return Err(Finding::new(FieldPath::default(), "no object").want("apiVersion, kind, metadata"));
+        let finding = Finding::new(FieldPath::default(), "no object").want("apiVersion, kind, metadata");
+        return Err(Box::new((Names::Unclear, finding)));
     }
-    let text = |field: &str| document[field].as_str().ok_or_else(|| Finding::missing(FieldPath::of(&[field])));
+    let missing = |field: &str| Box::new((Names::Unclear, Finding::missing(FieldPath::of(&[field]))));
+    let text = |field: &str| document[field].as_str().ok_or_else(|| missing(field));
     let (api_version, name) = (text("apiVersion")?, text("kind")?);
     if let Some(kind) = Kind::of_object(api_version, name).filter(|k| k.written) {
         return Ok(kind);
@@ -169,16 +197,18 @@ fn kind(document: &Value) -> Result<&'static Kind, Finding> {
     let written = || KINDS.iter().filter(|k| k.written);
     if let Some(kind) = written().find(|k| k.name == name) {
         let want = kind.api_version(kind.versions[0]);
-        return Err(
-            Finding::new(FieldPath::of(&["apiVersion"]), format!("{name} has no version {api_version:?}")).want(want)
-        );
+        let finding = Finding::new(FieldPath::of(&["apiVersion"]), format!("{name} has no version {api_version:?}"));
+        return Err(Box::new((Names::Unclear, finding.want(want))));
     }
     let names: Vec<&str> = written().map(|k| k.name).collect();
     let mut message = format!("{name} ({api_version}) cannot be written here");
-    if let Some(meant) = likely(name, names.iter().copied()) {
+    let meant = likely(name, names.iter().copied());
+    if let Some(meant) = meant {
         message.push_str(&format!(", did you mean {meant}?"));
     }
-    Err(Finding::new(FieldPath::of(&["kind"]), message).want(format!("one of {}", names.join(", "))))
+    let finding = Finding::new(FieldPath::of(&["kind"]), message).want(format!("one of {}", names.join(", ")));
+    let names = if meant.is_some() { Names::Unclear } else { Names::Foreign };
+    Err(Box::new((names, finding)))
 }
 
 /// Brings an object into the form that is kept: in its namespace, of the kept version, without what only the cluster

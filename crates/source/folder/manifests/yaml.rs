@@ -38,13 +38,22 @@ pub fn read(text: &str) -> Result<Vec<Value>, Broken> {
     })
 }
 
+/// Returns where each document begins.
+#[must_use]
+pub fn starts(text: &str) -> Vec<Position> {
+    let documents = serde_yaml::Deserializer::from_str(text);
+    documents.map(|document| place(Find { path: &[], name: false }.deserialize(document))).collect()
+}
+
+fn place(raised: Result<(), serde_yaml::Error>) -> Position {
+    raised.err().and_then(|error| error.location()).map_or((1, 1), |l| (l.line(), l.column()))
+}
+
 /// Finds a field of a document, or what is there of its path.
 #[must_use]
 pub fn locate(text: &str, document: usize, path: &FieldPath, name: bool) -> Position {
-    let found =
-        serde_yaml::Deserializer::from_str(text).nth(document).map(|d| Find { path: &path.0, name }.deserialize(d));
-    let place = found.and_then(Result::err).and_then(|error| error.location());
-    place.map_or((1, 1), |l| (l.line(), l.column()))
+    let mut documents = serde_yaml::Deserializer::from_str(text);
+    documents.nth(document).map_or((1, 1), |d| place(Find { path: &path.0, name }.deserialize(d)))
 }
 
 /// Makes a value, and refuses what JSON does not know.

@@ -190,6 +190,25 @@ fn the_caller_may_refuse_more() {
 }
 
 #[test]
+fn many_documents_take_no_long_time() {
+    let one = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: mNUMBER}\n---\n";
+    let text: String = (0..5000).map(|n| one.replace("NUMBER", &n.to_string())).collect();
+    let began = std::time::Instant::now();
+    let parsed = manifests::parse("f", &text, None);
+    assert_eq!((parsed.objects.len(), parsed.objects[4999].line), (5000, 4999 * 4 + 1));
+    let wrong = manifests::parse("f", &text.replace("metadata", "metadate"), None);
+    assert!(wrong.problems.len() < 100 && wrong.unclear);
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_kind_of_others_names_nothing_of_ours() {
+    let other = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\n";
+    assert!(!manifests::parse("f", other, None).unclear);
+    assert!(manifests::parse("f", "apiVersion: v1\nkind: Pood\nmetadata: {name: r}\n", None).unclear);
+}
+
+#[test]
 fn aliases_do_not_fill_the_memory() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
