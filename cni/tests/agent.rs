@@ -1,5 +1,5 @@
 //! The node agent as a whole: real namespaces and rules, a stand-in ztunnel on its socket, the plugin's
-//! own code, and an API server that plays lists and watches. Needs root.
+//! own code, and a folder as the API. Needs root.
 #![allow(clippy::unwrap_used)] // a failed step is the test's result
 
 mod api;
@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use api::ApiServer;
+use api::Objects;
 use cni::Config;
+use net::links::{self, Prefix};
 use net::netns::Netns;
 use net::redirect;
 use net::rules::{self, Mode};
@@ -19,7 +20,6 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-const UID: &str = "0f8b1c2d-1111-2222-3333-444455556666";
 const CONFLIST: &str =
     "{\n  \"cniVersion\": \"1.0.0\",\n  \"name\": \"k\",\n  \"plugins\": [ {\"type\": \"ptp\"} ]\n}\n";
 const CAPTURE: Mode = Mode::Capture { inbound: true };
@@ -29,7 +29,8 @@ struct Node {
     dir: tempfile::TempDir,
     host: Netns,
     pod: Netns,
-    api: ApiServer,
+    api: Objects,
+    uid: String,
     heard: Arc<Mutex<Vec<String>>>,
 }
 
@@ -38,21 +39,14 @@ struct Running {
     agent: JoinHandle<()>,
 }
 
-fn fresh_netns(address: &str) -> Netns {
-    assert!(nix::unistd::geteuid().is_root(), "this test makes network namespaces: run it as root");
-    let address = address.to_owned();
-    std::thread::spawn(move || {
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
-        let ip = |args: &str| {
-            let status = std::process::Command::new("ip").args(args.split(' ')).status();
-            assert!(status.unwrap().success(), "ip {args}");
-        };
-        ip("link set lo up");
-        ip(&format!("addr add {address}/32 dev lo"));
-        Netns::current().unwrap()
-    })
-    .join()
-    .unwrap()
+fn fresh_netns(address: [u8; 4]) -> Netns {
+    let netns = Netns::create().expect("this test makes network namespaces: run it as root");
+    let set_up = || {
+        links::set_loopback_up()?;
+        links::add_address("lo", Prefix::host(address))
+    };
+    netns.enter(set_up).unwrap().unwrap();
+    netns
 }
 
 fn ruleset(netns: &Netns) -> String {
@@ -61,18 +55,19 @@ fn ruleset(netns: &Netns) -> String {
 }
 
 impl Node {
-    fn new() -> Self {
+    async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         for sub in ["net.d", "bin", "run", "proc"] {
             std::fs::create_dir(dir.path().join(sub)).unwrap();
         }
         std::fs::write(dir.path().join("net.d/10-k.conflist"), CONFLIST).unwrap();
-        let api = ApiServer::new();
-        for namespace in ["istio-system", "kube-system", "shop"] {
-            api.namespace(namespace, json!({}));
+        let api = Objects::new().await;
+        for namespace in ["kube-system", "shop"] {
+            api.namespace(namespace, json!({})).await;
         }
-        let (host, pod) = (fresh_netns("10.2.0.1"), fresh_netns("10.2.0.7"));
-        Self { dir, host, pod, api, heard: Arc::default() }
+        let uid = api.pod().await;
+        let (host, pod) = (fresh_netns([10, 2, 0, 1]), fresh_netns([10, 2, 0, 7]));
+        Self { dir, host, pod, api, uid, heard: Arc::default() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -91,13 +86,13 @@ impl Node {
     }
 
     /// Makes the pod visible as a running process.
-    fn run_pod(&self, labels: serde_json::Value) {
+    async fn run_pod(&self) {
         let process = self.path("proc/77");
         std::fs::create_dir_all(process.join("ns")).unwrap();
-        std::fs::write(process.join("cgroup"), format!("0::/kubepods/pod{UID}/c")).unwrap();
+        std::fs::write(process.join("cgroup"), format!("0::/kubepods/pod{}/c", self.uid)).unwrap();
         let ns = format!("/proc/{}/fd/{}", std::process::id(), self.pod.as_fd().as_raw_fd());
         std::os::unix::fs::symlink(ns, process.join("ns/net")).unwrap();
-        self.api.pod(UID, "a", "shop", labels, "10.2.0.7");
+        self.api.address("10.2.0.7").await;
     }
 
     fn start(&self) -> Running {
@@ -159,12 +154,12 @@ impl Node {
         input["name"] = "k".into();
         input["prevResult"] = json!({"cniVersion": "1.0.0", "ips": [{"address": "10.2.0.7/24"}], "x": [1]});
         let netns = format!("/proc/{}/fd/{}", std::process::id(), self.pod.as_fd().as_raw_fd());
-        let command = command.to_owned();
+        let (command, uid) = (command.to_owned(), self.uid.clone());
         let run = move || {
             let var = |name: &str| match name {
                 "CNI_COMMAND" => Some(command.clone()),
                 "CNI_NETNS" => Some(netns.clone()),
-                "CNI_ARGS" => Some(format!("IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=a;K8S_POD_UID={UID}")),
+                "CNI_ARGS" => Some(format!("IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=a;K8S_POD_UID={uid}")),
                 _ => None,
             };
             cni::plugin(&var, &input.to_string())
@@ -180,8 +175,12 @@ impl Node {
 }
 
 async fn eventually(what: &str, mut check: impl FnMut() -> bool) {
+    eventually_so(what, async || check()).await;
+}
+
+async fn eventually_so(what: &str, mut check: impl AsyncFnMut() -> bool) {
     for _ in 0..500 {
-        if check() {
+        if check().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -196,20 +195,20 @@ fn installed(dir: &Path) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_running_pod_is_enrolled_repaired_and_unenrolled() {
-    let node = Node::new();
-    node.run_pod(json!({}));
+    let node = Node::new().await;
+    node.run_pod().await;
     let agent = node.start();
     eventually("installed", || installed(node.dir.path())).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(ruleset(&node.pod), "");
 
     // Labelled without a ztunnel: pending, and not cut off.
-    node.api.namespace("shop", json!({"istio.io/dataplane-mode": "ambient"}));
-    let annotated = |v: Option<&str>| node.api.redirection("shop", "a").as_deref() == v;
-    eventually("pending", || annotated(Some("pending"))).await;
+    node.api.namespace("shop", json!({"istio.io/dataplane-mode": "ambient"})).await;
+    let annotated = async |v: Option<&str>| node.api.redirection().await.as_deref() == v;
+    eventually_so("pending", async || annotated(Some("pending")).await).await;
     assert_eq!(ruleset(&node.pod), "");
     let ztunnel = node.ztunnel();
-    eventually("enabled", || annotated(Some("enabled"))).await;
+    eventually_so("enabled", async || annotated(Some("enabled")).await).await;
     assert!(node.heard.lock().unwrap().contains(&node.added()));
     assert!(node.intact(CAPTURE));
     assert!(ruleset(&node.host).contains("10.2.0.7"));
@@ -230,8 +229,8 @@ async fn a_running_pod_is_enrolled_repaired_and_unenrolled() {
     let snapshot = [node.added(), "snapshot".into()];
     eventually("snapshot", || *node.heard.lock().unwrap() == snapshot).await;
 
-    node.api.namespace("shop", json!({}));
-    eventually("un-enrolled", || annotated(None)).await;
+    node.api.namespace("shop", json!({})).await;
+    eventually_so("un-enrolled", async || annotated(None).await).await;
     eventually("no rules", || ruleset(&node.pod).is_empty()).await;
     assert_eq!(node.heard.lock().unwrap().last().map(String::as_str), Some("del"));
     eventually("set empty", || !ruleset(&node.host).contains("10.2.0.7")).await;
@@ -243,10 +242,9 @@ async fn a_running_pod_is_enrolled_repaired_and_unenrolled() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_pod_waits_for_its_rules_and_an_uninstallation_leaves_nothing() {
-    let node = Node::new();
-    node.api.namespace("shop", json!({"istio.io/dataplane-mode": "ambient"}));
-    // The API server knows the pod, without an address; no process runs yet.
-    node.api.pod(UID, "a", "shop", json!({}), "");
+    let node = Node::new().await;
+    node.api.namespace("shop", json!({"istio.io/dataplane-mode": "ambient"})).await;
+    // The pod is known, without an address; no process runs yet.
     let agent = node.start();
     eventually("installed", || installed(node.dir.path())).await;
     assert_eq!(node.cni("STATUS").await.1, 0);
@@ -263,8 +261,8 @@ async fn a_new_pod_waits_for_its_rules_and_an_uninstallation_leaves_nothing() {
     assert!(node.intact(CAPTURE));
     assert!(node.heard.lock().unwrap().contains(&node.added()));
     assert!(ruleset(&node.host).contains("10.2.0.7"));
-    let enabled = || node.api.redirection("shop", "a").as_deref() == Some("enabled");
-    eventually("annotated", enabled).await;
+    let enabled = async || node.api.redirection().await.as_deref() == Some("enabled");
+    eventually_so("annotated", enabled).await;
 
     // The agent is away for a moment: the rules stay, a pod of the mesh waits, and one of a plain
     // namespace starts.
@@ -280,19 +278,19 @@ async fn a_new_pod_waits_for_its_rules_and_an_uninstallation_leaves_nothing() {
     );
 
     // The successor takes over without a gap; then the DaemonSet goes.
-    node.run_pod(json!({}));
+    node.run_pod().await;
     node.heard.lock().unwrap().clear();
     let agent = node.start();
     let taken_over = [node.added(), "snapshot".into()];
     eventually("taken over", || node.heard.lock().unwrap().starts_with(&taken_over)).await;
-    eventually("annotated", enabled).await;
-    node.api.delete_daemon_set();
+    eventually_so("annotated", enabled).await;
+    node.api.delete_daemon_set().await;
     agent.stop.send(()).unwrap();
     agent.agent.await.unwrap();
     assert_eq!(ruleset(&node.pod), "");
     assert_eq!(ruleset(&node.host), "");
     assert!(!node.pod.run(|| redirect::is_present(&node.pod)).unwrap().unwrap());
-    assert_eq!(node.api.redirection("shop", "a"), None);
+    assert_eq!(node.api.redirection().await, None);
     let list = std::fs::read_to_string(node.path("net.d/10-k.conflist")).unwrap();
     assert_eq!(list, CONFLIST);
     for dir in ["bin", "run"] {
