@@ -3,3 +3,4 @@
 mod exits;
 mod layout;
 mod reference;
+mod sandbox;

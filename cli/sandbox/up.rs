@@ -67,6 +67,9 @@ pub struct Down {
     all: bool,
 }
 
+/// What can be done when it takes too long.
+const LATER: &str = "`ambient sandbox logs POD` shows what a pod wrote; the sandbox goes on trying";
+
 /// A sandbox that this command started.
 pub struct Started {
     /// Where it is.
@@ -136,7 +139,8 @@ fn launch(place: &Place, settings: &Settings) -> Result<Started, Error> {
 /// Waits until the mesh and all pods are ready.
 pub async fn until_ready(cluster: &Cluster, limit: Duration, progress: &Progress) -> Result<usize, Error> {
     let end = Instant::now() + limit;
-    wait::ready(cluster, limit, progress).await?;
+    let ready = wait::ready(cluster, limit, progress).await;
+    ready.map_err(|error| error.hint(LATER))?;
     loop {
         let pods = pods(cluster).await?;
         let ready = pods.iter().filter(|p| is_ready(p)).count();
@@ -153,7 +157,7 @@ pub async fn until_ready(cluster: &Cluster, limit: Duration, progress: &Progress
                 let name = format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any());
                 error = error.because(format!("pod {name}: {}", state(pod)));
             }
-            return Err(error.hint("`ambient sandbox logs POD` shows what a pod wrote; the sandbox goes on trying"));
+            return Err(error.hint(LATER));
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

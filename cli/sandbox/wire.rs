@@ -70,11 +70,6 @@ impl Wire {
         Ok(Self { segments, task })
     }
 
-    /// Forgets what was captured.
-    pub fn clear(&self) {
-        self.segments.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
     /// Returns each direction of each connection that was seen.
     pub fn streams(&self) -> Vec<Seen> {
         let segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);

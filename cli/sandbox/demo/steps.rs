@@ -139,7 +139,6 @@ async fn secured(story: &mut Story<'_>, wire: &Wire) -> Result<(), Error> {
     story.title("The same request, now inside the mesh");
     let secret = secret();
     let (client, server) = (story.address("shop/frontend").await?, story.address("shop/orders").await?);
-    wire.clear();
     let answer = story.ask("shop/frontend", &format!("http://orders/?pay={secret}")).await?;
     let answer = answer.map_err(|reason| story.failed(format!("orders does not answer: {reason}")))?;
     if text(&answer["client"]) != client.to_string() {
@@ -155,17 +154,24 @@ async fn secured(story: &mut Story<'_>, wire: &Wire) -> Result<(), Error> {
         return Err(story
             .failed(format!("the secret was readable on the wire: {} > {}: {line}", clear.source, clear.destination)));
     }
-    let tunnel = |s: &Seen| s.source == SocketAddr::from((server, HBONE)) && s.destination.ip() == client;
-    let back = streams.iter().find(|s| tunnel(s)).ok_or_else(|| story.failed("no tunnel was seen on the wire"))?;
-    let there = streams.iter().find(|s| s.source == back.destination && s.destination == back.source);
-    let hello = match (back.tls(), there.and_then(Seen::tls)) {
-        (Some(answered), Some(_)) => answered.server_hello,
-        _ => return Err(story.failed("what was on the wire is not all TLS")),
-    };
-    let hello = hello.ok_or_else(|| story.failed("the handshake was not seen on the wire"))?;
-    if hello.version != TLS13 {
-        return Err(story.failed(format!("the tunnel is {hello}, not TLS 1.3")));
+    // The capture is older than the enrolment, so it has every tunnel from its beginning.
+    let tunnel = |s: &&Seen| s.source == SocketAddr::from((server, HBONE)) && s.destination.ip() == client;
+    let mut spoken = None;
+    for back in streams.iter().filter(tunnel) {
+        let there = streams.iter().find(|s| s.source == back.destination && s.destination == back.source);
+        let (Some(answered), Some(_)) = (back.tls(), there.and_then(Seen::tls)) else {
+            return Err(story.failed(format!("not all is TLS between {} and {}", back.destination, back.source)));
+        };
+        match answered.server_hello.filter(|hello| hello.version == TLS13) {
+            Some(hello) => spoken = Some((back, hello)),
+            None => {
+                return Err(
+                    story.failed(format!("no TLS 1.3 was agreed between {} and {}", back.destination, back.source))
+                );
+            }
+        }
     }
+    let (back, hello) = spoken.ok_or_else(|| story.failed("no tunnel was seen on the wire"))?;
     story.seen(format!("on the wire: {} > {}, {hello}; every byte is encrypted", back.destination, back.source));
     let identities = (field(&line, "src.identity"), field(&line, "dst.identity"));
     if identities != (FRONTEND, ORDERS) {

@@ -1,0 +1,170 @@
+//! The sandbox from its command line: the demo, a folder of manifests, and what is left afterwards.
+
+use std::{
+    path::Path,
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// A sandbox of one test; it goes with the test.
+struct Sandbox(String);
+
+impl Sandbox {
+    fn named(name: &str) -> Self {
+        Self(format!("test-{name}-{}", std::process::id()))
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ambient"));
+        command.arg(format!("--sandbox={}", self.0)).args(arguments).stdin(Stdio::null());
+        command.output().expect("the binary starts")
+    }
+
+    /// Runs a command that has to succeed, and returns what it wrote.
+    fn good(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {out}{err}");
+        out
+    }
+
+    /// Asks a service from a pod; returns the answer, or what was in the way.
+    fn ask(&self, pod: &str, url: &str) -> Result<Value, String> {
+        let output = self.run(&["sandbox", "exec", pod, "--", "ambient", "sandbox", "app", "get", url]);
+        match output.status.success() {
+            true => Ok(serde_json::from_slice(&output.stdout).expect("the answer of `app serve`")),
+            false => Err(text(&output.stderr)),
+        }
+    }
+
+    fn directory(&self) -> String {
+        format!("/run/ambient/sandbox/{}", self.0)
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let _ = self.run(&["sandbox", "down"]);
+        if !std::thread::panicking() {
+            assert!(!Path::new(&self.directory()).exists(), "files are left");
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Waits until something holds.
+fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn the_demo_measures_what_it_tells() {
+    for mode in [&["sandbox"][..], &["sandbox", "demo", "--rootless"]] {
+        let sandbox = Sandbox::named(&format!("demo{}", mode.len()));
+        let told = sandbox.good(mode);
+        for claim in [
+            "anyone between the nodes reads along",
+            "4/4 pods captured",
+            "a connection from before went on",
+            "TLS 1.3, TLS_AES_128_GCM_SHA256; every byte is encrypted",
+            "who asked:    spiffe://cluster.local/ns/shop/sa/frontend",
+            "in mode STRICT it is refused",
+            "an impostor with a certificate of its own making is refused",
+            "error=\"policy rejection: explicitly denied by shop/stock-may-not-ask\"",
+            "all is well",
+        ] {
+            assert!(told.contains(claim), "{claim}: {told}");
+        }
+        assert!(!Path::new(&sandbox.directory()).exists(), "files are left");
+    }
+}
+
+const WEB: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+        - name: web
+          command: [ambient, sandbox, app, serve, --name, FIRST]
+          readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
+";
+
+#[test]
+fn a_sandbox_keeps_to_a_folder_of_manifests() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
+    write("web.yaml", WEB);
+    let sandbox = Sandbox::named("folder");
+    let path = folder.path().display().to_string();
+    sandbox.good(&["sandbox", "up", "-f", &path]);
+    let server = |sandbox: &Sandbox| Some(sandbox.ask("web", "http://web/").ok()?["server"].as_str()?.to_owned());
+    assert_eq!(server(&sandbox).as_deref(), Some("FIRST"));
+
+    // A second sandbox of the same manifests is no trouble to the first.
+    let other = Sandbox::named("other");
+    other.good(&["sandbox", "up", "-f", &path]);
+    drop(other);
+
+    // An edit is in force without a command.
+    write("web.yaml", &WEB.replace("FIRST", "SECOND"));
+    eventually("the edit is in force", || server(&sandbox).filter(|s| s == "SECOND"));
+
+    // What is wrong is told with its place; what was right stays.
+    write("web.yaml", &WEB.replace("FIRST", "THIRD").replace("replicas: 2", "replicas: two"));
+    write(
+        "image.yaml",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n    - {name: a, image: nginx}\n",
+    );
+    let problems = eventually("both problems are told", || {
+        let output = sandbox.run(&["sandbox", "status", "-o", "json"]);
+        let status: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let problems = status[0]["problems"].as_array()?.clone();
+        let all: Vec<String> = problems.iter().filter_map(|p| Some(p.as_str()?.to_owned())).collect();
+        (all.iter().any(|p| p.contains("web.yaml:11:13")) && all.iter().any(|p| p.contains("image.yaml")))
+            .then_some(all)
+    });
+    assert!(problems.iter().any(|p| p.contains("spec.replicas")), "{problems:?}");
+    assert!(problems.iter().any(|p| p.contains("image.yaml:6") && p.contains("pulls no images")), "{problems:?}");
+    assert_eq!(server(&sandbox).as_deref(), Some("SECOND"));
+
+    // A bad file changes nothing.
+    let bad = sandbox.run(&["sandbox", "apply", "-f", &format!("{path}/image.yaml")]);
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(text(&bad.stderr).contains("nothing was changed"), "{}", text(&bad.stderr));
+
+    // Deleting the file deletes the objects.
+    for name in ["image.yaml", "web.yaml"] {
+        std::fs::remove_file(folder.path().join(name)).expect("removed");
+    }
+    eventually("the pods are gone", || {
+        let pods: Value =
+            serde_json::from_str(&sandbox.good(&["sandbox", "get", "pods", "-n", "default", "-o", "json"])).ok()?;
+        pods["items"].as_array()?.is_empty().then_some(())
+    });
+    let exit = sandbox.run(&["sandbox", "exec", "istio-system/ambient-agent", "--", "sh", "-c", "exit 7"]);
+    assert_eq!(exit.status.code(), Some(7));
+}
