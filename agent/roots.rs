@@ -42,6 +42,9 @@ const MANAGER: &str = "ambient-agent";
 /// Tells why there is no authority.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The namespace of the mesh is not there.
+    #[error("namespace {0} does not exist: the authority is kept there, so it has to be made first")]
+    Namespace(String),
     /// Kubernetes does not give or take the Secret.
     #[error("secret {0} cannot be read or written")]
     Kubernetes(&'static str, #[source] kube::Error),
@@ -90,6 +93,7 @@ pub async fn authority(client: &Client, namespace: &str, trust_domain: &str) -> 
         Ok(_) => info!(secret = OWN, "a root certificate was made"),
         // Another replica was first: its root is the mesh's.
         Err(kube::Error::Api(status)) if status.code == 409 => {}
+        Err(kube::Error::Api(status)) if status.code == 404 => return Err(Error::Namespace(namespace.to_owned())),
         Err(error) => return Err(Error::Kubernetes(OWN, error)),
     }
     load(OWN, &read(OWN).await?.unwrap_or(secret))

@@ -82,6 +82,7 @@ struct Plan {
 /// Runs the command.
 pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Error> {
     let cluster = Cluster::connect(global).await?;
+    cluster.unless_sandbox("uninstall")?;
     apply::not_elsewhere(&cluster).await?;
     let plan = plan(&cluster, args.purge).await?;
     if plan.objects.is_empty() && plan.labels.is_empty() && plan.bundles.is_empty() && !plan.root {

@@ -25,6 +25,7 @@ use crate::{
     forward::{self, Part},
     host::Host,
     live::Live,
+    place::Place,
 };
 
 type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
@@ -42,42 +43,44 @@ pub struct Api {
     pub folder: Folder,
 }
 
-/// Serves until dropped.
+/// Makes the socket, for its owner alone.
 ///
 /// # Errors
-/// The socket cannot be made.
-pub async fn serve(api: Arc<Api>) -> std::io::Result<()> {
-    let path = api.host.place.socket();
+/// It cannot be made.
+pub fn listen(place: &Place) -> std::io::Result<UnixListener> {
+    let path = place.socket();
     let listener = UnixListener::bind(&path)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    tokio::spawn(async move {
-        loop {
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    warn!(%error, "accept failed");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            };
+    Ok(listener)
+}
+
+/// Serves for ever.
+pub async fn serve(listener: UnixListener, api: Arc<Api>) {
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                warn!(%error, "accept failed");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let api = api.clone();
+        let service = service_fn(move |request| {
             let api = api.clone();
-            let service = service_fn(move |request| {
-                let api = api.clone();
-                async move { Ok::<_, Infallible>(api.answer(request).await) }
-            });
-            tokio::spawn(async move {
-                let server = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEAD)
-                    .serve_connection(TokioIo::new(stream), service)
-                    .with_upgrades();
-                if let Err(error) = server.await {
-                    debug!(%error, "a connection to the API ended");
-                }
-            });
-        }
-    });
-    Ok(())
+            async move { Ok::<_, Infallible>(api.answer(request).await) }
+        });
+        tokio::spawn(async move {
+            let server = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD)
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades();
+            if let Err(error) = server.await {
+                debug!(%error, "a connection to the API ended");
+            }
+        });
+    }
 }
 
 impl Api {

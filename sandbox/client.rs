@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 use tower::ServiceBuilder;
 
-use crate::place::Place;
+use crate::place::{PROGRAM, Place};
 
 /// Tells why a sandbox cannot be entered.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,9 @@ pub enum Error {
     /// The network namespace of a pod that has no others.
     #[error("cannot enter the pod's network")]
     Network(#[source] io::Error),
+    /// There is no such program in the pod.
+    #[error("{0}")]
+    Absent(String),
     /// The command.
     #[error("cannot run {0:?}")]
     Run(String, #[source] io::Error),
@@ -89,7 +92,7 @@ pub fn run_inside(place: &Place, pod: Inside, argv: &[String]) -> Result<i32, Er
     let pid = place.pid().and_then(|p| u32::try_from(p).ok()).ok_or_else(|| Error::NotRunning(place.name.clone()))?;
     process::enter_namespaces(pid)?;
     // From here on `/proc` is the sandbox's.
-    let program = place.dir.join("bin/ambient");
+    let program = place.dir.join(PROGRAM);
     let second = serde_json::to_string(&Second { pod, argv: argv.to_vec() }).unwrap_or_default();
     let status = Command::new(&program).arg(EXEC).arg(second).status();
     code(status.map_err(|e| Error::Run(program.display().to_string(), e))?)
@@ -123,7 +126,7 @@ fn inside(second: &Second) -> Result<i32, Error> {
     }
     let path = crate::pause::find(program, env.get("PATH").map_or("", String::as_str));
     let failed = |e| Error::Run(program.clone(), e);
-    let path = path.ok_or_else(|| failed(io::Error::from(io::ErrorKind::NotFound)))?;
+    let path = path.ok_or_else(|| Error::Absent(crate::pause::absent(program)))?;
     code(Command::new(path).args(arguments).env_clear().envs(env).current_dir("/").status().map_err(failed)?)
 }
 

@@ -235,9 +235,17 @@ fn schedule(view: &View) -> Vec<Step> {
             let siblings = here.clone().filter(|(_, o)| of.is_some() && *o == of).count();
             (siblings, here.count())
         });
-        if let Some((node, _)) = best {
-            placed.push((node.clone(), of));
-            steps.push(Step::Bind(pod.namespace().unwrap_or_default(), pod.name_any(), node.clone()));
+        match best {
+            Some((node, _)) => {
+                placed.push((node.clone(), of));
+                steps.push(Step::Bind(pod.namespace().unwrap_or_default(), pod.name_any(), node.clone()));
+            }
+            None => {
+                let wanted: Vec<String> = selector.iter().map(|(k, v)| format!("{k}={v}")).collect();
+                let message = format!("no node has the labels of nodeSelector: {}", wanted.join(", "));
+                let status = json!({ "phase": "Pending", "reason": "Unschedulable", "message": message });
+                steps.extend(told("Pod", pod, pod.status.as_ref(), status));
+            }
         }
     }
     steps
@@ -337,6 +345,7 @@ async fn apply(client: &Client, step: &Step) -> kube::Result<()> {
         Step::Status("Deployment", namespace, name, status) => {
             write::<apps::Deployment>(client, namespace, name, status).await
         }
+        Step::Status("Pod", namespace, name, status) => write::<core::Pod>(client, namespace, name, status).await,
         Step::Status(_, namespace, name, status) => write::<apps::DaemonSet>(client, namespace, name, status).await,
     }
 }

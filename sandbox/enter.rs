@@ -48,7 +48,7 @@ impl Error {
             Self::Refused { .. } => Some(
                 "run it as root; in a container give it --privileged (or --cap-add SYS_ADMIN,NET_ADMIN and no seccomp \
                  profile); for other users set the sysctls kernel.unprivileged_userns_clone=1 (Debian) or \
-                 kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu)",
+                 kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu), and see that user.max_user_namespaces is not 0",
             ),
             Self::Step("mount /proc", _) => {
                 Some("the machine hides parts of /proc, as containers do: run the container with --privileged")

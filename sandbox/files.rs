@@ -23,7 +23,7 @@ pub const PATH: &str = "/run/ambient/bin:/usr/local/sbin:/usr/local/bin:/usr/sbi
 /// Directories in which programs write besides the temporary ones: changes go to the pod's memory.
 const CHANGING: [&str; 4] = ["/etc", "/var", "/root", "/home"];
 /// Directories that start empty.
-const EMPTY: [&str; 3] = ["/tmp", "/run", "/dev/shm"];
+pub const EMPTY: [&str; 3] = ["/tmp", "/run", "/dev/shm"];
 /// How much a pod may write in each, before it is told that the disk is full.
 const SIZE: &str = "size=256m,mode=1777";
 

@@ -173,9 +173,7 @@ fn reap(running: &mut BTreeMap<i32, String>) {
 /// Starts a program as the leader of a process group of its own.
 pub fn command(program: &Program) -> Result<Command, String> {
     let [name, arguments @ ..] = program.argv.as_slice() else { return Err("no command".to_owned()) };
-    let path = find(name, program.env.get("PATH").map_or("", String::as_str)).ok_or_else(|| {
-        format!("this machine has no program {name:?}: a sandbox runs what is installed, and pulls no images")
-    })?;
+    let path = find(name, program.env.get("PATH").map_or("", String::as_str)).ok_or_else(|| absent(name))?;
     let (out, err) = match &program.log {
         None => (Stdio::null(), Stdio::null()),
         Some(log) => {
@@ -208,6 +206,14 @@ fn start(program: &Program) -> Result<i32, String> {
         _ => e.to_string(),
     })?;
     i32::try_from(child.id()).map_err(|e| e.to_string())
+}
+
+/// Says that there is no such program, and where to look.
+pub fn absent(name: &str) -> String {
+    match files::EMPTY.iter().find(|hidden| Path::new(name).starts_with(hidden)) {
+        Some(hidden) => format!("no program {name:?}: a pod has a {hidden} of its own, and does not see the machine's"),
+        None => format!("this machine has no program {name:?}: a sandbox runs what is installed, and pulls no images"),
+    }
 }
 
 /// Looks a program up as a shell would, in the environment that it will have.

@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 /// The name of a sandbox for which none is given.
 pub const DEFAULT: &str = "default";
+/// Where this program is shown, in a sandbox's directory.
+pub const PROGRAM: &str = "bin/ambient";
 /// How long a sandbox may take to end by itself; the kernel takes what is left with its first process.
 const END: Duration = Duration::from_secs(10);
 
@@ -165,7 +167,7 @@ impl Place {
     /// # Errors
     /// It is taken.
     pub fn lock(&self) -> Result<Lock, Error> {
-        let path = self.dir.join("lock");
+        let path = self.lock_path();
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(at("open", &path))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Lock(lock)),
@@ -178,7 +180,7 @@ impl Place {
     #[must_use]
     pub fn is_running(&self) -> bool {
         // Without the file nobody can hold it, and looking must not make it.
-        let Ok(file) = File::open(self.dir.join("lock")) else { return false };
+        let Ok(file) = File::open(self.lock_path()) else { return false };
         matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, nix::errno::Errno::EWOULDBLOCK)))
     }
 
@@ -222,6 +224,23 @@ impl Place {
         Ok(true)
     }
 
+    /// Removes what is in the directory of a sandbox that is about to end, by its own hand; the lock comes last, since without
+    /// it the sandbox counts as dead.
+    pub fn empty(&self) {
+        let _ = nix::mount::umount2(&self.dir.join(PROGRAM), nix::mount::MntFlags::MNT_DETACH);
+        let lock = self.lock_path();
+        for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten().filter(|e| e.path() != lock) {
+            let _ =
+                if entry.path().is_dir() { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
+        }
+        let _ = fs::remove_file(lock).and_then(|()| fs::remove_dir(&self.dir));
+        tidy();
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.dir.join("lock")
+    }
+
     /// Removes what a sandbox left that no longer runs.
     fn clear(&self) -> Result<(), Error> {
         if self.is_running() {
@@ -230,14 +249,18 @@ impl Place {
         match fs::remove_dir_all(&self.dir) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(at("remove", &self.dir)(e)),
             _ => {
-                // The last one takes the common directory along.
-                let base = base();
-                if fs::remove_dir(&base).is_ok() {
-                    let _ = base.parent().map(fs::remove_dir);
-                }
+                tidy();
                 Ok(())
             }
         }
+    }
+}
+
+/// Takes the common directory along with the last sandbox.
+fn tidy() {
+    let base = base();
+    if fs::remove_dir(&base).is_ok() {
+        let _ = base.parent().map(fs::remove_dir);
     }
 }
 

@@ -7,12 +7,11 @@ use source::folder::FieldPath;
 type Refusals = Vec<(FieldPath, String)>;
 
 /// Fields of a pod's specification that a sandbox obeys.
-const POD: [&str; 12] = [
+const POD: [&str; 11] = [
     "automountServiceAccountToken",
     "containers",
     "enableServiceLinks",
     "hostNetwork",
-    "hostPID",
     "hostname",
     "nodeName",
     "nodeSelector",
@@ -24,8 +23,12 @@ const POD: [&str; 12] = [
 /// Fields of a container that it obeys.
 const CONTAINER: [&str; 9] =
     ["args", "command", "env", "livenessProbe", "name", "ports", "readinessProbe", "startupProbe", "workingDir"];
+/// Fields of a container's port that it obeys.
+const PORT: [&str; 3] = ["containerPort", "name", "protocol"];
+/// Fields of a Deployment that it obeys.
+const DEPLOYMENT: [&str; 4] = ["replicas", "selector", "strategy", "template"];
 /// Fields of a service that it obeys.
-const SERVICE: [&str; 12] = [
+const SERVICE: [&str; 11] = [
     "clusterIP",
     "clusterIPs",
     "internalTrafficPolicy",
@@ -37,10 +40,11 @@ const SERVICE: [&str; 12] = [
     "sessionAffinity",
     "trafficDistribution",
     "type",
-    "externalName",
 ];
 /// Why not, where there is more to say than that it cannot.
-const REASONS: [(&str, &str); 11] = [
+const REASONS: [(&str, &str); 13] = [
+    ("hostPID", "a sandbox keeps the machine's own view for the mesh's components"),
+    ("hostPort", "a sandbox has no way in from outside"),
     ("image", "a sandbox pulls no images: `command` names a program of this machine"),
     ("imagePullPolicy", "a sandbox pulls no images"),
     ("imagePullSecrets", "a sandbox pulls no images"),
@@ -62,10 +66,23 @@ pub fn refusals(object: &Value) -> Vec<(FieldPath, String)> {
     match object["kind"].as_str() {
         Some("Pod") => pod(&object["spec"], &spec, &mut out),
         Some("Deployment") => {
+            unknown(&object["spec"], &spec, &DEPLOYMENT, &mut out);
+            let strategy = &object["spec"]["strategy"];
+            if strategy["type"].as_str().is_some_and(|kind| kind != "RollingUpdate") {
+                let reason = "a sandbox makes new pods before old ones go: want RollingUpdate".to_owned();
+                out.push((spec.key("strategy").key("type"), reason));
+            }
+            unknown(strategy, &spec.key("strategy"), &["type"], &mut out);
             pod(&object["spec"]["template"]["spec"], &spec.key("template").key("spec"), &mut out);
         }
         Some("Service") => {
             unknown(&object["spec"], &spec, &SERVICE, &mut out);
+            for (index, port) in object["spec"]["ports"].as_array().into_iter().flatten().enumerate() {
+                if let Some(protocol) = port["protocol"].as_str().filter(|p| *p != "TCP") {
+                    let at = spec.key("ports").item(index).key("protocol");
+                    out.push((at, format!("a sandbox leads TCP alone to services, not {protocol}")));
+                }
+            }
             if let Some(kind @ ("NodePort" | "LoadBalancer" | "ExternalName")) = object["spec"]["type"].as_str() {
                 let reason =
                     format!("a sandbox has no way in from outside and none out: {kind} cannot be; want ClusterIP");
@@ -88,6 +105,9 @@ fn pod(spec: &Value, at: &FieldPath, out: &mut Refusals) {
         unknown(container, &at, &CONTAINER, out);
         if container["command"].as_array().is_none_or(Vec::is_empty) {
             out.push((at.clone(), "`command` is missing: a sandbox has no image to take one from".to_owned()));
+        }
+        for (index, port) in container["ports"].as_array().into_iter().flatten().enumerate() {
+            unknown(port, &at.key("ports").item(index), &PORT, out);
         }
         for (index, variable) in container["env"].as_array().into_iter().flatten().enumerate() {
             let from = variable["valueFrom"].as_object().into_iter().flatten().map(|(k, _)| k);

@@ -28,20 +28,21 @@ use net::{
     services::{self, ServicePort},
 };
 use nix::{
+    sys::signal::{Signal, kill},
     sys::wait::{WaitPidFlag, waitpid},
     unistd::Pid,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
 use source::folder::{self, Folder};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::JoinSet};
 use tracing::{error, info, warn};
 
 use crate::{
     api, controllers, dns, enter, files,
     host::{self, Host, Node},
     names::Names,
-    place::{self, Place, Settings},
+    place::{self, PROGRAM, Place, Settings},
     pod::Pods,
     refuse,
 };
@@ -152,20 +153,30 @@ fn start(dir: &Path) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(Error::Runtime)?;
     runtime.block_on(async {
-        let sandbox = make(&place, &settings, program).await?;
+        let (_names, mut parts) = make(&place, &settings, program).await?;
         tell(&Told::Up);
         info!(sandbox = place.name, "up");
-        until_stopped(settings.attached).await;
-        info!("ends");
-        drop(sandbox);
-        Ok(())
-    })
-    // What still runs ends with this process, by the kernel's hand.
+        tokio::select! {
+            () = until_stopped(settings.attached) => info!("ends"),
+            // None ends by itself: half a sandbox would only puzzle its user.
+            Some(part) = parts.join_next() => error!(?part, "a part of the sandbox ended, and the rest with it"),
+        }
+        Ok::<(), Error>(())
+    })?;
+    // Nobody is to write any more. To the first process of a PID namespace, all are all others of it.
+    runtime.shutdown_background();
+    let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+    if settings.attached {
+        // The command that would do it may have been killed.
+        place.empty();
+    }
+    // Mounts, links and rules end with this process, by the kernel's hand.
+    Ok(())
 }
 
 /// Shows this program under a path of the sandbox, so that one that is built anew meanwhile changes nothing here.
 fn own_program(place: &Place) -> Result<PathBuf, Error> {
-    let path = place.dir.join("bin/ambient");
+    let path = place.dir.join(PROGRAM);
     let at = |e| Error::File(path.clone(), e);
     fs::write(&path, "").map_err(at)?;
     let own = fs::File::open("/proc/self/exe").map_err(at)?;
@@ -192,12 +203,12 @@ fn log_to(place: &Place) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes all of it; the name server ends when the result is dropped.
+/// Makes all of it; returns the name server and the tasks, which go on for as long as the sandbox lives.
 async fn make(
     place: &Place,
     settings: &Settings,
     program: PathBuf,
-) -> Result<hickory_server::Server<impl hickory_server::server::RequestHandler + use<>>, Error> {
+) -> Result<(hickory_server::Server<impl hickory_server::server::RequestHandler + use<>>, JoinSet<()>), Error> {
     host::make_switch()?;
     let mut nodes: BTreeMap<String, Arc<Node>> = BTreeMap::new();
     for number in 1..=settings.nodes.clamp(1, NODES) {
@@ -213,13 +224,15 @@ async fn make(
         state: place.state(),
         manifests: settings.manifests.clone(),
         import: true,
+        kubelet: true,
         check: Some(refuse::refusals),
     })?;
     let client = folder.client();
     for node in nodes.values() {
         apply(&client, node_object(node)).await?;
     }
-    for object in serde_yaml::Deserializer::from_str(SYSTEM) {
+    let system = SYSTEM.replace("VERSION", env!("CARGO_PKG_VERSION"));
+    for object in serde_yaml::Deserializer::from_str(&system) {
         if let Ok(object) = DynamicObject::deserialize(object) {
             apply(&client, object).await?;
         }
@@ -227,12 +240,14 @@ async fn make(
     let names = Arc::new(RwLock::new(Names::default()));
     let server = dns::serve(SocketAddr::from((host::SWITCH, 53)), names.clone()).await.map_err(Error::Dns)?;
     let host = Arc::new(Host::new(place.clone(), client.clone(), nodes, program));
-    tokio::spawn(follow_names(client.clone(), names, host.clone()));
-    tokio::spawn(run_pods(client.clone(), host.clone()));
-    tokio::spawn(control(client, host.clone()));
-    tokio::spawn(tidy(host.clone()));
-    api::serve(Arc::new(api::Api { host, folder })).await.map_err(Error::Api)?;
-    Ok(server)
+    let mut parts = JoinSet::new();
+    parts.spawn(follow_names(client.clone(), names, host.clone()));
+    parts.spawn(run_pods(client.clone(), host.clone()));
+    parts.spawn(control(client, host.clone()));
+    parts.spawn(tidy(host.clone()));
+    let listener = api::listen(place).map_err(Error::Api)?;
+    parts.spawn(api::serve(listener, Arc::new(api::Api { host, folder })));
+    Ok((server, parts))
 }
 
 async fn apply(client: &Client, object: DynamicObject) -> Result<(), Error> {

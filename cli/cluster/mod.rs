@@ -29,6 +29,8 @@ pub struct Cluster {
     pub url: String,
     /// Namespace of the mesh.
     pub system: String,
+    /// Whether it is a sandbox, which brings the mesh with it.
+    pub is_sandbox: bool,
     /// Version that the server reports, such as `1.34` and `v1.34.2`.
     pub version: Version,
 }
@@ -59,15 +61,26 @@ impl Cluster {
         let url = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let client = Client::try_from(config)
             .map_err(|error| Error::user(format!("cannot use the credentials for {url}")).caused_by(&error))?;
-        Self::greet(client, url, global).await
+        Self::greet(client, url, false, global).await
+    }
+
+    /// Refuses what is for clusters alone.
+    pub fn unless_sandbox(&self, what: &str) -> Result<(), Error> {
+        match self.is_sandbox {
+            true => {
+                Err(Error::usage(format!("{what} is for clusters: a sandbox has the mesh from its start to its end"))
+                    .hint("give --kubeconfig FILE for a cluster"))
+            }
+            false => Ok(()),
+        }
     }
 
     /// Connects to a sandbox on this machine.
     pub async fn sandbox(place: &Place, global: &Global) -> Result<Self, Error> {
-        Self::greet(::sandbox::client::connect(place), format!("sandbox {}", place.name), global).await
+        Self::greet(::sandbox::client::connect(place), format!("sandbox {}", place.name), true, global).await
     }
 
-    async fn greet(client: Client, url: String, global: &Global) -> Result<Self, Error> {
+    async fn greet(client: Client, url: String, is_sandbox: bool, global: &Global) -> Result<Self, Error> {
         let answer = tokio::time::timeout(Duration::from_secs(15), client.apiserver_version()).await;
         let info = match answer {
             Ok(Ok(info)) => info,
@@ -78,7 +91,7 @@ impl Cluster {
         };
         let number = |text: &str| text.trim_end_matches('+').parse().unwrap_or(0);
         let version = Version { major: number(&info.major), minor: number(&info.minor), full: info.git_version };
-        Ok(Self { client, url, system: global.istio_namespace.clone(), version })
+        Ok(Self { client, url, system: global.istio_namespace.clone(), is_sandbox, version })
     }
 
     /// Returns the failure of a request: what was tried, why the server refused.
@@ -141,7 +154,8 @@ fn sandbox_of(global: &Global) -> Result<Option<Place>, Error> {
             eprintln!("target: sandbox {} (no kubeconfig is set)", place.name);
             Ok(Some(place))
         }
-        _ => Ok(None),
+        0 => Ok(None),
+        _ => sandbox::named(None).map(Some),
     }
 }
 

@@ -80,6 +80,7 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
     }
     let started = std::time::Instant::now();
     let cluster = Cluster::connect(global).await?;
+    cluster.unless_sandbox("install")?;
     preflight::check(&cluster, &objects, args.wait && !args.dry_run).await?;
     if args.dry_run {
         return show_plan(&cluster, &objects, screen).await;

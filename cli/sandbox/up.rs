@@ -204,8 +204,9 @@ pub fn state(pod: &Pod) -> String {
             let message = waiting.message.filter(|m| !m.is_empty()).map(|m| format!(": {m}")).unwrap_or_default();
             return format!("{}{message}", waiting.reason.unwrap_or_default());
         }
-        if let Some(ended) = state.terminated.filter(|_| status.phase.as_deref() == Some("Running")) {
-            return format!("ended with {}", ended.exit_code);
+        if let Some(ended) = state.terminated.filter(|ended| ended.exit_code != 0) {
+            let failed = if status.phase.as_deref() == Some("Failed") { "Failed: " } else { "" };
+            return format!("{failed}ended with {}", ended.exit_code);
         }
     }
     status.phase.unwrap_or_else(|| "Pending".to_owned())
@@ -238,10 +239,13 @@ pub async fn up(args: Up, global: &Global, screen: &Screen) -> Result<u8, Error>
     }
     let pods = ready?;
     screen.say(format!(
-        "sandbox {} is up {}: {} nodes, {pods} pods, {:.1} s",
+        "sandbox {} is up {}: {}, {pods} pods, {:.1} s",
         settings.name,
         started.mode,
-        page.nodes.len(),
+        match page.nodes.len() {
+            1 => "1 node".to_owned(),
+            nodes => format!("{nodes} nodes"),
+        },
         begun.elapsed().as_secs_f64()
     ));
     if !page.problems.is_empty() {
@@ -352,10 +356,10 @@ fn show(sandbox: &Shown, screen: &Screen) -> Result<(), Error> {
     for folder in &page.manifests {
         screen.line(format!("  keeps to {}", folder.display()))?;
     }
-    let mut table = Table::new(3, &["NAMESPACE", "POD", "NODE", "ADDRESS", "STATE", "RESTARTS"]);
+    let mut table = Table::new(3, &["NAMESPACE", "POD", "NODE", "ADDRESS", "RESTARTS", "STATE"]);
     for pod in &sandbox.pods {
         let state = if pod.ready || pod.state != "Running" { pod.state.clone() } else { "not ready".to_owned() };
-        let cells = [&pod.namespace, &pod.name, &pod.node, &pod.address, &state, &pod.restarts.to_string()];
+        let cells = [&pod.namespace, &pod.name, &pod.node, &pod.address, &pod.restarts.to_string(), &state];
         table.row(cells.map(String::as_str));
     }
     screen.text(&table.to_string())?;

@@ -180,6 +180,8 @@ fn pod(object: core::Pod) -> Option<Object> {
 fn service(object: core::Service) -> Option<Object> {
     let key = key(&object.metadata);
     let spec = object.spec.unwrap_or_default();
+    // A Kubernetes API fills in the one from the other; a manifest may have only the first.
+    let addresses = spec.cluster_ips.unwrap_or_else(|| spec.cluster_ip.into_iter().collect());
     let number = |n: i32| u16::try_from(n).ok();
     let tcp = spec.ports.unwrap_or_default().into_iter().filter(|p| p.protocol.as_deref().is_none_or(|p| p == "TCP"));
     let ports = tcp.filter_map(|p| {
@@ -196,7 +198,7 @@ fn service(object: core::Service) -> Option<Object> {
         labels: object.metadata.labels.unwrap_or_default(),
         annotations: ours(object.metadata.annotations),
         selector: spec.selector.unwrap_or_default(),
-        addresses: spec.cluster_ips.unwrap_or_default().iter().filter_map(|a| a.parse().ok()).collect(),
+        addresses: addresses.iter().filter_map(|a| a.parse().ok()).collect(),
         ports: ports.collect(),
         traffic_distribution: spec.traffic_distribution,
         local_only: spec.internal_traffic_policy.as_deref() == Some("Local"),

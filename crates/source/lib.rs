@@ -53,6 +53,8 @@ fn settings(state: Option<OsString>, manifests: Option<OsString>) -> Option<Sett
         state: state.map_or_else(|| PathBuf::from(STATE), PathBuf::from),
         import: manifests.is_some(),
         manifests: manifests.iter().flat_map(std::env::split_paths).filter(|p| !p.as_os_str().is_empty()).collect(),
+        // Without Kubernetes nobody but the operator says what runs.
+        kubelet: false,
         check: None,
     })
 }

@@ -71,6 +71,9 @@ pub async fn run(args: Demo, global: &Global, screen: &Screen) -> Result<u8, Err
     let settings =
         Settings { name: name.clone(), nodes: 2, manifests: vec![], rootless: args.rootless, attached: !args.keep };
     screen.say(screen.paint(Tone::Strong, "A service mesh on this machine, without Kubernetes: two nodes, one shop."));
+    screen.say(format!(
+        "The commands are for sandbox {name}; to type them as well, keep it with --keep, and add --sandbox={name}."
+    ));
     let started = up::start(&settings)?;
     let place = started.place.clone();
     let told = async {

@@ -199,19 +199,11 @@ async fn strangers(story: &mut Story<'_>) -> Result<(), Error> {
         return Err(story.failed(format!("a client inside the mesh is refused as well: {reason}")));
     }
     let (server, root) = (story.address("shop/orders").await?.to_string(), story.root().await?);
-    story.command(&[
-        "sandbox",
-        "exec",
-        "street/passerby",
-        "--",
-        "ambient",
-        "sandbox",
-        "app",
-        "impostor",
-        &server,
-        "--as",
-        FRONTEND,
-    ]);
+    story.screen.say(
+        "   $ ROOT=$(ambient -n shop sandbox get cm istio-ca-root-cert -o json | jq -r '.data[\"root-cert.pem\"]')",
+    );
+    let shown = ["ambient", "sandbox", "app", "impostor", &server, "--as", FRONTEND];
+    story.screen.say(format!("   $ ambient sandbox exec street/passerby -- {} --root \"$ROOT\"", shown.join(" ")));
     let root = format!("--root={root}");
     let arguments = ["ambient", "sandbox", "app", "impostor", &server, "--as", FRONTEND, &root];
     let output = story.quietly(&[&["sandbox", "exec", "street/passerby", "--"], &arguments[..]].concat(), None).await?;
@@ -268,7 +260,7 @@ async fn evidence(story: &mut Story<'_>) -> Result<(), Error> {
     story.title("Ask for evidence");
     let output = story.run(&["verify", "frontend.shop", "orders.shop:80"]).await?;
     for line in output.out.lines().filter(|l| l.contains('✔') || l.contains('✘')) {
-        story.screen.say(format!("  {line}"));
+        story.screen.say(format!("   {}", line.trim_start()));
     }
     story.good(&output, "the connection is not secured")?;
     let status = story.run(&["status"]).await?;

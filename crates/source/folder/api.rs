@@ -360,7 +360,10 @@ fn change(store: &Store, ask: Ask) -> Result<(u16, Value), Refusal> {
             let key = ask.key(name);
             Ok((
                 200,
-                match store.transact(dry || dry_too, |tx| delete::delete(tx, &key, &how))? {
+                match store.transact(dry || dry_too, |tx| {
+                    delete::unless_held(tx, &key)?;
+                    delete::delete(tx, &key, &how)
+                })? {
                     Deleted::Going(entry) => ask.view.show(&entry),
                     Deleted::Gone(entry) => json!({
                         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
@@ -376,7 +379,8 @@ fn change(store: &Store, ask: Ask) -> Result<(u16, Value), Refusal> {
             store.transact(dry || dry_too, |tx| {
                 for entry in entries.iter().filter(|e| ask.view.meant(e)) {
                     let name = entry.stored.object["metadata"]["name"].as_str().unwrap_or_default();
-                    match delete::delete(tx, &ask.key(name), &how) {
+                    let key = ask.key(name);
+                    match delete::unless_held(tx, &key).and_then(|()| delete::delete(tx, &key, &how)) {
                         // Somebody else was faster.
                         Err(refusal) if refusal.code == 404 => {}
                         outcome => drop(outcome?),

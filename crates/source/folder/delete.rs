@@ -34,6 +34,18 @@ pub enum Deleted {
 /// How long a pod may take to end if nothing else is said.
 const GRACE: i64 = 30;
 
+/// Refuses to delete what a manifest says: it would be back at once.
+///
+/// # Errors
+/// A manifest says it.
+pub fn unless_held(tx: &Transaction<'_>, key: &Key) -> Result<(), Refusal> {
+    let Some(entry) = tx.read(key).filter(|e| !is_going(&e.stored.object)) else { return Ok(()) };
+    match entry.stored.manifest.as_ref().filter(|origin| !origin.adopted) {
+        Some(origin) => Err(Refusal::conflict(key, &format!("it stands in {}: delete it there", origin.file))),
+        None => Ok(()),
+    }
+}
+
 /// Deletes an object, or lets it begin to go.
 ///
 /// # Errors
@@ -43,7 +55,8 @@ pub fn delete(tx: &Transaction<'_>, key: &Key, how: &Deletion) -> Result<Deleted
     preconditions(key, &old, &json!({"uid": how.uid, "resourceVersion": how.version}))?;
     let object = &old.stored.object;
     let grace = match key.kind.name {
-        // Nobody runs a pod without a node.
+        // Nobody runs it.
+        "Pod" if !tx.has_kubelet() => 0,
         "Pod" if object["spec"]["nodeName"].as_str().is_none_or(str::is_empty) => 0,
         "Pod" => {
             let asked = how.grace.or_else(|| object["spec"]["terminationGracePeriodSeconds"].as_i64()).unwrap_or(GRACE);

@@ -90,12 +90,15 @@ impl Importer {
         let mut problems = std::mem::take(&mut found.problems);
         problems.extend(plan.problems.iter().cloned());
         let known: BTreeMap<Key, std::sync::Arc<Entry>> = store.all().into_iter().collect();
+        let known_root = |file: &str| self.roots.iter().any(|root| Path::new(file).starts_with(root));
         let stays = |key: &Key, file: &str| {
             // What is still being written may be where the object went.
             plan.again
                 || plan.named.contains_key(key)
                 || plan.unclear.contains(file)
                 || found.unread.iter().any(|path| Path::new(file).starts_with(path))
+                // Of a root that is no longer named: while one of those that are cannot be read, that one may be it, mistyped.
+                || (!found.unread.is_empty() && !known_root(file))
         };
         let news: Vec<&Key> = order(
             plan.wanted

@@ -62,6 +62,8 @@ pub struct Settings {
     pub manifests: Vec<PathBuf>,
     /// Whether this process imports the manifests. At most one process of those that share a state may.
     pub import: bool,
+    /// Whether somebody runs the pods: then a pod that is deleted goes when its programs have ended, and not before.
+    pub kubelet: bool,
     /// What else is wrong with a manifest, such as what the caller's runtime cannot do.
     pub check: Option<Check>,
 }
@@ -107,7 +109,7 @@ impl Folder {
                 return Err(Error::Nested(disk.root().to_owned()));
             }
         }
-        let store = Arc::new(Store::open(disk));
+        let store = Arc::new(Store::open(disk, settings.kubelet));
         let importer = settings.import.then(|| Importer::new(settings.manifests, settings.check));
         let mut follower = Follower::new(store.clone(), importer).map_err(Error::Watch)?;
         // Once more: what was written between the first reading and the first watch.

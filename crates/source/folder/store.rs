@@ -76,6 +76,8 @@ struct Memory {
 /// The objects.
 pub struct Store {
     disk: Disk,
+    /// Whether somebody runs pods, and removes them when their programs have ended.
+    pub kubelet: bool,
     turn: Mutex<()>,
     memory: Mutex<Memory>,
     /// What is wrong with files of the state, by path.
@@ -107,7 +109,7 @@ pub fn render(object: &Value, count: u64, kind: &Kind, version: &str) -> Value {
 impl Store {
     /// Reads the whole directory.
     #[must_use]
-    pub fn open(disk: Disk) -> Self {
+    pub fn open(disk: Disk, kubelet: bool) -> Self {
         // A count that begins with the clock is above all of a process before, so a watch from its time is told that it
         // is too old, and lists again.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -115,6 +117,7 @@ impl Store {
         let memory = Memory { version, floor: version, ..Memory::default() };
         let store = Self {
             disk,
+            kubelet,
             turn: Mutex::default(),
             memory: Mutex::new(memory),
             broken: Mutex::default(),
@@ -403,6 +406,12 @@ impl Transaction<'_> {
     #[must_use]
     pub fn is_unreadable(&self, key: &Key) -> bool {
         self.read(key).is_none() && self.store.disk.stamp(key).is_some()
+    }
+
+    /// Whether somebody runs pods.
+    #[must_use]
+    pub fn has_kubelet(&self) -> bool {
+        self.store.kubelet
     }
 
     /// Whether nothing is to be written.

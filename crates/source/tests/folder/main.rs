@@ -86,7 +86,13 @@ impl Here {
 }
 
 fn settings(directory: &Path) -> Settings {
-    Settings { state: directory.join("state"), manifests: vec![directory.join("manifests")], import: true, check: None }
+    Settings {
+        state: directory.join("state"),
+        manifests: vec![directory.join("manifests")],
+        import: true,
+        kubelet: true,
+        check: None,
+    }
 }
 
 async fn make<K>(client: &Client, namespace: Option<&str>, object: &Value) -> K

@@ -15,7 +15,7 @@ use source::folder::{Folder, Settings};
 use crate::{Here, code, make};
 
 fn second(here: &Here) -> (Folder, Client) {
-    let settings = Settings { state: here.path("state"), ..Settings::default() };
+    let settings = Settings { state: here.path("state"), kubelet: true, ..Settings::default() };
     let folder = Folder::open(settings).expect("opens");
     let client = folder.client();
     (folder, client)
