@@ -133,6 +133,30 @@ async fn what_went_while_nobody_looked_is_deleted_at_the_start() {
 }
 
 #[tokio::test]
+async fn a_mistyped_folder_deletes_nothing() {
+    let here = Here::with_default().await;
+    here.write("a.yaml", &map("m", "1"));
+    here.becomes("m", Some("1")).await;
+    let Here { directory, folder, client } = here;
+    drop((folder, client));
+    let open = |manifests: &str| {
+        let settings = crate::settings(directory.path());
+        let settings = source::folder::Settings { manifests: vec![directory.path().join(manifests)], ..settings };
+        source::folder::Folder::open(settings).expect("opens")
+    };
+    let there = async |folder: &source::folder::Folder| {
+        let maps = Api::<ConfigMap>::namespaced(folder.client(), "default");
+        maps.get_opt("m").await.expect("asked").is_some()
+    };
+    let typo = open("typo");
+    assert!(there(&typo).await);
+    assert!(typo.problems()[0].to_string().contains("cannot be read"), "{:?}", typo.problems());
+    drop(typo);
+    std::fs::create_dir(directory.path().join("other")).expect("made");
+    assert!(!there(&open("other")).await, "one that is there and holds nothing is meant");
+}
+
+#[tokio::test]
 async fn of_two_files_the_first_counts() {
     let here = Here::with_default().await;
     here.write("b.yaml", &map("m", "b"));
@@ -182,12 +206,13 @@ async fn namespaces_come_first_and_are_needed() {
 }
 
 #[tokio::test]
-async fn what_somebody_deletes_comes_back_and_secrets_are_encoded() {
+async fn what_a_manifest_says_is_deleted_there_alone_and_secrets_are_encoded() {
     let here = Here::with_default().await;
     here.write("a.yaml", &map("m", "1"));
     here.becomes("m", Some("1")).await;
-    here.maps().delete("m", &DeleteParams::default()).await.expect("deleted");
-    here.becomes("m", Some("1")).await;
+    let refused = here.maps().delete("m", &DeleteParams::default()).await.expect_err("held");
+    assert!(refused.to_string().contains("manifests/a.yaml: delete it there"), "{refused}");
+    assert_eq!(here.value("m").await, Some("1".into()));
     here.write("s.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {k: v}\n");
     let secrets = Api::<Secret>::namespaced(here.client.clone(), "default");
     here.until("the secret", async |_| secrets.get_opt("s").await.expect("asked").is_some()).await;

@@ -28,6 +28,19 @@ async fn pods_go_when_their_kubelet_says_so() {
 }
 
 #[tokio::test]
+async fn without_a_kubelet_pods_go_at_once() {
+    let here = Here::new();
+    here.namespace("shop").await;
+    here.pod("shop", "web").await;
+    let Here { directory, folder, client } = here;
+    drop((folder, client));
+    let settings = source::folder::Settings { kubelet: false, ..crate::settings(directory.path()) };
+    let folder = source::folder::Folder::open(settings).expect("opens");
+    let pods = Api::<Pod>::namespaced(folder.client(), "shop");
+    assert!(pods.delete("web", &DeleteParams::default()).await.expect("deleted").is_right());
+}
+
+#[tokio::test]
 async fn finalizers_are_respected() {
     let here = Here::new();
     here.namespace("shop").await;
