@@ -11,7 +11,7 @@ use std::{
 use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
-    unistd::{getegid, geteuid},
+    unistd::{getegid, geteuid, setsid},
 };
 
 use crate::place::{self, Place};
@@ -60,12 +60,16 @@ impl Error {
 
 /// The first step: leaves the machine's namespaces and starts the second step inside.
 ///
-/// Must run while the process has one thread. Standard input and output are handed on.
+/// Must run while the process has one thread. Standard streams and the sandbox's lock are handed on, and nothing else of
+/// whoever typed the command: neither files nor the terminal.
 ///
 /// # Errors
 /// The machine gives no namespaces.
-pub fn enter(dir: &Path) -> Result<(), Error> {
-    let place = of(dir)?;
+pub fn enter(dir: &Path, lock: i32) -> Result<(), Error> {
+    net::process::close_all_but(lock).map_err(|e| Error::Step("let go of open files", e))?;
+    setsid().map_err(|e| Error::Step("leave the terminal", e.into()))?;
+    std::env::set_current_dir("/").map_err(|e| Error::Step("leave the directory", e))?;
+    let place = Place::at(dir);
     let settings = place.settings()?;
     let all = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWNET
@@ -91,7 +95,13 @@ pub fn enter(dir: &Path) -> Result<(), Error> {
     }
     let program = std::env::current_exe().map_err(|e| Error::Step("find this program", e))?;
     let mut second = Command::new(program);
-    second.arg(SUPERVISE).arg(dir).stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
+    second
+        .arg(SUPERVISE)
+        .arg(dir)
+        .arg(lock.to_string())
+        .stdin(Stdio::inherit())
+        .stdout(Stdio::inherit())
+        .stderr(Stdio::inherit());
     let child = second.spawn().map_err(|e| Error::Step("start the sandbox's first process", e))?;
     // It is the first process of the new namespace, and this number is the one by which the machine knows it.
     Ok(place.record(child.id())?)
@@ -107,13 +117,4 @@ pub fn settle() -> Result<(), Error> {
         .map_err(|e| Error::Step("keep mounts private", e.into()))?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), flags, none).map_err(|e| Error::Step("mount /proc", e.into()))
-}
-
-/// Returns the place of this directory.
-///
-/// # Errors
-/// It is not a sandbox's.
-pub fn of(dir: &Path) -> Result<Place, place::Error> {
-    let name = dir.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-    Ok(Place { dir: dir.to_owned(), ..Place::of(name)? })
 }

@@ -35,7 +35,7 @@ pub fn stage() -> Option<i32> {
     let part = arguments.next()?;
     match part.to_str()? {
         pause::PAUSE => Some(pause::run()),
-        enter::ENTER => Some(match enter::enter(Path::new(&arguments.next()?)) {
+        enter::ENTER => Some(match enter::enter(Path::new(&arguments.next()?), number(arguments.next())?) {
             Ok(()) => 0,
             Err(error) => {
                 supervisor::fail(&error, error.hint());
@@ -43,7 +43,11 @@ pub fn stage() -> Option<i32> {
             }
         }),
         client::EXEC => Some(client::exec(arguments.next()?.to_str()?)),
-        enter::SUPERVISE => Some(supervisor::run(Path::new(&arguments.next()?))),
+        enter::SUPERVISE => Some(supervisor::run(Path::new(&arguments.next()?), number(arguments.next())?)),
         _ => None,
     }
+}
+
+fn number(argument: Option<std::ffi::OsString>) -> Option<i32> {
+    argument?.to_str()?.parse().ok()
 }

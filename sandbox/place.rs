@@ -1,15 +1,18 @@
 //! Where a sandbox lives: its directory, its lock, and how to tell one that runs from what a dead one left.
 
 use std::{
-    fs::{self, File, OpenOptions, Permissions},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::{
+        fd::{AsRawFd, RawFd},
+        unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use nix::{
-    fcntl::{Flock, FlockArg},
+    fcntl::{FcntlArg, FdFlag, OFlag, fcntl},
     sys::signal::{Signal, kill},
     unistd::{Pid, geteuid},
 };
@@ -40,8 +43,14 @@ pub enum Error {
         source: io::Error,
     },
     /// Somebody else could write there.
-    #[error("{} does not belong to this user alone", .0.display())]
+    #[error("{} does not belong to this user alone: remove it, or set XDG_RUNTIME_DIR to a directory that does", .0.display())]
     Foreign(PathBuf),
+    /// It is not what a sandbox left.
+    #[error("{} is no sandbox's directory: nothing is removed", .0.display())]
+    NotOurs(PathBuf),
+    /// Sockets have no such long names.
+    #[error("{} is too long for the path of a socket: set XDG_RUNTIME_DIR to a shorter one", .0.display())]
+    TooLong(PathBuf),
     /// It is running.
     #[error("sandbox {0} is running")]
     Running(String),
@@ -62,8 +71,6 @@ pub struct Settings {
     pub manifests: Vec<PathBuf>,
     /// Whether to run in a user namespace although root could do without.
     pub rootless: bool,
-    /// Whether it ends with the process that holds the other end of its standard input.
-    pub attached: bool,
 }
 
 /// The directory of a sandbox.
@@ -75,37 +82,65 @@ pub struct Place {
     pub dir: PathBuf,
 }
 
-/// Held by a sandbox for as long as it lives; the kernel lets go of it however the process ends.
+/// Says that a sandbox runs, or is being made; the kernel lets go of it with the last process that has it.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "held, never read")] Flock<File>);
+pub struct Lock(File);
+
+impl Lock {
+    /// Lets programs that are started from now on have it as well, under the number that is returned.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn share(&self) -> io::Result<RawFd> {
+        fcntl(&self.0, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        Ok(self.0.as_raw_fd())
+    }
+}
 
 impl Place {
     /// Names the place of a sandbox; nothing is made.
     ///
     /// # Errors
-    /// A name that is none.
+    /// A name that is none, or a place where others could write.
     pub fn of(name: &str) -> Result<Self, Error> {
         let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         let good = !name.is_empty() && name.len() <= 32 && name.bytes().all(inner) && !name.starts_with('-');
         if !good {
             return Err(Error::Name(name.to_owned()));
         }
-        Ok(Self { name: name.to_owned(), dir: base().join(name) })
+        let place = Self { name: name.to_owned(), dir: base()?.join(name) };
+        // sockaddr_un of unix(7), with the closing zero.
+        match place.socket().as_os_str().len() {
+            0..=107 => Ok(place),
+            _ => Err(Error::TooLong(place.socket())),
+        }
+    }
+
+    /// Returns the place with this directory, which the command that made it has handed down.
+    #[must_use]
+    pub fn at(dir: &Path) -> Self {
+        let name = dir.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        Self { name: name.to_owned(), dir: dir.to_owned() }
     }
 
     /// Lists the sandboxes of this user, running or left behind.
-    #[must_use]
-    pub fn all() -> Vec<Self> {
-        let entries = fs::read_dir(base()).into_iter().flatten().flatten();
-        let mut all: Vec<Self> = entries.filter_map(|e| Self::of(e.file_name().to_str()?).ok()).collect();
+    ///
+    /// # Errors
+    /// Others could write where they are.
+    pub fn all() -> Result<Vec<Self>, Error> {
+        let entries = fs::read_dir(base()?).into_iter().flatten().flatten();
+        let directories = entries.filter(|e| e.file_type().is_ok_and(|kind| kind.is_dir()));
+        let mut all: Vec<Self> = directories.filter_map(|e| Self::of(e.file_name().to_str()?).ok()).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
-        all
+        Ok(all)
     }
 
     /// Lists those that run.
-    #[must_use]
-    pub fn running() -> Vec<Self> {
-        Self::all().into_iter().filter(Self::is_running).collect()
+    ///
+    /// # Errors
+    /// Others could write where they are.
+    pub fn running() -> Result<Vec<Self>, Error> {
+        Ok(Self::all()?.into_iter().filter(Self::is_running).collect())
     }
 
     /// Where objects are kept.
@@ -132,22 +167,37 @@ impl Place {
         self.dir.join("sandbox.log")
     }
 
+    /// Takes the place for a new sandbox, or for the removal of a dead one.
+    ///
+    /// # Errors
+    /// A sandbox of this name runs, or the lock cannot be made.
+    pub fn claim(&self) -> Result<Lock, Error> {
+        make_base()?;
+        let path = self.lock_path();
+        loop {
+            let open = OpenOptions::new().create(true).append(true).mode(0o600).custom_flags(NOFOLLOW).open(&path);
+            let file = open.map_err(at("open", &path))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(Error::Running(self.name.clone())),
+                Err(TryLockError::Error(error)) => return Err(at("lock", &path)(error)),
+            }
+            // Who had it before may have removed it: then this is no lock any more.
+            let same = |named: &fs::Metadata| file.metadata().is_ok_and(|own| own.ino() == named.ino());
+            if fs::symlink_metadata(&path).is_ok_and(|named| same(&named)) {
+                return Ok(Lock(file));
+            }
+        }
+    }
+
     /// Makes the directory anew, without what a dead sandbox left in it.
     ///
     /// # Errors
-    /// A sandbox of this name runs, or the directory cannot be made.
-    pub fn prepare(&self, settings: &Settings) -> Result<(), Error> {
+    /// The directory cannot be made.
+    pub fn prepare(&self, _: &Lock, settings: &Settings) -> Result<(), Error> {
         self.clear()?;
-        let base = base();
-        fs::create_dir_all(&base).map_err(at("make", &base))?;
-        // In a directory for everybody somebody else may have been first.
-        let found = fs::symlink_metadata(&base).map_err(at("look at", &base))?;
-        if !found.is_dir() || found.uid() != geteuid().as_raw() {
-            return Err(Error::Foreign(base));
-        }
-        fs::set_permissions(&base, Permissions::from_mode(0o700)).map_err(at("protect", &base))?;
-        fs::create_dir(&self.dir).map_err(at("make", &self.dir))?;
-        let path = self.dir.join("settings.json");
+        DirBuilder::new().mode(0o700).create(&self.dir).map_err(at("make", &self.dir))?;
+        let path = self.settings_path();
         let text = serde_json::to_vec(settings).map_err(|e| at("write", &path)(e.into()))?;
         fs::write(&path, text).map_err(at("write", &path))
     }
@@ -157,31 +207,17 @@ impl Place {
     /// # Errors
     /// The file is not there, or not whole.
     pub fn settings(&self) -> Result<Settings, Error> {
-        let path = self.dir.join("settings.json");
+        let path = self.settings_path();
         let text = fs::read(&path).map_err(at("read", &path))?;
         serde_json::from_slice(&text).map_err(|e| at("read", &path)(e.into()))
     }
 
-    /// Takes the lock, which says that the sandbox runs.
-    ///
-    /// # Errors
-    /// It is taken.
-    pub fn lock(&self) -> Result<Lock, Error> {
-        let path = self.lock_path();
-        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(at("open", &path))?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Lock(lock)),
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => Err(Error::Running(self.name.clone())),
-            Err((_, errno)) => Err(at("lock", &path)(errno.into())),
-        }
-    }
-
-    /// Tells whether it runs.
+    /// Tells whether it runs, or is being made.
     #[must_use]
     pub fn is_running(&self) -> bool {
         // Without the file nobody can hold it, and looking must not make it.
         let Ok(file) = File::open(self.lock_path()) else { return false };
-        matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, nix::errno::Errno::EWOULDBLOCK)))
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 
     /// Writes down which process is the sandbox's first.
@@ -206,77 +242,166 @@ impl Place {
     /// # Errors
     /// It does not end, or files cannot be removed.
     pub fn end(&self) -> Result<bool, Error> {
-        if !self.dir.exists() {
+        if !self.dir.exists() && !self.is_running() {
             return Ok(false);
         }
         for (signal, patience) in [(Signal::SIGTERM, END), (Signal::SIGKILL, END)] {
-            let Some(pid) = self.pid() else { break };
-            let _ = kill(Pid::from_raw(pid), signal);
             let end = Instant::now() + patience;
+            let mut told = false;
             while self.is_running() && Instant::now() < end {
+                // One that is just being made has no process yet.
+                if let Some(pid) = self.pid().filter(|_| !told) {
+                    told = kill(Pid::from_raw(pid), signal).is_ok();
+                }
                 std::thread::sleep(Duration::from_millis(10));
             }
         }
-        if self.is_running() {
-            return Err(Error::Stuck(self.name.clone()));
-        }
+        let lock = match self.claim() {
+            Err(Error::Running(name)) => return Err(Error::Stuck(name)),
+            lock => lock?,
+        };
         self.clear()?;
+        let _ = fs::remove_file(self.lock_path());
+        drop(lock);
+        tidy(&self.dir);
         Ok(true)
     }
 
-    /// Removes what is in the directory of a sandbox that is about to end, by its own hand; the lock comes last, since without
-    /// it the sandbox counts as dead.
+    /// Removes the directory of a sandbox that is about to end, by its own hand; the lock comes last, since without it the
+    /// sandbox counts as dead.
     pub fn empty(&self) {
         let _ = nix::mount::umount2(&self.dir.join(PROGRAM), nix::mount::MntFlags::MNT_DETACH);
-        let lock = self.lock_path();
-        for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten().filter(|e| e.path() != lock) {
-            let _ =
-                if entry.path().is_dir() { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
+        let settings = self.settings_path();
+        for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten().filter(|e| e.path() != settings) {
+            let directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let _ = if directory { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
         }
-        let _ = fs::remove_file(lock).and_then(|()| fs::remove_dir(&self.dir));
-        tidy();
+        let _ = fs::remove_file(settings).and_then(|()| fs::remove_dir(&self.dir));
+        let _ = fs::remove_file(self.lock_path());
+        tidy(&self.dir);
     }
 
+    fn settings_path(&self) -> PathBuf {
+        self.dir.join("settings.json")
+    }
+
+    /// Beside the directory, so that it outlives what is in it. No name of a sandbox has a dot.
     fn lock_path(&self) -> PathBuf {
-        self.dir.join("lock")
+        self.dir.with_extension("lock")
     }
 
     /// Removes what a sandbox left that no longer runs.
     fn clear(&self) -> Result<(), Error> {
-        if self.is_running() {
-            return Err(Error::Running(self.name.clone()));
+        let empty = fs::remove_dir(&self.dir);
+        if empty.is_ok() || empty.is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
+            return Ok(());
         }
-        match fs::remove_dir_all(&self.dir) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(at("remove", &self.dir)(e)),
-            _ => {
-                tidy();
-                Ok(())
-            }
+        // Whatever leads here by mistake, only what a sandbox made is removed.
+        if !self.settings_path().is_file() {
+            return Err(Error::NotOurs(self.dir.clone()));
         }
+        fs::remove_dir_all(&self.dir).map_err(at("remove", &self.dir))
     }
 }
 
-/// Takes the common directory along with the last sandbox.
-fn tidy() {
-    let base = base();
-    if fs::remove_dir(&base).is_ok() {
-        let _ = base.parent().map(fs::remove_dir);
-    }
+/// A link in place of a lock would be somebody's trick.
+const NOFOLLOW: i32 = OFlag::O_NOFOLLOW.bits();
+
+/// Takes the common directories along with the last sandbox.
+fn tidy(dir: &Path) {
+    let _ = dir.ancestors().skip(1).take(2).try_for_each(fs::remove_dir);
 }
 
-/// The directory of all sandboxes of this user: it need not outlive a restart of the machine.
-fn base() -> PathBuf {
+/// Returns the directory of all sandboxes of this user, which need not outlive a restart of the machine; in places where
+/// others may write as well, it has to be this user's alone.
+fn base() -> Result<PathBuf, Error> {
     let uid = geteuid();
-    if uid.is_root() {
-        return PathBuf::from("/run/ambient/sandbox");
+    let parent = match std::env::var_os("XDG_RUNTIME_DIR").filter(|d| !d.is_empty()) {
+        _ if uid.is_root() => PathBuf::from("/run/ambient"),
+        Some(dir) => {
+            own(Path::new(&dir))?;
+            PathBuf::from(dir).join("ambient")
+        }
+        None => PathBuf::from(format!("/tmp/ambient-{uid}")),
+    };
+    own(&parent)?;
+    let base = parent.join("sandbox");
+    own(&base)?;
+    Ok(base)
+}
+
+/// Checks that a directory, if it is there, is this user's, and that nobody else can write to it.
+fn own(path: &Path) -> Result<(), Error> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o022 == 0 => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(at("look at", path)(error)),
+        Ok(_) => Err(Error::Foreign(path.to_owned())),
     }
-    match std::env::var_os("XDG_RUNTIME_DIR").filter(|d| Path::new(d).is_dir()) {
-        Some(dir) => PathBuf::from(dir).join("ambient/sandbox"),
-        None => PathBuf::from(format!("/tmp/ambient-{uid}/sandbox")),
-    }
+}
+
+fn make_base() -> Result<(), Error> {
+    let base = base()?;
+    let mut maker = DirBuilder::new();
+    maker.mode(0o700).recursive(true);
+    maker.create(&base).map_err(at("make", &base))?;
+    // Somebody may have been faster.
+    self::base().map(drop)
 }
 
 fn at(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::File { what, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(dir: &Path) -> Place {
+        Place::at(&dir.join("one"))
+    }
+
+    #[test]
+    fn names() {
+        for name in ["", "a/b", "..", "A", "-a", "a.b", &"a".repeat(33)] {
+            assert!(matches!(Place::of(name), Err(Error::Name(_))), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_lock_goes_with_its_last_holder_and_only_what_is_ours_is_removed() {
+        let base = std::env::temp_dir().join(format!("sandbox-place-{}", std::process::id()));
+        fs::create_dir(&base).expect("made");
+        let place = place(&base);
+        assert!(!place.is_running());
+        let lock = OpenOptions::new().create(true).append(true).open(place.lock_path()).expect("made");
+        lock.try_lock().expect("free");
+        assert!(place.is_running());
+        drop(lock);
+        assert!(!place.is_running());
+        fs::create_dir(&place.dir).expect("made");
+        fs::write(place.dir.join("precious"), "x").expect("written");
+        assert!(matches!(place.clear(), Err(Error::NotOurs(_))));
+        assert!(place.dir.join("precious").exists());
+        fs::write(place.settings_path(), "{}").expect("written");
+        place.clear().expect("removed");
+        assert!(!place.dir.exists());
+        fs::remove_dir_all(base).expect("removed");
+    }
+
+    #[test]
+    fn a_directory_of_others_is_no_place() {
+        let base = std::env::temp_dir().join(format!("sandbox-own-{}", std::process::id()));
+        assert!(own(&base).is_ok(), "not there");
+        DirBuilder::new().mode(0o700).create(&base).expect("made");
+        assert!(own(&base).is_ok());
+        let link = base.join("link");
+        std::os::unix::fs::symlink("/", &link).expect("made");
+        assert!(matches!(own(&link), Err(Error::Foreign(_))));
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        fs::set_permissions(&base, open).expect("set");
+        assert!(matches!(own(&base), Err(Error::Foreign(_))));
+        fs::remove_dir_all(base).expect("removed");
+    }
 }

@@ -35,7 +35,11 @@ use nix::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
 use source::folder::{self, Folder};
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::Notify,
+    task::JoinSet,
+};
 use tracing::{error, info, warn};
 
 use crate::{
@@ -57,6 +61,9 @@ const RENEW: Duration = Duration::from_secs(600);
 const TIDY: Duration = Duration::from_secs(5);
 /// The size at which a log is put aside, bytes; one older part is kept.
 const LOG: u64 = 16 << 20;
+/// What the command writes to the standard input of a sandbox that is to go on without it; the end of the input without this is
+/// the end of the sandbox.
+pub const LET_GO: u8 = b'+';
 /// The most nodes: their numbers are parts of addresses.
 pub const NODES: usize = 9;
 
@@ -113,8 +120,8 @@ pub enum Error {
 /// Runs the sandbox in this directory; returns the exit code.
 ///
 /// Must be called in the first process of the namespaces that [`enter::enter`] made, while it has one thread.
-pub fn run(dir: &Path) -> i32 {
-    match start(dir) {
+pub fn run(dir: &Path, lock: i32) -> i32 {
+    match start(dir, lock) {
         Ok(()) => 0,
         Err(error) => {
             let hint = match &error {
@@ -138,10 +145,11 @@ fn tell(told: &Told) {
     let _ = writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush());
 }
 
-fn start(dir: &Path) -> Result<(), Error> {
+fn start(dir: &Path, lock: i32) -> Result<(), Error> {
+    // Held until the end, and by no other process.
+    net::process::close_on_exec(lock).map_err(Error::Runtime)?;
     enter::settle()?;
-    let place = enter::of(dir)?;
-    let _lock = place.lock()?;
+    let place = Place::at(dir);
     let settings = place.settings()?;
     let _ = net::sockets::raise_open_files();
     for path in [place.state(), place.logs(), place.dir.join("bin")] {
@@ -152,21 +160,27 @@ fn start(dir: &Path) -> Result<(), Error> {
     log_to(&place)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(Error::Runtime)?;
-    runtime.block_on(async {
+    let abandoned = runtime.block_on(async {
+        // First, or a signal that comes meanwhile is lost: to the first process the default is to ignore it.
+        let mut stop = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
         let (_names, mut parts) = make(&place, &settings, program).await?;
         tell(&Told::Up);
         info!(sandbox = place.name, "up");
         tokio::select! {
-            () = until_stopped(settings.attached) => info!("ends"),
+            _ = stop.recv() => info!("ends"),
+            () = abandoned() => {
+                info!("the command that started it is gone");
+                return Ok(true);
+            }
             // None ends by itself: half a sandbox would only puzzle its user.
             Some(part) = parts.join_next() => error!(?part, "a part of the sandbox ended, and the rest with it"),
         }
-        Ok::<(), Error>(())
+        Ok::<bool, Error>(false)
     })?;
     // Nobody is to write any more. To the first process of a PID namespace, all are all others of it.
     runtime.shutdown_background();
     let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
-    if settings.attached {
+    if abandoned {
         // The command that would do it may have been killed.
         place.empty();
     }
@@ -443,14 +457,11 @@ fn cut(path: &Path) -> io::Result<()> {
     fs::OpenOptions::new().write(true).open(path)?.set_len(0)
 }
 
-async fn until_stopped(attached: bool) {
-    let lost = async {
-        if !attached {
-            return std::future::pending().await;
-        }
-        // The command holds the other end and writes nothing: the end of the pipe is the end of the command.
-        let mut nothing = [0; 64];
-        while matches!(tokio::io::AsyncReadExt::read(&mut tokio::io::stdin(), &mut nothing).await, Ok(n) if n > 0) {}
-    };
-    tokio::select! { () = lost => {}, _ = runtime::drain::stop_signal() => {} }
+/// Waits for the end of the command that started the sandbox, unless it lets go before.
+async fn abandoned() {
+    let mut word = [0; 1];
+    match tokio::io::AsyncReadExt::read(&mut tokio::io::stdin(), &mut word).await {
+        Ok(1..) if word[0] == LET_GO => std::future::pending().await,
+        _ => {}
+    }
 }

@@ -147,7 +147,7 @@ fn sandbox_of(global: &Global) -> Result<Option<Place>, Error> {
         || set("KUBECONFIG")
         || set("KUBERNETES_SERVICE_HOST")
         || home.join(".kube/config").exists();
-    let mut running = if configured { vec![] } else { Place::running() };
+    let mut running = if configured { vec![] } else { Place::running().unwrap_or_default() };
     match running.len() {
         1 => {
             let place = running.remove(0);

@@ -115,7 +115,7 @@ pub fn named(name: Option<&str>) -> Result<Place, Error> {
             false => Err(not_running(&format!("sandbox {name} is not running"))),
         };
     }
-    let mut running = Place::running();
+    let mut running = Place::running().map_err(|error| Error::user("cannot look for sandboxes").caused_by(&error))?;
     match running.len() {
         0 => Err(not_running("no sandbox is running")),
         1 => Ok(running.remove(0)),

@@ -10,7 +10,7 @@ use std::{
 use ::sandbox::{
     client, enter,
     place::{DEFAULT, Place, Settings},
-    supervisor::{NODES, Told},
+    supervisor::{LET_GO, NODES, Told},
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt, api::ListParams};
@@ -74,13 +74,22 @@ const LATER: &str = "`ambient sandbox logs POD` shows what a pod wrote; the sand
 pub struct Started {
     /// Where it is.
     pub place: Place,
-    /// While this is open, an attached sandbox lives.
-    pub leash: Option<ChildStdin>,
+    /// While this is open, the sandbox lives; see [`Self::let_go`].
+    leash: Option<ChildStdin>,
     /// How it is.
     pub mode: &'static str,
 }
 
-/// Starts a sandbox and returns when its API answers.
+impl Started {
+    /// Lets the sandbox go on without this command.
+    pub fn let_go(&mut self) {
+        use std::io::Write;
+        // One that ended meanwhile needs no word.
+        let _ = self.leash.take().map(|mut leash| leash.write_all(&[LET_GO]));
+    }
+}
+
+/// Starts a sandbox and returns when its API answers. It ends with this command, unless it is let go.
 pub fn start(settings: &Settings) -> Result<Started, Error> {
     let place = of(&settings.name)?;
     if place.is_running() {
@@ -92,23 +101,26 @@ pub fn start(settings: &Settings) -> Result<Started, Error> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
         Error::user(format!("sandbox {} cannot start", place.name)).caused_by(error)
     };
-    place.prepare(settings).map_err(|e| failed(&e))?;
-    let begun = launch(&place, settings);
+    let lock = place.claim().map_err(|e| failed(&e))?;
+    place.prepare(&lock, settings).map_err(|e| failed(&e))?;
+    let number = lock.share().map_err(|e| failed(&e))?;
+    let begun = launch(&place, number, settings);
+    // From here on it is the sandbox's alone.
+    drop(lock);
     if begun.is_err() {
         let _ = place.end();
     }
     begun
 }
 
-fn launch(place: &Place, settings: &Settings) -> Result<Started, Error> {
+fn launch(place: &Place, lock: i32, settings: &Settings) -> Result<Started, Error> {
     let internal = |what: &str, error: &(dyn std::error::Error + 'static)| Error::internal(what).caused_by(error);
     let program = std::env::current_exe().map_err(|e| internal("cannot find this program", &e))?;
     let log = std::fs::File::create(place.log()).map_err(|e| internal("cannot write the sandbox's log", &e))?;
     let mut command = Command::new(program);
-    command.arg(enter::ENTER).arg(&place.dir).stdout(Stdio::piped()).stderr(log);
-    command.stdin(if settings.attached { Stdio::piped() } else { Stdio::null() });
-    // Out of this terminal's reach: its Ctrl-C is for this command, which ends the sandbox in its own way.
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command.arg(enter::ENTER).arg(&place.dir).arg(lock.to_string()).stdout(Stdio::piped()).stderr(log);
+    // Until it is let go it ends with this command, however that ends.
+    command.stdin(Stdio::piped());
     let mut child: Child = command.spawn().map_err(|e| internal("cannot start the sandbox", &e))?;
     let leash = child.stdin.take();
     let Some(out) = child.stdout.take() else { return Err(Error::internal("the sandbox has no output")) };
@@ -220,9 +232,8 @@ pub async fn up(args: Up, global: &Global, screen: &Screen) -> Result<u8, Error>
         nodes: usize::try_from(args.nodes).unwrap_or(2),
         manifests: args.files.iter().map(absolute).collect::<Result<_, _>>()?,
         rootless: args.rootless,
-        attached: false,
     };
-    let started = start(&settings)?;
+    let mut started = start(&settings)?;
     let cluster = Cluster::sandbox(&started.place, global).await?;
     let progress = Progress::new(screen);
     let ready = tokio::select! {
@@ -233,6 +244,8 @@ pub async fn up(args: Up, global: &Global, screen: &Screen) -> Result<u8, Error>
             return Err(Error::interrupted().hint("the sandbox was ended"));
         }
     };
+    // Also one that is not well goes on: its user wants to see why.
+    started.let_go();
     let page: Page = page(&cluster).await?;
     for problem in &page.problems {
         screen.say(format!("{} {problem}", screen.mark(false)));
@@ -301,7 +314,7 @@ struct PodLine {
 pub async fn status(args: Status, global: &Global, screen: &Screen) -> Result<u8, Error> {
     let places = match global.sandbox.as_deref().filter(|n| !n.is_empty()) {
         Some(name) => vec![of(name)?],
-        None => Place::all(),
+        None => every()?,
     };
     let mut all = Vec::new();
     for place in &places {
@@ -369,14 +382,18 @@ fn show(sandbox: &Shown, screen: &Screen) -> Result<(), Error> {
     Ok(())
 }
 
+fn every() -> Result<Vec<Place>, Error> {
+    Place::all().map_err(|error| Error::user("cannot look for sandboxes").caused_by(&error))
+}
+
 /// Runs `down`.
 pub fn down(args: &Down, global: &Global, screen: &Screen) -> Result<u8, Error> {
     let places = match (args.all, global.sandbox.as_deref().filter(|n| !n.is_empty())) {
         (true, Some(_)) => return Err(Error::usage("--all and --sandbox=NAME exclude each other")),
-        (true, None) => Place::all(),
+        (true, None) => every()?,
         (false, Some(name)) => vec![of(name)?],
         (false, None) => {
-            let all = Place::all();
+            let all = every()?;
             if all.len() > 1 {
                 let names: Vec<&str> = all.iter().map(|p| p.name.as_str()).collect();
                 return Err(Error::usage("there are several sandboxes")

@@ -68,13 +68,12 @@ struct Output {
 pub async fn run(args: Demo, global: &Global, screen: &Screen) -> Result<u8, Error> {
     let begun = Instant::now();
     let name = new_name(global, NAME);
-    let settings =
-        Settings { name: name.clone(), nodes: 2, manifests: vec![], rootless: args.rootless, attached: !args.keep };
+    let settings = Settings { name: name.clone(), nodes: 2, manifests: vec![], rootless: args.rootless };
     screen.say(screen.paint(Tone::Strong, "A service mesh on this machine, without Kubernetes: two nodes, one shop."));
     screen.say(format!(
         "The commands are for sandbox {name}; to type them as well, keep it with --keep, and add --sandbox={name}."
     ));
-    let started = up::start(&settings)?;
+    let mut started = up::start(&settings)?;
     let place = started.place.clone();
     let told = async {
         let cluster = Cluster::sandbox(&place, global).await?;
@@ -90,7 +89,9 @@ pub async fn run(args: Demo, global: &Global, screen: &Screen) -> Result<u8, Err
         outcome = told => outcome,
         Ok(()) = tokio::signal::ctrl_c() => Err(Error::interrupted()),
     };
-    drop(started.leash);
+    if args.keep {
+        started.let_go();
+    }
     if args.keep && outcome.is_ok() {
         screen.say(format!(
             "The sandbox goes on: `ambient --sandbox={name} status`, and `ambient --sandbox={name} sandbox down` ends it."
