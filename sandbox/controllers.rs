@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     net::Ipv4Addr,
 };
 
@@ -21,6 +22,9 @@ use tracing::warn;
 
 /// The label by which pods of one template are told from those of another.
 const TEMPLATE: &str = "pod-template-hash";
+
+/// The most pods of a Deployment that are made in one round.
+const BURST: usize = 25;
 
 /// All that the controllers look at.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +55,18 @@ pub enum Step {
     Address(String, String, Ipv4Addr),
     /// Write a status: kind, namespace, name.
     Status(&'static str, String, String, Value),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create(pod) => write!(f, "create pod {}/{}", pod.namespace().unwrap_or_default(), pod.name_any()),
+            Self::Delete(namespace, name, _) => write!(f, "delete pod {namespace}/{name}"),
+            Self::Bind(namespace, name, node) => write!(f, "put pod {namespace}/{name} on {node}"),
+            Self::Address(namespace, name, address) => write!(f, "give service {namespace}/{name} {address}"),
+            Self::Status(kind, namespace, name, _) => write!(f, "write the status of {kind} {namespace}/{name}"),
+        }
+    }
 }
 
 /// Plans what to do next; `name` makes the end of a pod's name.
@@ -116,7 +132,8 @@ fn deployment(view: &View, deployment: &apps::Deployment, name: &mut impl FnMut(
     let (dead, mut current): (Vec<&core::Pod>, Vec<&core::Pod>) = current.into_iter().partition(|p| ended(p));
     let mut steps: Vec<Step> = dead.into_iter().map(delete).collect();
     let set = format!("{}-{hash}", deployment.name_any());
-    for _ in current.len()..wanted {
+    // A few at a time: the next round makes more.
+    for _ in current.len()..wanted.min(current.len() + BURST) {
         // The owner is named as a ReplicaSet, which is how the mesh finds the Deployment's name.
         let made = pod(&spec.template, deployment, ("ReplicaSet", &set, &uid), &format!("{set}-{}", name()), &hash);
         steps.push(Step::Create(made));
@@ -225,6 +242,14 @@ fn schedule(view: &View) -> Vec<Step> {
         .filter_map(|p| Some((p.spec.as_ref()?.node_name.clone()?, owner(p))))
         .collect();
     let mut steps = Vec::new();
+    let lost = |pod: &&core::Pod| {
+        let node = pod.spec.as_ref().and_then(|s| s.node_name.as_ref());
+        !going(pod) && node.is_some_and(|node| !view.nodes.contains_key(node))
+    };
+    for pod in view.pods.iter().filter(lost) {
+        let node = pod.spec.as_ref().and_then(|s| s.node_name.clone()).unwrap_or_default();
+        steps.extend(unscheduled(pod, format!("there is no node {node}")));
+    }
     let homeless = view.pods.iter().filter(|p| !going(p) && p.spec.as_ref().is_some_and(|s| s.node_name.is_none()));
     for pod in homeless {
         let selector = pod.spec.as_ref().and_then(|s| s.node_selector.clone()).unwrap_or_default();
@@ -242,13 +267,17 @@ fn schedule(view: &View) -> Vec<Step> {
             }
             None => {
                 let wanted: Vec<String> = selector.iter().map(|(k, v)| format!("{k}={v}")).collect();
-                let message = format!("no node has the labels of nodeSelector: {}", wanted.join(", "));
-                let status = json!({ "phase": "Pending", "reason": "Unschedulable", "message": message });
-                steps.extend(told("Pod", pod, pod.status.as_ref(), status));
+                steps
+                    .extend(unscheduled(pod, format!("no node has the labels of nodeSelector: {}", wanted.join(", "))));
             }
         }
     }
     steps
+}
+
+fn unscheduled(pod: &core::Pod, message: String) -> Option<Step> {
+    let status = json!({ "phase": "Pending", "reason": "Unschedulable", "message": message });
+    told("Pod", pod, pod.status.as_ref(), status)
 }
 
 fn pod<K: ResourceExt>(
@@ -312,7 +341,7 @@ pub async fn reconcile(client: &Client, nodes: &BTreeMap<String, BTreeMap<String
             match error {
                 // Changed or gone meanwhile: the next plan knows.
                 kube::Error::Api(refusal) if matches!(refusal.code, 404 | 409) => {}
-                error => warn!(?step, %error, "a controller's step failed"),
+                error => warn!(%step, %error, "a controller's step failed"),
             }
         }
     }

@@ -8,22 +8,26 @@ use std::{
 use net::mounts;
 use nix::{
     errno::Errno,
-    mount::{MsFlags, mount},
-    unistd::sethostname,
+    mount::{MntFlags, MsFlags, mount, umount2},
+    unistd::{AccessFlags, access, sethostname},
 };
 use serde::{Deserialize, Serialize};
 
+use crate::log::Logs;
+
 /// Where this program stands in every pod.
 pub const PROGRAMS: &str = "/run/ambient/bin";
-/// Where a pod sees the output of its containers.
-pub const LOGS: &str = "/run/ambient/logs";
 /// Where programs are looked for.
 pub const PATH: &str = "/run/ambient/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Directories in which programs write besides the temporary ones: changes go to the pod's memory.
 const CHANGING: [&str; 4] = ["/etc", "/var", "/root", "/home"];
 /// Directories that start empty.
-pub const EMPTY: [&str; 3] = ["/tmp", "/run", "/dev/shm"];
+pub const EMPTY: [&str; 2] = ["/tmp", "/run"];
+/// Devices that a pod has; those of the machine's disks and terminals it has not.
+const DEVICES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
+/// Parts of `/proc` that are the machine's and not the pod's.
+const MACHINE: [&str; 5] = ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"];
 /// How much a pod may write in each, before it is told that the disk is full.
 const SIZE: &str = "size=256m,mode=1777";
 
@@ -61,42 +65,88 @@ pub enum Error {
     Name(#[source] Errno),
 }
 
-/// Sets the view up, in a mount and UTS namespace of the pod's own.
+/// Sets the view up, in a mount and UTS namespace of the pod's own; returns the directory of its logs, to which no path leads
+/// any more.
 ///
 /// # Errors
 /// The step that failed.
-pub fn set_up(view: &View) -> Result<(), Error> {
+pub fn set_up(view: &View) -> Result<Logs, Error> {
     let none: Option<&str> = None;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).map_err(|e| Error::Mount("/".into(), e))?;
     // Kept open over what follows: the paths are hidden by then.
-    let open = |path: &Path| fs::File::open(path).map_err(|e| Error::File(path.into(), e));
-    let (program, logs) = (open(&view.program)?, open(&view.logs)?);
-    let upper = view.directory.join("changes");
-    fs::create_dir_all(&upper).map_err(|e| Error::File(upper.clone(), e))?;
+    let program = fs::File::open(&view.program).map_err(|e| Error::File(view.program.clone(), e))?;
+    let make = |name: &str| {
+        let path = view.directory.join(name);
+        fs::create_dir_all(&path).map_err(|e| Error::File(path.clone(), e)).map(|()| path)
+    };
+    let (upper, dev) = (make("changes")?, make("dev")?);
+    let logs = detached(&view.logs, &make("logs")?)?;
     mounts::protect(Path::new("/")).map_err(Error::Protect)?;
     tmpfs(&upper)?;
     for directory in CHANGING.into_iter().filter(|d| Path::new(d).is_dir()) {
         overlay(&upper, directory);
     }
+    devices(&dev)?;
     for directory in EMPTY.into_iter().filter(|d| Path::new(d).is_dir()) {
         tmpfs(Path::new(directory))?;
     }
     let proc = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), proc, none).map_err(|e| Error::Mount("/proc".into(), e))?;
+    for path in MACHINE.into_iter().map(Path::new).filter(|p| p.exists()) {
+        mount(Some(path), path, none, MsFlags::MS_BIND, none).map_err(|e| Error::Mount(path.into(), e))?;
+        mounts::protect(path).map_err(Error::Protect)?;
+    }
 
     let own = Path::new(PROGRAMS).join("ambient");
     fs::create_dir_all(PROGRAMS).and_then(|()| fs::File::create(&own)).map_err(|e| Error::File(own.clone(), e))?;
     mounts::bind(&program, &own).map_err(|e| Error::File(own.clone(), e))?;
-    fs::create_dir_all(LOGS).map_err(|e| Error::File(LOGS.into(), e))?;
-    mounts::bind(&logs, Path::new(LOGS))
-        .and_then(|()| mounts::unprotect(Path::new(LOGS)))
-        .map_err(|e| Error::File(LOGS.into(), e))?;
     sethostname(&view.hostname).map_err(Error::Name)?;
     let hostname = format!("{}\n", view.hostname);
     for (name, text) in [("resolv.conf", &view.resolv), ("hosts", &view.hosts), ("hostname", &hostname)] {
         write(name, text)?;
     }
-    Ok(())
+    Ok(logs)
+}
+
+/// Opens a directory through a mount that is nowhere: it can be written whatever becomes of the others, and has no path.
+fn detached(directory: &Path, at: &Path) -> Result<Logs, Error> {
+    let none: Option<&str> = None;
+    mount(Some(directory), at, none, MsFlags::MS_BIND, none).map_err(|e| Error::Mount(at.into(), e))?;
+    let logs = Logs::open(at).map_err(|e| Error::File(at.into(), e));
+    umount2(at, MntFlags::MNT_DETACH).map_err(|e| Error::Mount(at.into(), e))?;
+    logs
+}
+
+/// Gives the pod a `/dev` of its own.
+fn devices(at: &Path) -> Result<(), Error> {
+    let none: Option<&str> = None;
+    let file = |path: &Path| {
+        let path = path.to_owned();
+        move |e| Error::File(path, e)
+    };
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+    mount(Some("tmpfs"), at, Some("tmpfs"), flags, Some("size=64k,mode=755"))
+        .map_err(|e| Error::Mount(at.into(), e))?;
+    for name in DEVICES {
+        let (theirs, ours) = (Path::new("/dev").join(name), at.join(name));
+        fs::File::create(&ours).map_err(file(&ours))?;
+        mount(Some(&theirs), &ours, none, MsFlags::MS_BIND, none).map_err(|e| Error::Mount(theirs, e))?;
+    }
+    for (link, target) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+        ("ptmx", "pts/ptmx"),
+    ] {
+        std::os::unix::fs::symlink(target, at.join(link)).map_err(file(&at.join(link)))?;
+    }
+    let (pts, shm) = (at.join("pts"), at.join("shm"));
+    fs::create_dir(&pts).and_then(|()| fs::create_dir(&shm)).map_err(file(&pts))?;
+    let terminals = Some("newinstance,ptmxmode=0666,mode=620");
+    mount(Some("devpts"), &pts, Some("devpts"), flags, terminals).map_err(|e| Error::Mount(pts.clone(), e))?;
+    tmpfs(&shm)?;
+    mount(Some(at), "/dev", none, MsFlags::MS_MOVE, none).map_err(|e| Error::Mount("/dev".into(), e))
 }
 
 /// Lets all processes of a mount namespace look names up in their own way, without changing the machine's file.
@@ -139,6 +189,10 @@ fn overlay(upper: &Path, directory: &str) {
         let options = format!("lowerdir={directory},upperdir={},workdir={}{more}", changes.display(), work.display());
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         if mount(Some("overlay"), directory, Some("overlay"), flags, Some(options.as_str())).is_ok() {
+            // Without privileges the machine's own may not even be looked into: a home is better empty than closed.
+            if directory != "/etc" && access(directory, AccessFlags::W_OK | AccessFlags::X_OK).is_err() {
+                let _ = tmpfs(Path::new(directory));
+            }
             return;
         }
     }

@@ -262,7 +262,7 @@ impl Host {
         Ok(directory)
     }
 
-    /// Removes what a pod had.
+    /// Removes what a pod had while it ran.
     pub fn forget_pod(&self, uid: &str) {
         self.identities.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
         let directory = self.place.dir.join("pods").join(uid);

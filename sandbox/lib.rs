@@ -13,6 +13,7 @@ mod files;
 mod forward;
 mod host;
 mod live;
+mod log;
 mod names;
 mod pause;
 pub mod place;
@@ -42,7 +43,7 @@ pub fn stage() -> Option<i32> {
                 1
             }
         }),
-        client::EXEC => Some(client::exec(arguments.next()?.to_str()?)),
+        client::EXEC => Some(client::exec(&arguments.collect::<Vec<_>>())),
         enter::SUPERVISE => Some(supervisor::run(Path::new(&arguments.next()?), number(arguments.next())?)),
         _ => None,
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::runner::Processes;
 
 /// How long the use of processors is watched.
-const SAMPLE: Duration = Duration::from_millis(200);
+const SAMPLE: Duration = Duration::from_millis(500);
 
 /// A pod that runs.
 #[derive(Clone)]
@@ -69,7 +69,7 @@ impl Live {
             let ticks = before.get(key).map_or(0, |then| now.ticks.saturating_sub(then.ticks));
             json!({
                 "metadata": { "namespace": key.0, "name": key.1 },
-                "window": "200ms",
+                "window": "500ms",
                 "containers": [{ "name": "all", "usage": {
                     "cpu": format!("{}n", nanocores(ticks)),
                     "memory": format!("{}Ki", now.memory),
@@ -125,12 +125,13 @@ fn pid_namespace(pid: &str) -> Option<String> {
     Some(fs::read_link(format!("/proc/{pid}/ns/pid")).ok()?.to_string_lossy().into_owned())
 }
 
-/// The process group, and the processor time of a process: fields 5, 14 and 15 of proc_pid_stat(5).
+/// The process group, and the processor time of a process and of its children that ended: fields 5 and 14 to 17 of
+/// proc_pid_stat(5).
 fn stat(pid: &str) -> Option<(i32, u64)> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     let number = |n: usize| fields.get(n).and_then(|f| f.parse::<u64>().ok());
-    Some((fields.get(2)?.parse().ok()?, number(11)? + number(12)?))
+    Some((fields.get(2)?.parse().ok()?, number(11)? + number(12)? + number(13)? + number(14)?))
 }
 
 /// The proportional share of a process's memory, KiB: pages of the one binary are counted once in all.

@@ -35,16 +35,15 @@ pub struct Names {
 }
 
 impl Names {
-    /// Takes a change in; tells whether it concerns names.
-    pub fn apply(&mut self, change: Change) -> bool {
+    /// Takes a change in.
+    pub fn apply(&mut self, change: Change) {
         match change {
             Change::Apply(Object::Service(service)) => drop(self.services.insert(service.key.clone(), service)),
             Change::Apply(Object::Pod(pod)) => drop(self.pods.insert(pod.key.clone(), pod)),
             Change::Delete(Kind::Service, key) => drop(self.services.remove(&key)),
             Change::Delete(Kind::Pod, key) => drop(self.pods.remove(&key)),
-            _ => return false,
+            _ => {}
         }
-        true
     }
 
     /// Answers for a name without its closing dot, in lower case.
@@ -117,14 +116,15 @@ impl Names {
         })
     }
 
-    /// Lists where each port of each service leads.
+    /// Lists where each port of each service leads for clients on a node.
     #[must_use]
-    pub fn ports(&self) -> Vec<(IpAddr, u16, Vec<SocketAddr>)> {
+    pub fn ports(&self, node: &str) -> Vec<(IpAddr, u16, Vec<SocketAddr>)> {
         let mut out = Vec::new();
         for service in self.services.values() {
             for address in &service.addresses {
                 for port in &service.ports {
-                    let to = self.endpoints(service).filter_map(|pod| {
+                    let near = |pod: &&Pod| !service.local_only || pod.node == node;
+                    let to = self.endpoints(service).filter(near).filter_map(|pod| {
                         let same = |a: &&IpAddr| a.is_ipv4() == address.is_ipv4();
                         Some(SocketAddr::new(*pod.addresses.iter().find(same)?, target(port, pod)?))
                     });
@@ -200,11 +200,13 @@ mod tests {
     #[test]
     fn services_lead_to_ready_pods() {
         let mut names = names();
-        let to = |names: &Names| names.ports().into_iter().map(|(_, _, to)| to.len()).collect::<Vec<_>>();
-        assert_eq!(names.ports()[0].2[0], "10.244.1.1:8080".parse().expect("an address"));
+        let to = |names: &Names| names.ports("one").into_iter().map(|(_, _, to)| to.len()).collect::<Vec<_>>();
+        assert_eq!(names.ports("one")[0].2[0], "10.244.1.1:8080".parse().expect("an address"));
         assert_eq!(to(&names), [2]);
-        assert!(names.apply(Change::Delete(Kind::Pod, key("web-1"))));
+        names.apply(Change::Delete(Kind::Pod, key("web-1")));
         assert_eq!(to(&names), [1]);
-        assert!(!names.apply(Change::Synced(Kind::Pod)));
+        let web = names.services.get_mut(&key("web")).expect("there");
+        web.local_only = true;
+        assert_eq!(to(&names), [0], "the pods are on another node");
     }
 }

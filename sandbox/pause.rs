@@ -5,26 +5,35 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, OpenOptions},
-    io::{self, BufRead, Write},
-    os::{fd::AsFd, unix::process::CommandExt},
+    fs::{self, File},
+    io::{self, BufRead, Read, Write},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
+use net::process;
 use nix::{
     errno::Errno,
+    fcntl::OFlag,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
+        prctl,
         signal::{SigSet, Signal, kill},
         signalfd::{SfdFlags, SignalFd},
         wait::{WaitPidFlag, WaitStatus, waitpid},
     },
-    unistd::Pid,
+    unistd::{Pid, pipe2},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::files;
+use crate::{
+    files,
+    log::{Log, Logs},
+};
 
 /// The argument that starts a pod's first process; nobody types it.
 pub const PAUSE: &str = "__sandbox-pod";
@@ -38,8 +47,8 @@ pub struct Program {
     pub env: BTreeMap<String, String>,
     /// Where it starts; the root directory otherwise.
     pub directory: Option<PathBuf>,
-    /// Where its output goes, both kinds.
-    pub log: Option<PathBuf>,
+    /// Whether its output, of both kinds, is kept under its name.
+    pub logged: bool,
 }
 
 /// What the pod is told.
@@ -92,6 +101,27 @@ enum Error {
     Signals(#[source] Errno),
     #[error("the pod's files cannot be set up")]
     Files(#[from] files::Error),
+    #[error("the pod's rights cannot be reduced")]
+    Rights(#[source] io::Error),
+}
+
+/// The variable that marks the processes of a container, wherever they go.
+pub const MARK: &str = "AMBIENT_CONTAINER";
+/// How much output is taken at once.
+const PIECE: usize = 64 << 10;
+
+/// A program that runs.
+struct Running {
+    name: String,
+    pipe: Option<File>,
+    log: Option<Log>,
+}
+
+/// The pod as its first process knows it.
+#[derive(Default)]
+struct Pod {
+    logs: Option<Logs>,
+    running: BTreeMap<i32, Running>,
 }
 
 fn serve() -> Result<(), Error> {
@@ -101,22 +131,31 @@ fn serve() -> Result<(), Error> {
     ended.thread_block().map_err(Error::Signals)?;
     let ends = SignalFd::with_flags(&ended, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(Error::Signals)?;
     let mut orders = io::BufReader::new(io::stdin());
-    let mut running: BTreeMap<i32, String> = BTreeMap::new();
+    let mut pod = Pod::default();
     loop {
         if orders.buffer().is_empty() {
             let stdin = io::stdin();
-            let mut both =
-                [PollFd::new(stdin.as_fd(), PollFlags::POLLIN), PollFd::new(ends.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut both, PollTimeout::NONE) {
+            let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
+            let pids: Vec<i32> = pod.running.iter().filter(|(_, r)| r.pipe.is_some()).map(|(pid, _)| *pid).collect();
+            let pipes = pod.running.values().filter_map(|r| r.pipe.as_ref()).map(|pipe| readable(pipe.as_fd()));
+            let mut all: Vec<PollFd<'_>> =
+                [readable(stdin.as_fd()), readable(ends.as_fd())].into_iter().chain(pipes).collect();
+            match poll(&mut all, PollTimeout::NONE) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Error::Signals(errno)),
             }
-            let (order, end) = (both[0].any().unwrap_or(true), both[1].any().unwrap_or(true));
-            if end {
-                let _ = ends.read_signal();
-                reap(&mut running);
+            let found: Vec<bool> = all.iter().map(|fd| fd.any().unwrap_or(true)).collect();
+            drop(all);
+            for (pid, _) in pids.iter().zip(&found[2..]).filter(|(_, found)| **found) {
+                if let Some(running) = pod.running.get_mut(pid) {
+                    running.take(1);
+                }
             }
-            if !order {
+            if found[1] {
+                let _ = ends.read_signal();
+                pod.reap();
+            }
+            if !found[0] {
                 continue;
             }
         }
@@ -125,87 +164,140 @@ fn serve() -> Result<(), Error> {
         if orders.read_line(&mut line).map_err(Error::Read)? == 0 {
             return Ok(());
         }
-        obey(serde_json::from_str(&line)?, &mut running)?;
+        pod.obey(serde_json::from_str(&line)?)?;
     }
 }
 
-fn obey(order: Order, running: &mut BTreeMap<i32, String>) -> Result<(), Error> {
-    match order {
-        Order::Setup(view) => {
-            files::set_up(&view)?;
-            tell(&News::Ready);
-        }
-        Order::Start(name, program) => match start(&program) {
-            Ok(pid) => {
-                running.insert(pid, name.clone());
-                tell(&News::Started(name));
-            }
-            Err(reason) => tell(&News::NotStarted(name, reason)),
-        },
-        Order::Signal(name, signal) => {
-            let signal = Signal::try_from(signal).unwrap_or(Signal::SIGKILL);
-            for (pid, _) in running.iter().filter(|(_, n)| **n == name) {
-                // It leads a group of its own, which it may have filled.
-                let _ = kill(Pid::from_raw(-pid), signal);
+impl Running {
+    /// Takes up to so many pieces of what the program has written.
+    fn take(&mut self, pieces: usize) {
+        let mut buffer = vec![0; PIECE];
+        for _ in 0..pieces {
+            let Some(pipe) = &mut self.pipe else { return };
+            match pipe.read(&mut buffer) {
+                Ok(0) => self.pipe = None,
+                Ok(read) => drop(self.log.as_mut().map(|log| log.write(&buffer[..read]))),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => self.pipe = None,
             }
         }
     }
-    Ok(())
 }
 
-fn reap(running: &mut BTreeMap<i32, String>) {
-    loop {
-        let (pid, code) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, code)) => (pid, code),
-            Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, 128 + signal as i32),
-            Err(Errno::EINTR) => continue,
-            _ => return,
-        };
-        // Orphans end here as well, and interest nobody.
-        if let Some(name) = running.remove(&pid.as_raw()) {
-            // What it left behind in its group goes with it, as with a container.
-            let _ = kill(Pid::from_raw(-pid.as_raw()), Signal::SIGKILL);
-            tell(&News::Ended(name, code));
+impl Pod {
+    fn obey(&mut self, order: Order) -> Result<(), Error> {
+        match order {
+            Order::Setup(view) => {
+                self.logs = Some(files::set_up(&view)?);
+                // Nobody in the pod is to look into this process, which has the logs open.
+                prctl::set_dumpable(false).map_err(|e| Error::Rights(e.into()))?;
+                process::restrict().map_err(Error::Rights)?;
+                tell(&News::Ready);
+            }
+            Order::Start(name, program) => {
+                match self.start(&name, &program) {
+                    Ok(()) => tell(&News::Started(name)),
+                    Err(reason) => tell(&News::NotStarted(name, reason)),
+                }
+                self.reap();
+            }
+            Order::Signal(name, signal) => {
+                let signal = Signal::try_from(signal).unwrap_or(Signal::SIGKILL);
+                for (pid, _) in self.running.iter().filter(|(_, r)| r.name == name) {
+                    // It leads a group of its own, which it may have filled.
+                    let _ = kill(Pid::from_raw(-pid), signal);
+                }
+            }
         }
+        Ok(())
     }
-}
 
-/// Starts a program as the leader of a process group of its own.
-pub fn command(program: &Program) -> Result<Command, String> {
-    let [name, arguments @ ..] = program.argv.as_slice() else { return Err("no command".to_owned()) };
-    let path = find(name, program.env.get("PATH").map_or("", String::as_str)).ok_or_else(|| absent(name))?;
-    let (out, err) = match &program.log {
-        None => (Stdio::null(), Stdio::null()),
-        Some(log) => {
-            let open = || {
-                let file = OpenOptions::new().create(true).append(true).open(log)?;
-                Ok::<_, io::Error>((file.try_clone()?, file))
+    fn start(&mut self, name: &str, program: &Program) -> Result<(), String> {
+        let mut command = command(name, program)?;
+        let mut running = Running { name: name.to_owned(), pipe: None, log: None };
+        if let Some(logs) = self.logs.as_ref().filter(|_| program.logged) {
+            running.log = Some(logs.log(name).map_err(|e| format!("cannot open the log: {e}"))?);
+            let (read, write) = pipe2(OFlag::O_CLOEXEC).map_err(|e| e.to_string())?;
+            // Only this end: programs expect their output to wait.
+            let flags = nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK);
+            nix::fcntl::fcntl(&read, flags).map_err(|e| e.to_string())?;
+            let both: OwnedFd = write.try_clone().map_err(|e| e.to_string())?;
+            command.stdout(write).stderr(both);
+            running.pipe = Some(read.into());
+        }
+        // The program inherits what is blocked. A signal that is lost between is made up for by looking at the end.
+        let mut ends = SigSet::empty();
+        ends.add(Signal::SIGCHLD);
+        ends.thread_unblock().map_err(|e| e.to_string())?;
+        let child = command.spawn();
+        ends.thread_block().map_err(|e| e.to_string())?;
+        let child = child.map_err(|e| unable(program, &e))?;
+        self.running.insert(child.id().cast_signed(), running);
+        Ok(())
+    }
+
+    fn reap(&mut self) {
+        loop {
+            let (pid, code) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, code)) => (pid.as_raw(), code),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid.as_raw(), 128 + signal as i32),
+                Err(Errno::EINTR) => continue,
+                _ => return,
             };
-            let (out, err) = open().map_err(|e| format!("cannot open the log: {e}"))?;
-            (out.into(), err.into())
+            // Orphans end here as well, and interest nobody.
+            if let Some(mut running) = self.running.remove(&pid) {
+                // What it left behind goes with it, as with a container.
+                let _ = kill(Pid::from_raw(-pid), Signal::SIGKILL);
+                if running.log.is_some() {
+                    sweep(&running.name);
+                }
+                running.take(usize::MAX);
+                tell(&News::Ended(running.name, code));
+            }
         }
-    };
+    }
+}
+
+/// Kills every process that bears the mark of a container, also those that left its group.
+fn sweep(name: &str) {
+    let mark = format!("{MARK}={name}");
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok()).filter(|pid| *pid > 1) else {
+            continue;
+        };
+        let env = fs::read(entry.path().join("environ")).unwrap_or_default();
+        if env.split(|b| *b == 0).any(|variable| variable == mark.as_bytes()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+}
+
+/// Makes the command of a program that leads a process group of its own; its output goes nowhere yet.
+pub fn command(name: &str, program: &Program) -> Result<Command, String> {
+    let [first, arguments @ ..] = program.argv.as_slice() else { return Err("no command".to_owned()) };
+    let path = find(first, program.env.get("PATH").map_or("", String::as_str)).ok_or_else(|| absent(first))?;
     let mut command = Command::new(path);
     command
-        .arg0(name)
+        .arg0(first)
         .args(arguments)
         .env_clear()
         .envs(&program.env)
+        .env(MARK, name)
         .current_dir(program.directory.as_deref().unwrap_or(Path::new("/")))
         .process_group(0)
         .stdin(Stdio::null())
-        .stdout(out)
-        .stderr(err);
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     Ok(command)
 }
 
-fn start(program: &Program) -> Result<i32, String> {
-    let mut command = command(program)?;
-    let child = command.spawn().map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound => format!("directory {:?} does not exist", program.directory),
-        _ => e.to_string(),
-    })?;
-    i32::try_from(child.id()).map_err(|e| e.to_string())
+/// Says why a program that is there does not start.
+pub fn unable(program: &Program, error: &io::Error) -> String {
+    match (error.kind(), &program.directory) {
+        (io::ErrorKind::NotFound, Some(directory)) => format!("directory {} does not exist", directory.display()),
+        _ => error.to_string(),
+    }
 }
 
 /// Says that there is no such program, and where to look.

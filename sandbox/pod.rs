@@ -20,13 +20,13 @@ use tracing::{debug, info, warn};
 
 use crate::{
     cni::Attachment,
-    files::{self, View},
+    files::View,
     host::{Host, Node},
     live::Entry,
     pause::{News, Program},
     probe::{Check, Event, Prober},
     runner::{Beside, Runner},
-    spec::{self, Container, Facts, Restart, Spec},
+    spec::{self, Facts, Restart, Spec},
     status::{self, Phase, State},
 };
 
@@ -34,8 +34,10 @@ use crate::{
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// A container that ran this long may fail again without waiting longer.
 const STABLE: Duration = Duration::from_secs(10);
-/// Pause before a pod that could not be made is tried again.
-const AGAIN: Duration = Duration::from_secs(1);
+/// First and longest pause before a pod that could not be made, or was lost, is tried again.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How often the removal of a pod's object is tried.
+const REMOVALS: u32 = 20;
 
 /// The task of one pod.
 pub struct Task {
@@ -47,6 +49,8 @@ pub struct Task {
     events: (mpsc::Sender<Event>, mpsc::Receiver<Event>),
     /// What the status was last.
     told: serde_json::Value,
+    /// How often each container was started again, also in earlier lives of the pod.
+    restarts: BTreeMap<String, u32>,
 }
 
 /// A pod that runs.
@@ -83,34 +87,41 @@ impl Task {
             news: mpsc::channel(64),
             events: mpsc::channel(64),
             told: serde_json::Value::Null,
+            restarts: BTreeMap::new(),
         }
     }
 
     /// Runs until the pod is deleted, or gone.
     pub async fn run(mut self) {
-        loop {
-            if self.leaving() {
-                break;
-            }
-            match self.create().await {
-                Err(reason) => {
-                    warn!(pod = self.name(), namespace = self.namespace(), reason, "cannot make the pod");
-                    self.tell(status::pending(&self.pod, "CannotCreate", &reason)).await;
-                    tokio::select! { () = sleep(AGAIN) => {}, _ = self.wanted.changed() => {} }
-                }
+        let mut pause = AGAIN.0;
+        while !self.leaving() {
+            let made = self.create().await;
+            let reason = match made {
+                Err(reason) => reason,
                 Ok(mut running) => {
+                    let begun = Instant::now();
                     let stop = self.serve(&mut running).await;
-                    self.destroy(running).await;
+                    for state in &running.states {
+                        self.restarts.insert(state.name.clone(), state.restarts + 1);
+                    }
+                    self.destroy(running, &stop).await;
+                    if begun.elapsed() > STABLE {
+                        pause = AGAIN.0;
+                    }
                     match stop {
                         Stop::Deleted => break,
-                        Stop::Changed => info!(pod = self.name(), "the specification changed: started anew"),
-                        Stop::Lost(reason) => {
-                            warn!(pod = self.name(), reason, "lost");
-                            sleep(AGAIN).await;
+                        Stop::Changed => {
+                            info!(pod = self.name(), "the specification changed: started anew");
+                            continue;
                         }
+                        Stop::Lost(reason) => reason,
                     }
                 }
-            }
+            };
+            warn!(pod = self.name(), namespace = self.namespace(), reason, "the pod does not run");
+            self.tell(status::pending(&self.pod, "CannotRun", &reason)).await;
+            self.wait(pause).await;
+            pause = (pause * 2).min(AGAIN.1);
         }
         let api: Api<core::Pod> = Api::namespaced(self.host.client.clone(), self.namespace());
         let uid = self.pod.metadata.uid.clone();
@@ -119,8 +130,27 @@ impl Task {
             preconditions: Some(kube::api::Preconditions { uid, resource_version: None }),
             ..DeleteParams::default()
         };
-        // Gone already, or replaced by another of the same name.
-        let _ = api.delete(self.name(), &how).await;
+        // As with Kubernetes, what a pod wrote goes with it.
+        let _ = std::fs::remove_dir_all(self.host.place.logs().join(self.namespace()).join(self.name()));
+        for _ in 0..REMOVALS {
+            match api.delete(self.name(), &how).await {
+                Ok(_) => return,
+                // Gone already, or replaced by another of the same name.
+                Err(kube::Error::Api(refusal)) if matches!(refusal.code, 404 | 409) => return,
+                Err(error) => warn!(pod = self.name(), %error, "the pod's object cannot be removed, trying again"),
+            }
+            sleep(AGAIN.0).await;
+        }
+    }
+
+    /// Waits before another try, unless the pod is to go or to be another.
+    async fn wait(&mut self, time: Duration) {
+        let (end, spec) = (Instant::now() + time, self.pod.spec.clone());
+        while let Ok(Ok(())) = tokio::time::timeout_at(end, self.wanted.changed()).await {
+            if self.leaving() || self.pod.spec != spec {
+                return;
+            }
+        }
     }
 
     fn name(&self) -> &str {
@@ -157,6 +187,7 @@ impl Task {
         };
         let made = self.create_at(address, host_network).await;
         if made.is_err() {
+            self.host.live.remove(self.namespace(), self.name());
             self.release(host_network).await;
         }
         made
@@ -175,7 +206,10 @@ impl Task {
             false => self.attach(address).await?,
         };
         let mut runner = match spec.host_pid {
-            true => Runner::Beside(Beside::new(netns.clone(), self.news.0.clone())),
+            true => {
+                let beside = Beside::new(netns.clone(), &logs, self.news.0.clone());
+                Runner::Beside(beside.map_err(|e| format!("{}: {e}", logs.display()))?)
+            }
             false => {
                 let view = View {
                     hostname: spec.hostname.clone(),
@@ -205,11 +239,14 @@ impl Task {
         self.host.live.insert(self.namespace(), self.name(), live);
         let count = spec.containers.len();
         for container in &spec.containers {
-            let program = self.program(container, &spec, &logs);
-            runner.start(&container.name, program).map_err(|e| runtime::error::chain(&e))?;
+            runner.start(&container.name, container.program.clone()).map_err(|e| runtime::error::chain(&e))?;
         }
         Ok(Running {
-            states: spec.containers.iter().map(State::new).collect(),
+            states: spec
+                .containers
+                .iter()
+                .map(|c| State::new(c, self.restarts.get(&c.name).copied().unwrap_or(0)))
+                .collect(),
             spec,
             runner,
             checks: (0..count).map(|_| Vec::new()).collect(),
@@ -218,11 +255,6 @@ impl Task {
             executed: HashMap::new(),
             addresses: vec![address],
         })
-    }
-
-    fn program(&self, container: &Container, spec: &Spec, logs: &std::path::Path) -> Program {
-        let directory = if spec.host_pid { logs.to_owned() } else { PathBuf::from(files::LOGS) };
-        Program { log: Some(directory.join(format!("{}.log", container.name))), ..container.program.clone() }
     }
 
     fn logs(&self) -> Result<PathBuf, String> {
@@ -332,14 +364,15 @@ impl Task {
     }
 
     fn restart_due(&self, running: &mut Running) -> Result<(), String> {
-        let logs = self.logs()?;
         for i in 0..running.due.len() {
             if running.due[i].is_some_and(|due| due <= Instant::now()) {
                 running.due[i] = None;
                 running.states[i].restarts += 1;
                 let container = &running.spec.containers[i];
-                let program = self.program(container, &running.spec, &logs);
-                running.runner.start(&container.name, program).map_err(|e| runtime::error::chain(&e))?;
+                running
+                    .runner
+                    .start(&container.name, container.program.clone())
+                    .map_err(|e| runtime::error::chain(&e))?;
             }
         }
         Ok(())
@@ -349,13 +382,14 @@ impl Task {
     fn watch(&self, i: usize, running: &mut Running) {
         let container = &running.spec.containers[i];
         let state = &mut running.states[i];
-        state.startup = container.startup.is_none();
+        let through = state.startup || container.startup.is_none();
+        state.startup = through;
         state.ready = container.readiness.is_none();
-        let all = [
-            (Check::Startup, &container.startup),
-            (Check::Readiness, &container.readiness),
-            (Check::Liveness, &container.liveness),
-        ];
+        // The others wait until it is through with starting.
+        let all = match through {
+            false => [(Check::Startup, &container.startup), (Check::Startup, &None)],
+            true => [(Check::Readiness, &container.readiness), (Check::Liveness, &container.liveness)],
+        };
         for (check, probe) in all.into_iter().filter_map(|(c, p)| Some((c, p.clone()?))) {
             let name = format!("{}/{check:?}", container.name);
             let prober = Prober {
@@ -363,6 +397,7 @@ impl Task {
                 address: running.addresses[0],
                 events: self.events.0.clone(),
                 container: i,
+                life: running.states[i].restarts,
                 check,
                 name,
                 probe,
@@ -373,22 +408,23 @@ impl Task {
 
     fn react(&self, event: Event, running: &mut Running) {
         match event {
-            Event::Verdict(i, check, good) => {
-                let name = &running.spec.containers[i].name;
-                match (check, good) {
-                    (Check::Readiness, good) => running.states[i].ready = good,
-                    (Check::Startup, true) => running.states[i].startup = true,
-                    (Check::Liveness, true) => {}
-                    (Check::Startup | Check::Liveness, false) => {
-                        if check == Check::Startup || running.states[i].startup {
-                            warn!(pod = self.name(), container = name, ?check, "failed: the container is started anew");
-                            running.runner.signal(name, Signal::SIGKILL);
-                        }
-                    }
+            // Of an earlier life of the container.
+            Event::Verdict(i, life, ..) if running.states[i].restarts != life => {}
+            Event::Verdict(i, _, check, good) => match (check, good) {
+                (Check::Readiness, good) => running.states[i].ready = good,
+                (Check::Startup, true) => {
+                    running.states[i].startup = true;
+                    self.watch(i, running);
                 }
-            }
+                (Check::Liveness, true) => {}
+                (Check::Startup | Check::Liveness, false) => {
+                    let name = &running.spec.containers[i].name;
+                    warn!(pod = self.name(), container = name, ?check, "failed: the container is started anew");
+                    running.runner.signal(name, Signal::SIGKILL);
+                }
+            },
             Event::Exec(name, i, argv, reply) => {
-                let program = Program { argv, log: None, ..running.spec.containers[i].program.clone() };
+                let program = Program { argv, logged: false, ..running.spec.containers[i].program.clone() };
                 match running.runner.start(&name, program) {
                     Ok(()) => drop(running.executed.insert(name, reply)),
                     Err(_) => drop(reply.send(false)),
@@ -399,7 +435,13 @@ impl Task {
     }
 
     /// Ends the programs, gently first, and gives everything back.
-    async fn destroy(&mut self, mut running: Running) {
+    async fn destroy(&mut self, mut running: Running, why: &Stop) {
+        // First of all, so that nobody is sent there any more.
+        for state in &mut running.states {
+            state.ready = false;
+        }
+        let last = status::of(&self.pod, &running.states, running.spec.restart, &running.addresses, &self.node);
+        self.tell(last).await;
         self.host.live.remove(self.namespace(), self.name());
         for check in running.checks.iter_mut().flat_map(|c| c.drain(..)) {
             check.abort();
@@ -412,16 +454,25 @@ impl Task {
             .filter(|(_, s)| matches!(s.phase, Phase::Running { .. }))
             .map(|(c, _)| c.name.clone())
             .collect();
+        if matches!(why, Stop::Lost(_)) {
+            // Who would tell of their end is gone.
+            left.clear();
+        }
         for name in &left {
             running.runner.signal(name, Signal::SIGTERM);
         }
-        let grace = self.pod.metadata.deletion_grace_period_seconds.and_then(|s| u64::try_from(s).ok());
-        let end = Instant::now() + grace.map_or(running.spec.grace, Duration::from_secs);
+        let begun = Instant::now();
         while !left.is_empty() {
-            match tokio::time::timeout_at(end, self.news.1.recv()).await {
-                Ok(Some(News::Ended(name, _))) => left.retain(|n| *n != name),
-                Ok(Some(News::Failed(_)) | None) | Err(_) => break,
-                Ok(Some(_)) => {}
+            // It may be shortened meanwhile.
+            let grace = self.pod.metadata.deletion_grace_period_seconds.and_then(|s| u64::try_from(s).ok());
+            let end = begun + grace.map_or(running.spec.grace, Duration::from_secs);
+            tokio::select! {
+                news = tokio::time::timeout_at(end, self.news.1.recv()) => match news {
+                    Ok(Some(News::Ended(name, _))) => left.retain(|n| *n != name),
+                    Ok(Some(News::Failed(_)) | None) | Err(_) => break,
+                    Ok(Some(_)) => {}
+                },
+                Ok(()) = self.wanted.changed() => drop(self.leaving()),
             }
         }
         let host_network = running.spec.host_network;

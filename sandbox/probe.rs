@@ -35,8 +35,8 @@ pub enum Check {
 
 /// What happens to a pod besides the news of its processes.
 pub enum Event {
-    /// A check's verdict changed.
-    Verdict(usize, Check, bool),
+    /// A check's verdict changed: of which container, in which of its lives.
+    Verdict(usize, u32, Check, bool),
     /// A check runs a program.
     Exec(String, usize, Vec<String>, oneshot::Sender<bool>),
     /// It took too long.
@@ -53,6 +53,8 @@ pub struct Prober {
     pub events: mpsc::Sender<Event>,
     /// The container, by its place in the pod.
     pub container: usize,
+    /// How often that was started again before.
+    pub life: u32,
     /// Which check.
     pub check: Check,
     /// What programs that it runs are called.
@@ -83,7 +85,7 @@ impl Prober {
             };
             if now != verdict {
                 verdict = now;
-                let told = Event::Verdict(self.container, self.check, now == Some(true));
+                let told = Event::Verdict(self.container, self.life, self.check, now == Some(true));
                 if self.events.send(told).await.is_err() {
                     return;
                 }

@@ -121,7 +121,8 @@ pub fn read(pod: &core::Pod, facts: &Facts) -> Result<Spec, String> {
         host_pid: spec.host_pid.unwrap_or_default(),
         restart,
         grace: Duration::from_secs(grace),
-        hostname: spec.hostname.clone().unwrap_or(name),
+        // As long as the kernel takes it, and a label of DNS, as a kubelet does.
+        hostname: spec.hostname.clone().unwrap_or(name).chars().take(63).collect(),
     })
 }
 
@@ -158,7 +159,7 @@ fn container(pod: &core::Pod, container: &core::Container, facts: &Facts) -> Res
         startup: check(&container.startup_probe)?,
         readiness: check(&container.readiness_probe)?,
         liveness: check(&container.liveness_probe)?,
-        program: Program { argv, env, directory: container.working_dir.as_ref().map(PathBuf::from), log: None },
+        program: Program { argv, env, directory: container.working_dir.as_ref().map(PathBuf::from), logged: true },
     })
 }
 

@@ -56,14 +56,14 @@ pub struct State {
 }
 
 impl State {
-    /// Makes the state of a container that is about to start.
+    /// Makes the state of a container that is about to start, after so many times before.
     #[must_use]
-    pub fn new(container: &Container) -> Self {
+    pub fn new(container: &Container, restarts: u32) -> Self {
         Self {
             name: container.name.clone(),
             phase: Phase::Waiting { reason: "ContainerCreating", message: String::new() },
             last: None,
-            restarts: 0,
+            restarts,
             ready: false,
             startup: false,
             begun: Instant::now(),

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use k8s_openapi::api::{apps::v1 as apps, core::v1 as core};
 use kube::{
     Api, Client, Resource,
@@ -57,9 +57,11 @@ const SYSTEM: &str = include_str!("system.yaml");
 const MANAGER: &str = "sandbox";
 /// How often tokens and roots are written anew.
 const RENEW: Duration = Duration::from_secs(600);
-/// How often orphans are looked for, and logs that have grown too large.
+/// Pause between two rounds of the controllers.
+const STEP: Duration = Duration::from_millis(10);
+/// How often orphans are looked for.
 const TIDY: Duration = Duration::from_secs(5);
-/// The size at which a log is put aside, bytes; one older part is kept.
+/// The size at which the sandbox's own log begins anew, bytes.
 const LOG: u64 = 16 << 20;
 /// What the command writes to the standard input of a sandbox that is to go on without it; the end of the input without this is
 /// the end of the sandbox.
@@ -306,31 +308,34 @@ fn labels(node: &str) -> BTreeMap<String, String> {
 async fn follow_names(client: Client, names: Arc<RwLock<Names>>, host: Arc<Host>) {
     let mut changes = source::kubernetes::watch(&client);
     let mut batch = Vec::new();
-    let mut told: Vec<ServicePort> = Vec::new();
-    while changes.recv_many(&mut batch, 256).await > 0 {
-        let ports = {
+    let mut told: BTreeMap<String, Vec<ServicePort>> = BTreeMap::new();
+    loop {
+        // Now and then also without a change, for what the kernel did not take.
+        if let Ok(0) = tokio::time::timeout(TIDY, changes.recv_many(&mut batch, 256)).await {
+            return;
+        }
+        {
             let mut names = names.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let concerned = batch.drain(..).filter(|change| names.apply(change.clone())).count();
-            if concerned == 0 {
-                continue;
-            }
-            names.ports()
-        };
-        let ports: Vec<ServicePort> = ports
-            .into_iter()
-            .map(|(address, port, endpoints)| ServicePort { protocol: Protocol::Tcp, address, port, endpoints })
-            .collect();
-        if ports == told {
-            continue;
+            batch.drain(..).for_each(|change| names.apply(change));
         }
         for node in host.nodes.values() {
-            let (netns, ports) = (node.netns.clone(), ports.clone());
-            let set = tokio::task::spawn_blocking(move || services::set(&netns, &ports)).await;
-            if let Ok(Err(error)) = set {
-                error!(node = node.name, error = %runtime::error::chain(&error), "services are not reachable");
+            let ports = names.read().unwrap_or_else(std::sync::PoisonError::into_inner).ports(&node.name);
+            let ports: Vec<ServicePort> = ports
+                .into_iter()
+                .map(|(address, port, endpoints)| ServicePort { protocol: Protocol::Tcp, address, port, endpoints })
+                .collect();
+            if told.get(&node.name) == Some(&ports) {
+                continue;
+            }
+            let (netns, set) = (node.netns.clone(), ports.clone());
+            match tokio::task::spawn_blocking(move || services::set(&netns, &set)).await {
+                Ok(Ok(())) => drop(told.insert(node.name.clone(), ports)),
+                Ok(Err(error)) => {
+                    error!(node = node.name, error = %runtime::error::chain(&error), "services are not reachable");
+                }
+                Err(_) => return,
             }
         }
-        told = ports;
     }
 }
 
@@ -379,8 +384,12 @@ async fn control(client: Client, host: Arc<Host>) {
         host.nodes.keys().map(|name| (name.clone(), labels(name))).collect();
     loop {
         match controllers::reconcile(&client, &nodes).await {
-            // What was done changes what is to be done.
-            Ok(true) => continue,
+            // What was done changes what is to be done; a moment between two keeps a pod that ends at once from being all
+            // that happens.
+            Ok(true) => {
+                tokio::time::sleep(STEP).await;
+                continue;
+            }
             Ok(false) => {}
             Err(error) => warn!(%error, "the controllers cannot read"),
         }
@@ -397,23 +406,23 @@ where
     let changed = changed.clone();
     tokio::spawn(async move {
         let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
-        while events.try_next().await.is_ok_and(|event| event.is_some()) {
+        // A watch that failed is begun again by itself.
+        while events.next().await.is_some() {
             changed.notify_one();
         }
     });
 }
 
-/// Does what has no other owner: renews tokens, ends orphans, cuts logs.
+/// Does what has no other owner: renews tokens, ends orphans, cuts the log.
 async fn tidy(host: Arc<Host>) {
     let mut seen: BTreeSet<i32> = BTreeSet::new();
     let mut renewed = tokio::time::Instant::now();
     loop {
         tokio::time::sleep(TIDY).await;
         seen = reap(&seen);
-        for path in grown(&host.place.logs(), 3) {
-            if let Err(error) = cut(&path) {
-                warn!(%error, path = %path.display(), "a log grows");
-            }
+        // Its own log has no reader that would mind.
+        if fs::metadata(host.place.log()).is_ok_and(|meta| meta.len() > LOG) {
+            let _ = fs::OpenOptions::new().write(true).open(host.place.log()).and_then(|log| log.set_len(0));
         }
         if renewed.elapsed() > RENEW {
             renewed = tokio::time::Instant::now();
@@ -436,25 +445,6 @@ fn reap(seen: &BTreeSet<i32>) -> BTreeSet<i32> {
         let _ = waitpid(Pid::from_raw(*pid), Some(WaitPidFlag::WNOHANG));
     }
     now
-}
-
-fn grown(directory: &Path, depth: usize) -> Vec<PathBuf> {
-    let mut out = Vec::new();
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let path = entry.path();
-        match entry.metadata() {
-            Ok(meta) if meta.is_dir() && depth > 0 => out.extend(grown(&path, depth - 1)),
-            Ok(meta) if meta.len() > LOG && path.extension().is_some_and(|e| e == "log") => out.push(path),
-            _ => {}
-        }
-    }
-    out
-}
-
-/// Puts the log aside by copying: its writers hold it open, and go on at the new end.
-fn cut(path: &Path) -> io::Result<()> {
-    fs::copy(path, path.with_extension("log.1"))?;
-    fs::OpenOptions::new().write(true).open(path)?.set_len(0)
 }
 
 /// Waits for the end of the command that started the sandbox, unless it lets go before.

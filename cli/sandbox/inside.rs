@@ -143,7 +143,7 @@ pub fn exec(args: &Exec, global: &Global) -> Result<u8, Error> {
         let path = format!("pods/{}/{}", pod.namespace().unwrap_or_default(), pod.name_any());
         client::page::<Inside>(&cluster.client, &path).await.map_err(|e| cluster.failed("enter the pod", &e))
     })?;
-    let code = client::run_inside(&place, pod, &args.command);
+    let code = client::run_inside(&place, &pod, &args.command);
     let code = code.map_err(|e| Error::user("the program cannot be run in the pod").caused_by(&e))?;
     Ok(u8::try_from(code).unwrap_or(u8::MAX))
 }
