@@ -1,0 +1,148 @@
+//! Sandboxes that come and go, in good order and not: nothing of them is left.
+
+use std::{
+    os::unix::process::CommandExt,
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill, killpg},
+    unistd::Pid,
+};
+
+use super::{
+    lab::{Lab, Sandbox, end_of, pause},
+    scene,
+    traces::Traces,
+};
+use crate::accept::{Report, lab::until};
+
+/// How often it comes and goes.
+const CYCLES: usize = 20;
+/// How long the kernel and the commands may take to clear up.
+const CLEAR: Duration = Duration::from_secs(10);
+
+pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
+    let folder = scene::folder(lab, "cycles", 2)?;
+    let before = Traces::take();
+    let (mut ups, mut downs, mut left) = (Vec::new(), Vec::new(), Vec::new());
+    let sandbox = lab.sandbox("cycles");
+    for cycle in 1..=CYCLES {
+        ups.push(sandbox.up_well(&folder)?.took);
+        let down = sandbox.down()?;
+        if !down.ok() {
+            return Err(format!("down {cycle}: {}", down.all()));
+        }
+        downs.push(down.took);
+        // At once: `down` says that nothing is left.
+        left.extend(before.left_after(Duration::ZERO).into_iter().map(|line| format!("cycle {cycle}: {line}")));
+    }
+    report.row(format!("left behind by {CYCLES} times up and down"), left.join(", "), "nothing", left.is_empty());
+    for (what, times, longest) in [("up, 4 pods of the application", ups, 10.0), ("down", downs, 5.0)] {
+        let (median, worst) = median(times);
+        let said = format!("median {median:.2} s, worst {worst:.2} s");
+        report.figure(what, said, format!("worst ≤ {longest} s"), true, worst <= longest);
+    }
+    interrupted(lab, &before, report)?;
+    killed(lab, &before, report)
+}
+
+/// Returns the median and the worst, seconds.
+pub fn median(mut times: Vec<Duration>) -> (f64, f64) {
+    times.sort();
+    let middle = times.get(times.len() / 2).copied().unwrap_or_default();
+    (middle.as_secs_f64(), times.last().copied().unwrap_or_default().as_secs_f64())
+}
+
+/// Starts a command as a terminal does: in a group of its own, to which Ctrl-C goes.
+fn start(sandbox: &Sandbox<'_>, arguments: &[&str]) -> Result<Child, String> {
+    let mut command = sandbox.command(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    command.spawn().map_err(|e| format!("{}: {e}", arguments.join(" ")))
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(child.id().cast_signed())
+}
+
+fn interrupted(lab: &Lab, before: &Traces, report: &mut Report) -> Result<(), String> {
+    let folder = scene::folder(lab, "cycles", 2)?.display().to_string();
+    let up = ["sandbox", "up", "-f", &folder];
+    for (what, arguments, moments) in
+        [("the story", &["sandbox", "demo"][..], [30, 300, 900, 1500, 2500]), ("up", &up[..], [1, 10, 50, 150, 400])]
+    {
+        let (mut faults, mut worst) = (Vec::new(), Duration::ZERO);
+        for moment in moments {
+            let child = start(&lab.sandbox("interrupted"), arguments)?;
+            pause(moment);
+            let _ = killpg(pid(&child), Signal::SIGINT);
+            let begun = Instant::now();
+            let code = end_of(child, Duration::from_secs(30));
+            worst = worst.max(begun.elapsed());
+            let left = before.left_after(Duration::from_secs(1));
+            // Whoever is asked to end before it can know ends by the signal itself.
+            if !matches!(code, Ok(130 | 255)) || !left.is_empty() {
+                faults.push(format!("after {moment} ms: {code:?}, left {}", left.join(", ")));
+            }
+            lab.sandbox("interrupted").down()?;
+        }
+        report.row(
+            format!("Ctrl-C during {what}, after {moments:?} ms"),
+            if faults.is_empty() { format!("ended within {:.1} s", worst.as_secs_f64()) } else { faults.join("; ") },
+            "exit 130, nothing left",
+            faults.is_empty(),
+        );
+    }
+    Ok(())
+}
+
+fn killed(lab: &Lab, before: &Traces, report: &mut Report) -> Result<(), String> {
+    let folder = scene::folder(lab, "cycles", 2)?;
+    let text = folder.display().to_string();
+    let sandbox = lab.sandbox("killed");
+    for (what, arguments, moment) in [
+        ("the story", vec!["sandbox", "demo"], 1500),
+        ("the story as it starts", vec!["sandbox", "demo"], 60),
+        ("up as it starts", vec!["sandbox", "up", "-f", &text], 60),
+    ] {
+        let mut child = start(&sandbox, &arguments)?;
+        pause(moment);
+        let _ = child.kill();
+        let _ = child.wait();
+        if what.starts_with("the story") {
+            let (ended, after) = until(CLEAR, || sandbox.processes().is_empty());
+            report.holds(
+                format!("SIGKILL of {what}: its sandbox ends by itself"),
+                ended,
+                format!("after {:.1} s", after.as_secs_f64()),
+            );
+        }
+        let down = sandbox.down()?;
+        let left = before.left_after(CLEAR);
+        report.row(
+            format!("SIGKILL of {what}, then down: left behind"),
+            format!("exit {} {}", down.code, left.join(", ")),
+            "exit 0, nothing",
+            down.ok() && left.is_empty(),
+        );
+    }
+    for next in ["down", "up"] {
+        sandbox.up_well(&folder)?;
+        let first = sandbox.processes().first().map(|p| Pid::from_raw(p.pid)).ok_or("no first process")?;
+        kill(first, Signal::SIGKILL).map_err(|e| e.to_string())?;
+        let (ended, _) = until(CLEAR, || sandbox.processes().is_empty());
+        let status = sandbox.run(&["sandbox", "status"])?;
+        let done = if next == "up" { sandbox.up(&folder)? } else { sandbox.down()? };
+        let fault = if next == "up" { scene::fault(&sandbox).err() } else { None };
+        sandbox.down()?;
+        let left = before.left_after(CLEAR);
+        report.row(
+            format!("SIGKILL of the sandbox's first process, then {next}"),
+            format!("{}; {next}: exit {} {}", status.out.trim(), done.code, left.join(", ")),
+            "not running; exit 0, works, nothing left",
+            ended && status.out.contains("not running") && done.ok() && fault.is_none() && left.is_empty(),
+        );
+    }
+    Ok(())
+}
