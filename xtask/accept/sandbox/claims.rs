@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use nix::sys::signal::Signal;
 
 use super::{
-    lab::{Lab, Process, Sandbox, Stopped, signal},
+    lab::{Lab, Process, Sandbox, Stopped, pause, signal},
     story::{Outcome, Story},
     traces::Traces,
 };
@@ -153,6 +153,21 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
     // The same driver with nothing broken: else all of the above could be the driver's doing.
     let whole = Story::begin(&lab.sandbox("claim-none"))?.end(END)?;
     report.row("nothing is broken", format!("exit {} {}", whole.code, whole.error.trim()), "exit 0", whole.code == 0);
+    let sandbox = lab.sandbox("claim-slow");
+    let mut slow = Story::begin(&sandbox)?;
+    // As a person reads it, longer than the application's own period of asking.
+    let read = (2..=8).try_for_each(|step| {
+        let waits = slow.before(step);
+        pause(2500);
+        waits
+    });
+    let whole = slow.end(END)?;
+    report.row(
+        "nothing is broken, and it is read slowly",
+        format!("exit {} {} {}", whole.code, whole.error.trim(), read.err().unwrap_or_default()),
+        "exit 0",
+        whole.code == 0,
+    );
     let left = before.left_after(Duration::from_secs(5));
     report.row("left behind by stories that failed", left.join(", "), "nothing", left.is_empty());
     Ok(())
