@@ -3,9 +3,9 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     process::{Child, ChildStdin, Stdio},
-    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    sync::{Arc, Mutex, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::lab::{Sandbox, end_of};
@@ -17,7 +17,8 @@ const STEP: Duration = Duration::from_secs(60);
 pub struct Story {
     child: Child,
     input: ChildStdin,
-    lines: Receiver<String>,
+    /// What has been told and not yet heard here; the thread ends with the story.
+    lines: (Arc<Mutex<Vec<String>>>, thread::JoinHandle<()>),
     errors: thread::JoinHandle<String>,
     told: Vec<String>,
 }
@@ -40,12 +41,11 @@ impl Story {
         else {
             return Err("the story has no streams".to_owned());
         };
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
+        let told: Arc<Mutex<Vec<String>>> = Arc::default();
+        let heard = told.clone();
+        let reader = thread::spawn(move || {
             for line in BufReader::new(out).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
+                heard.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
         });
         let errors = thread::spawn(move || {
@@ -53,7 +53,7 @@ impl Story {
             let _ = err.read_to_string(&mut text);
             text
         });
-        Ok(Self { child, input, lines, errors, told: Vec::new() })
+        Ok(Self { child, input, lines: (told, reader), errors, told: Vec::new() })
     }
 
     /// Lets it go on until it waits before this step, from 2.
@@ -90,11 +90,22 @@ impl Story {
     }
 
     fn hear(&mut self) -> Result<(), String> {
-        match self.lines.recv_timeout(STEP) {
-            Ok(line) => self.told.push(line),
-            Err(RecvTimeoutError::Timeout) => return Err(format!("silent after {:?}", self.told.last())),
-            Err(RecvTimeoutError::Disconnected) => return Err(format!("ended after {:?}", self.told.last())),
+        let end = Instant::now() + STEP;
+        loop {
+            // First whether more can come: what comes last must not be missed.
+            let over = self.lines.1.is_finished();
+            let mut lines = self.lines.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if !lines.is_empty() {
+                // One at a time, since callers act on what was told last.
+                self.told.push(lines.remove(0));
+                return Ok(());
+            }
+            drop(lines);
+            if over || Instant::now() > end {
+                let how = if over { "ended" } else { "silent" };
+                return Err(format!("{how} after {:?}", self.told.last()));
+            }
+            thread::sleep(Duration::from_millis(1));
         }
-        Ok(())
     }
 }
