@@ -13,6 +13,8 @@ use crate::accept::{Report, lab::ended, stage};
 
 /// How long a story may take to fail; the longest waits two minutes for the enrolment.
 const END: Duration = Duration::from_secs(180);
+/// How many stories are told beside each other, and how often.
+const CROWD: (usize, usize) = (4, 8);
 /// A policy that refuses one that the story lets in.
 const TOO_MUCH: &str = "\
 apiVersion: security.istio.io/v1
@@ -153,6 +155,7 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
     // The same driver with nothing broken: else all of the above could be the driver's doing.
     let whole = Story::begin(&lab.sandbox("claim-none"))?.end(END)?;
     report.row("nothing is broken", format!("exit {} {}", whole.code, whole.error.trim()), "exit 0", whole.code == 0);
+    crowded(lab, report);
     let sandbox = lab.sandbox("claim-slow");
     let mut slow = Story::begin(&sandbox)?;
     // As a person reads it, longer than the application's own period of asking.
@@ -171,6 +174,30 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
     let left = before.left_after(Duration::from_secs(5));
     report.row("left behind by stories that failed", left.join(", "), "nothing", left.is_empty());
     Ok(())
+}
+
+/// Many stories beside each other: what holds only when nothing is late fails here.
+fn crowded(lab: &Lab, report: &mut Report) {
+    let faults: Vec<String> = thread::scope(|scope| {
+        let tell = |n: usize| {
+            let sandbox = lab.sandbox(&format!("crowd-{n}"));
+            (0..CROWD.1)
+                .filter_map(|_| match sandbox.run(&["sandbox", "demo"]) {
+                    Ok(told) if told.ok() => None,
+                    Ok(told) => Some(told.err.lines().next().unwrap_or_default().to_owned()),
+                    Err(error) => Some(error),
+                })
+                .collect::<Vec<String>>()
+        };
+        let begun: Vec<_> = (0..CROWD.0).map(|n| scope.spawn(move || tell(n))).collect();
+        begun.into_iter().flat_map(|t| t.join().unwrap_or_else(|_| vec!["the driver panicked".to_owned()])).collect()
+    });
+    report.row(
+        format!("nothing is broken, {} stories, {} at a time", CROWD.0 * CROWD.1, CROWD.0),
+        format!("{} failed {}", faults.len(), faults.join("; ")),
+        "0 failed",
+        faults.is_empty(),
+    );
 }
 
 impl Break {

@@ -2,7 +2,7 @@
 
 use std::{
     os::unix::process::CommandExt,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -57,7 +57,10 @@ pub fn median(mut times: Vec<Duration>) -> (f64, f64) {
 
 /// Starts a command as a terminal does: in a group of its own, to which Ctrl-C goes.
 fn start(sandbox: &Sandbox<'_>, arguments: &[&str]) -> Result<Child, String> {
-    let mut command = sandbox.command(arguments);
+    let typed = sandbox.command(arguments);
+    // Whoever starts this in the background has it ignore Ctrl-C, and all that it starts.
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT").arg(typed.get_program()).args(typed.get_args());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
     command.spawn().map_err(|e| format!("{}: {e}", arguments.join(" ")))
 }
@@ -70,7 +73,7 @@ fn interrupted(lab: &Lab, before: &Traces, report: &mut Report) -> Result<(), St
     let folder = scene::folder(lab, "cycles", 2)?.display().to_string();
     let up = ["sandbox", "up", "-f", &folder];
     for (what, arguments, moments) in
-        [("the story", &["sandbox", "demo"][..], [5, 30, 200, 600, 1100]), ("up", &up[..], [1, 5, 20, 100, 250])]
+        [("the story", &["sandbox", "demo"][..], [5, 30, 200, 600, 1100]), ("up", &up[..], [3, 10, 25, 100, 250])]
     {
         let (mut faults, mut early, mut worst) = (Vec::new(), 0, Duration::ZERO);
         for moment in moments {
