@@ -20,15 +20,20 @@ pub struct Built {
     pub archive: PathBuf,
 }
 
-/// Builds the image.
-pub fn build(profile: &str, tag: &str) -> Result<Built, String> {
+/// Builds the program, with all that it needs inside.
+pub fn binary(profile: &str) -> Result<PathBuf, String> {
     let mut build = cargo(&["build", "--bin", "ambient", "--profile", profile, "--target", TARGET]);
     // To measure again what was built before, while sources are being edited.
     if std::env::var_os("AMBIENT_NO_BUILD").is_none() {
         run(build.env("RUSTFLAGS", "-C target-feature=+crt-static"))?;
     }
     let folder = if profile == "dev" { "debug" } else { profile };
-    let binary = root().join("target").join(TARGET).join(folder).join("ambient");
+    Ok(root().join("target").join(TARGET).join(folder).join("ambient"))
+}
+
+/// Builds the image.
+pub fn build(profile: &str, tag: &str) -> Result<Built, String> {
+    let binary = binary(profile)?;
     let archive = root().join("target/image/ambient.tar");
     let image = Image {
         name: tag,

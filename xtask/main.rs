@@ -42,6 +42,9 @@ enum Task {
         #[command(subcommand)]
         action: cluster::Action,
     },
+    /// Take a part that needs a process of its own; nobody types it
+    #[command(hide = true)]
+    Stage(accept::stage::Args),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(&args),
         Task::Image { profile, tag } => image::act(&profile, &tag),
         Task::Cluster { action } => cluster::act(action),
+        Task::Stage(args) => accept::stage::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -32,7 +32,8 @@ pub struct Ended {
 }
 
 impl Ended {
-    fn of(output: &Output, took: Duration) -> Self {
+    /// Reads what a program left.
+    pub fn of(output: &Output, took: Duration) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self { code: output.status.code().unwrap_or(255), out: text(&output.stdout), err: text(&output.stderr), took }
     }

@@ -2,7 +2,11 @@
 
 pub mod lab;
 mod report;
+mod sandbox;
 mod spine;
+pub mod stage;
+
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 
@@ -16,6 +20,8 @@ pub use self::{
 pub enum Name {
     /// Install on a real Kubernetes, enrol without restart, mTLS between nodes
     Spine,
+    /// The mesh on one machine, without Kubernetes: the story, faults, and nothing left
+    Sandbox,
 }
 
 /// How it is run.
@@ -30,7 +36,7 @@ pub struct Args {
     /// Name of the test cluster
     #[arg(long, default_value = "accept")]
     cluster: String,
-    /// Leave the cluster up
+    /// Leave the cluster up; of the sandboxes, the machine that they ran on
     #[arg(long)]
     keep: bool,
     /// Show speed and memory without counting them, where others use the machine as well
@@ -39,6 +45,12 @@ pub struct Args {
     /// Build profile of the image
     #[arg(long, default_value = "ship")]
     profile: String,
+    /// Also build programs with a fault each, and see the sandbox's story fail at the right step; takes long
+    #[arg(long)]
+    mutants: bool,
+    /// The program under test, when the machine of its own is there already
+    #[arg(long, hide = true)]
+    within: Option<PathBuf>,
 }
 
 impl Args {
@@ -51,6 +63,8 @@ impl Args {
             keep: false,
             untimed: true,
             profile: "release".to_owned(),
+            mutants: false,
+            within: None,
         }
     }
 }
@@ -59,5 +73,6 @@ impl Args {
 pub fn run(args: &Args) -> Result<(), String> {
     match args.name {
         Name::Spine => spine::run(args),
+        Name::Sandbox => sandbox::run(args),
     }
 }
