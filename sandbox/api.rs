@@ -26,6 +26,7 @@ use crate::{
     host::Host,
     live::Live,
     place::Place,
+    services,
 };
 
 type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
@@ -98,6 +99,12 @@ impl Api {
                 json_answer(&self.host.live.metrics().await)
             }
             (&Method::GET, ["sandbox", "v1", "status"]) => json_answer(&self.status()),
+            (&Method::GET, ["sandbox", "v1", "settled"]) => match services::settled(&self.host).await {
+                Ok(settled) => json_answer(&json!({ "settled": settled })),
+                Err(error) => {
+                    refused(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &runtime::error::chain(&error))
+                }
+            },
             (&Method::GET, ["sandbox", "v1", "pods", namespace, name]) => self.pod(namespace, name),
             (&Method::GET, ["sandbox", "v1", "wire"]) => self.wire(&query(&request)),
             _ => self.objects(request).await,

@@ -23,9 +23,10 @@ use net::{
     netns::{self, Netns},
 };
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 use tracing::warn;
 
-use crate::{cni::Directories, live::Live, place::Place};
+use crate::{cni::Directories, live::Live, place::Place, services::Told};
 
 /// The switch's own address: name server of all pods.
 pub const SWITCH: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
@@ -71,6 +72,8 @@ pub struct Host {
     pub program: PathBuf,
     /// The pods that run.
     pub live: Live,
+    /// The way to services that each node has.
+    pub services: watch::Sender<Told>,
     /// Files with tokens, to be renewed: directory to namespace, account and pod.
     identities: Mutex<BTreeMap<String, core::Pod>>,
 }
@@ -249,7 +252,15 @@ impl Host {
     /// Makes what pods share.
     #[must_use]
     pub fn new(place: Place, client: Client, nodes: BTreeMap<String, std::sync::Arc<Node>>, program: PathBuf) -> Self {
-        Self { place, client, nodes, program, live: Live::default(), identities: Mutex::default() }
+        Self {
+            place,
+            client,
+            nodes,
+            program,
+            live: Live::default(),
+            services: watch::Sender::default(),
+            identities: Mutex::default(),
+        }
     }
 
     /// Returns the directory of a pod, which is made if need be.

@@ -21,6 +21,7 @@ mod pod;
 mod probe;
 pub mod refuse;
 mod runner;
+mod services;
 mod spec;
 mod status;
 pub mod supervisor;

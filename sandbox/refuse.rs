@@ -6,8 +6,10 @@ use source::folder::FieldPath;
 /// What is refused.
 type Refusals = Vec<(FieldPath, String)>;
 
+/// The most pods of a Deployment.
+const REPLICAS: u64 = 200;
 /// Fields of a pod's specification that a sandbox obeys.
-const POD: [&str; 11] = [
+const POD: [&str; 10] = [
     "automountServiceAccountToken",
     "containers",
     "enableServiceLinks",
@@ -17,7 +19,6 @@ const POD: [&str; 11] = [
     "nodeSelector",
     "restartPolicy",
     "serviceAccountName",
-    "subdomain",
     "terminationGracePeriodSeconds",
 ];
 /// Fields of a container that it obeys.
@@ -25,6 +26,8 @@ const CONTAINER: [&str; 9] =
     ["args", "command", "env", "livenessProbe", "name", "ports", "readinessProbe", "startupProbe", "workingDir"];
 /// Fields of a container's port that it obeys.
 const PORT: [&str; 3] = ["containerPort", "name", "protocol"];
+/// Fields of a service's port that it obeys.
+const SERVICE_PORT: [&str; 5] = ["appProtocol", "name", "port", "protocol", "targetPort"];
 /// Fields of a Deployment that it obeys.
 const DEPLOYMENT: [&str; 4] = ["replicas", "selector", "strategy", "template"];
 /// Fields of a service that it obeys.
@@ -73,11 +76,21 @@ pub fn refusals(object: &Value) -> Vec<(FieldPath, String)> {
                 out.push((spec.key("strategy").key("type"), reason));
             }
             unknown(strategy, &spec.key("strategy"), &["type"], &mut out);
+            let policy = &object["spec"]["template"]["spec"]["restartPolicy"];
+            if policy.as_str().is_some_and(|policy| policy != "Always") {
+                let at = spec.key("template").key("spec").key("restartPolicy");
+                out.push((at, "the pods of a Deployment always go on: want Always".to_owned()));
+            }
+            if object["spec"]["replicas"].as_u64().is_some_and(|replicas| replicas > REPLICAS) {
+                let reason = format!("a sandbox has no room for more than {REPLICAS} pods of one Deployment");
+                out.push((spec.key("replicas"), reason));
+            }
             pod(&object["spec"]["template"]["spec"], &spec.key("template").key("spec"), &mut out);
         }
         Some("Service") => {
             unknown(&object["spec"], &spec, &SERVICE, &mut out);
             for (index, port) in object["spec"]["ports"].as_array().into_iter().flatten().enumerate() {
+                unknown(port, &spec.key("ports").item(index), &SERVICE_PORT, &mut out);
                 if let Some(protocol) = port["protocol"].as_str().filter(|p| *p != "TCP") {
                     let at = spec.key("ports").item(index).key("protocol");
                     out.push((at, format!("a sandbox leads TCP alone to services, not {protocol}")));
@@ -88,6 +101,17 @@ pub fn refusals(object: &Value) -> Vec<(FieldPath, String)> {
                     format!("a sandbox has no way in from outside and none out: {kind} cannot be; want ClusterIP");
                 out.push((spec.key("type"), reason));
             }
+            for (index, family) in object["spec"]["ipFamilies"].as_array().into_iter().flatten().enumerate() {
+                if family != "IPv4" {
+                    let reason = "a sandbox speaks IPv4 alone".to_owned();
+                    out.push((spec.key("ipFamilies").item(index), reason));
+                }
+            }
+            if let Some(address) = object["spec"]["clusterIP"].as_str().filter(|a| !is_service_address(a)) {
+                let reason =
+                    format!("a sandbox's services are in 10.96.0.0/16, or have `None`: {address:?} is neither");
+                out.push((spec.key("clusterIP"), reason));
+            }
             if object["spec"]["sessionAffinity"] == "ClientIP" {
                 let reason = "a sandbox has no session affinity: want None".to_owned();
                 out.push((spec.key("sessionAffinity"), reason));
@@ -96,6 +120,12 @@ pub fn refusals(object: &Value) -> Vec<(FieldPath, String)> {
         _ => {}
     }
     out
+}
+
+/// Whether a service can have this address; none, and `None`, are fine.
+fn is_service_address(text: &str) -> bool {
+    let given = text.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.octets()[..2] == [10, 96]);
+    text.is_empty() || text == "None" || given
 }
 
 fn pod(spec: &Value, at: &FieldPath, out: &mut Refusals) {

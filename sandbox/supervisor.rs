@@ -23,10 +23,6 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use net::{
-    rules::Protocol,
-    services::{self, ServicePort},
-};
 use nix::{
     sys::signal::{Signal, kill},
     sys::wait::{WaitPidFlag, waitpid},
@@ -48,7 +44,7 @@ use crate::{
     names::Names,
     place::{self, PROGRAM, Place, Settings},
     pod::Pods,
-    refuse,
+    refuse, services,
 };
 
 /// What every sandbox begins with.
@@ -257,7 +253,7 @@ async fn make(
     let server = dns::serve(SocketAddr::from((host::SWITCH, 53)), names.clone()).await.map_err(Error::Dns)?;
     let host = Arc::new(Host::new(place.clone(), client.clone(), nodes, program));
     let mut parts = JoinSet::new();
-    parts.spawn(follow_names(client.clone(), names, host.clone()));
+    parts.spawn(services::follow(client.clone(), names, host.clone()));
     parts.spawn(run_pods(client.clone(), host.clone()));
     parts.spawn(control(client, host.clone()));
     parts.spawn(tidy(host.clone()));
@@ -302,41 +298,6 @@ fn node_object(node: &Node) -> DynamicObject {
 
 fn labels(node: &str) -> BTreeMap<String, String> {
     [("kubernetes.io/hostname", node), ("kubernetes.io/os", "linux")].map(|(k, v)| (k.into(), v.into())).into()
-}
-
-/// Keeps names and the way to services up to date.
-async fn follow_names(client: Client, names: Arc<RwLock<Names>>, host: Arc<Host>) {
-    let mut changes = source::kubernetes::watch(&client);
-    let mut batch = Vec::new();
-    let mut told: BTreeMap<String, Vec<ServicePort>> = BTreeMap::new();
-    loop {
-        // Now and then also without a change, for what the kernel did not take.
-        if let Ok(0) = tokio::time::timeout(TIDY, changes.recv_many(&mut batch, 256)).await {
-            return;
-        }
-        {
-            let mut names = names.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-            batch.drain(..).for_each(|change| names.apply(change));
-        }
-        for node in host.nodes.values() {
-            let ports = names.read().unwrap_or_else(std::sync::PoisonError::into_inner).ports(&node.name);
-            let ports: Vec<ServicePort> = ports
-                .into_iter()
-                .map(|(address, port, endpoints)| ServicePort { protocol: Protocol::Tcp, address, port, endpoints })
-                .collect();
-            if told.get(&node.name) == Some(&ports) {
-                continue;
-            }
-            let (netns, set) = (node.netns.clone(), ports.clone());
-            match tokio::task::spawn_blocking(move || services::set(&netns, &set)).await {
-                Ok(Ok(())) => drop(told.insert(node.name.clone(), ports)),
-                Ok(Err(error)) => {
-                    error!(node = node.name, error = %runtime::error::chain(&error), "services are not reachable");
-                }
-                Err(_) => return,
-            }
-        }
-    }
 }
 
 /// Runs a task for each pod that has a node.

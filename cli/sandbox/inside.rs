@@ -1,7 +1,7 @@
 //! Looking into a sandbox's pods: `logs`, `exec`, `top`.
 
 use ::sandbox::client::{self, Inside};
-use futures::{AsyncBufReadExt, StreamExt, TryStreamExt, stream};
+use futures::{AsyncBufRead, AsyncBufReadExt, Stream, StreamExt, TryStreamExt, stream};
 use http::Request;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -40,7 +40,7 @@ pub struct Logs {
     #[arg(long, short)]
     follow: bool,
     /// The last lines alone
-    #[arg(long, value_name = "LINES")]
+    #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(i64).range(0..))]
     tail: Option<i64>,
 }
 
@@ -102,6 +102,23 @@ pub async fn pods(cluster: &Cluster, target: &str, namespace: Option<&str>) -> R
     Ok(found)
 }
 
+fn first_container(pod: &Pod) -> Option<String> {
+    pod.spec.as_ref()?.containers.first().map(|c| c.name.clone())
+}
+
+/// The lines of a log, whatever bytes it has; what would move the cursor of a terminal is shown and not done.
+fn lines_of(reader: impl AsyncBufRead + Unpin) -> impl Stream<Item = std::io::Result<String>> {
+    stream::try_unfold(reader, |mut reader| async move {
+        let mut bytes = Vec::new();
+        if reader.read_until(b'\n', &mut bytes).await? == 0 {
+            return Ok(None);
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let shown = |c: char| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
+        Ok(Some((text.trim_end_matches(['\n', '\r']).chars().map(shown).collect(), reader)))
+    })
+}
+
 /// Runs `logs`.
 pub async fn logs(args: Logs, global: &Global, screen: &Screen) -> Result<u8, Error> {
     let cluster = Cluster::sandbox(&place(global)?, global).await?;
@@ -111,7 +128,7 @@ pub async fn logs(args: Logs, global: &Global, screen: &Screen) -> Result<u8, Er
     for pod in &pods {
         let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &pod.namespace().unwrap_or_default());
         let how = LogParams {
-            container: args.container.clone(),
+            container: args.container.clone().or_else(|| first_container(pod)),
             follow: args.follow,
             tail_lines: args.tail,
             ..LogParams::default()
@@ -120,7 +137,7 @@ pub async fn logs(args: Logs, global: &Global, screen: &Screen) -> Result<u8, Er
         let reader = api.log_stream(&name, &how).await;
         let reader = reader.map_err(|e| cluster.failed(&format!("read the log of {name}"), &e))?;
         let prefix = if several { format!("{name}: ") } else { String::new() };
-        lines.push(reader.lines().map_ok(move |line| format!("{prefix}{line}")).boxed());
+        lines.push(lines_of(reader).map_ok(move |line| format!("{prefix}{line}")).boxed());
     }
     // Followed, they come as they are written; otherwise one pod after the other.
     let mut all = match args.follow {

@@ -17,7 +17,6 @@ use crate::{args::Global, error::Error, screen::Screen};
 /// Run the whole mesh on this machine, without Kubernetes
 #[derive(Debug, clap::Args)]
 #[command(
-    args_conflicts_with_subcommands = true,
     after_help = "Nodes and pods are network namespaces, containers are programs of this machine, objects are a folder of
 manifests; the mesh's own components are the same as in a cluster. Nothing of the machine's network or files is changed.
 Runs as root, or in a user namespace where the kernel allows that.
@@ -65,6 +64,10 @@ enum Action {
 
 /// Runs the command; must be called while the process has one thread.
 pub fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Error> {
+    if args.action.is_some() && args.demo != demo::Demo::default() {
+        return Err(Error::usage("--pause, --keep and --rootless before a command are those of the demo")
+            .hint("put them behind the command that they are for"));
+    }
     match args.action {
         // Enters other namespaces, and has to be done with threads before.
         Some(Action::Exec(args)) => inside::exec(&args, global),

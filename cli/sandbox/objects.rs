@@ -124,7 +124,8 @@ pub async fn apply_one(cluster: &Cluster, object: &Value) -> Result<&'static str
     let title = title(object);
     let (api, name) = api_of(cluster, object);
     let before = api.get_opt(&name).await.map_err(|e| cluster.failed(&format!("read {title}"), &e))?;
-    let how = PatchParams::apply(MANAGER).force();
+    // Without force: what a watched manifest says is that manifest's.
+    let how = PatchParams::apply(MANAGER);
     let after = api.patch(&name, &how, &Patch::Apply(object)).await;
     let after = after.map_err(|e| cluster.failed(&format!("apply {title}"), &e))?;
     Ok(match before {
@@ -136,11 +137,11 @@ pub async fn apply_one(cluster: &Cluster, object: &Value) -> Result<&'static str
 
 /// Runs `delete`.
 pub async fn delete(args: Apply, global: &Global, screen: &Screen) -> Result<u8, Error> {
-    let manifests = read(&args.files)?;
+    let named = names(&texts(&args.files)?)?;
     let cluster = Cluster::sandbox(&place(global)?, global).await?;
-    for manifest in in_order(manifests).into_iter().rev() {
-        let title = title(&manifest.object);
-        let (api, name) = api_of(&cluster, &manifest.object);
+    for object in named.into_iter().rev() {
+        let title = title(&object);
+        let (api, name) = api_of(&cluster, &object);
         match api.delete(&name, &DeleteParams::default()).await {
             Ok(_) => screen.say(format!("{title} deleted")),
             Err(kube::Error::Api(status)) if status.code == 404 => screen.say(format!("{title} was not there")),
@@ -151,18 +152,53 @@ pub async fn delete(args: Apply, global: &Global, screen: &Screen) -> Result<u8,
 }
 
 /// Namespaces come before what is in them, accounts before the pods that have them.
-pub fn in_order(mut manifests: Vec<Manifest>) -> Vec<Manifest> {
-    manifests.sort_by_key(|m| match m.object["kind"].as_str() {
+fn in_order(mut manifests: Vec<Manifest>) -> Vec<Manifest> {
+    manifests.sort_by_key(|m| rank(&m.object));
+    manifests
+}
+
+fn rank(object: &Value) -> u8 {
+    match object["kind"].as_str() {
         Some("Namespace") => 0,
         Some("ServiceAccount" | "ConfigMap" | "Secret") => 1,
         Some("Service" | "PeerAuthentication" | "AuthorizationPolicy") => 2,
         _ => 3,
-    });
-    manifests
+    }
 }
 
 /// Reads manifests; all are right, or none is returned.
 fn read(files: &[PathBuf]) -> Result<Vec<Manifest>, Error> {
+    parse(&texts(files)?)
+}
+
+/// Returns the objects that manifests name, right or not, namespaces first: to delete one, its name is enough.
+fn names(files: &[(String, String)]) -> Result<Vec<Value>, Error> {
+    let mut named = Vec::new();
+    for (file, text) in files {
+        let parsed = manifests::parse(file, text, None);
+        if parsed.unclear {
+            let mut error = Error::user(format!("it cannot be told which objects {file} names"));
+            for problem in parsed.problems {
+                error = error.because(problem.to_string());
+            }
+            return Err(error.hint("nothing was changed"));
+        }
+        let keys = parsed.objects.into_iter().map(|m| m.key).chain(parsed.invalid);
+        named.extend(keys.map(|key| {
+            let namespace = (!key.namespace.is_empty()).then_some(key.namespace);
+            serde_json::json!({
+                "apiVersion": key.kind.api_version(key.kind.versions[0]),
+                "kind": key.kind.name,
+                "metadata": { "name": key.name, "namespace": namespace },
+            })
+        }));
+    }
+    named.sort_by_key(rank);
+    Ok(named)
+}
+
+/// Reads the files that are named, with those in folders: name and text.
+fn texts(files: &[PathBuf]) -> Result<Vec<(String, String)>, Error> {
     let mut found = Vec::new();
     for file in files {
         if file.as_os_str() == "-" {
@@ -176,7 +212,7 @@ fn read(files: &[PathBuf]) -> Result<Vec<Manifest>, Error> {
             collect(file, true, &mut found)?;
         }
     }
-    parse(&found)
+    Ok(found)
 }
 
 /// Judges the text of manifests, each with the name of its file; all are right, or none is returned.

@@ -160,7 +160,14 @@ pub async fn until_ready(cluster: &Cluster, limit: Duration, progress: &Progress
         // Controllers make the last pod in milliseconds; a set that is still empty is seen at its status.
         if ready == pods.len() && settled(cluster).await? {
             progress.clear();
-            return Ok(ready);
+            let way: serde_json::Value = client::page(&cluster.client, "settled")
+                .await
+                .map_err(|e| cluster.failed("ask for the way to services", &e))?;
+            return match way["settled"].as_bool() {
+                Some(true) => Ok(ready),
+                _ => Err(Error::user("services cannot be reached on every node")
+                    .hint("the sandbox's own log, sandbox.log in its directory, says why")),
+            };
         }
         if Instant::now() > end {
             progress.clear();
@@ -313,6 +320,9 @@ struct PodLine {
 /// Runs `status`: exit code 0 when all sandboxes are well, 1 when not.
 pub async fn status(args: Status, global: &Global, screen: &Screen) -> Result<u8, Error> {
     let places = match global.sandbox.as_deref().filter(|n| !n.is_empty()) {
+        Some(name) if !of(name)?.dir.exists() => {
+            return Err(Error::user(format!("there is no sandbox {name}")).hint("`ambient sandbox up` starts one"));
+        }
         Some(name) => vec![of(name)?],
         None => every()?,
     };

@@ -139,7 +139,9 @@ fn ours(annotations: Option<Map>) -> Map {
     annotations.unwrap_or_default().into_iter().filter(|(k, _)| k.contains("istio.io/")).collect()
 }
 
-fn pod(object: core::Pod) -> Option<Object> {
+/// Returns what the mesh reads of a pod.
+#[must_use]
+pub fn pod(object: core::Pod) -> Option<Object> {
     let key = key(&object.metadata);
     let meta = object.metadata;
     let spec = object.spec.unwrap_or_default();
@@ -177,7 +179,9 @@ fn pod(object: core::Pod) -> Option<Object> {
     }))
 }
 
-fn service(object: core::Service) -> Option<Object> {
+/// Returns what the mesh reads of a service.
+#[must_use]
+pub fn service(object: core::Service) -> Option<Object> {
     let key = key(&object.metadata);
     let spec = object.spec.unwrap_or_default();
     // A Kubernetes API fills in the one from the other; a manifest may have only the first.

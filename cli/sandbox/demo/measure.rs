@@ -58,12 +58,14 @@ impl Story<'_> {
             .ok_or_else(|| self.failed("the mesh has no root certificate"))
     }
 
-    /// Waits for a line of the node proxies that has all these parts.
-    pub async fn logged(&self, parts: &[&str]) -> Result<String, Error> {
+    /// Waits for a line of the node proxies that has all these parts, and is not older than `since`; see [`now`].
+    pub async fn logged(&self, parts: &[&str], since: &str) -> Result<String, Error> {
         let end = Instant::now() + LATE;
         loop {
             let logs = self.quietly(&["sandbox", "logs", "ztunnel", "--tail", "200"], None).await?;
-            let found = logs.out.lines().rev().find(|line| parts.iter().all(|part| line.contains(part)));
+            // A line is "POD: TIME ...", and times of one form are in the order of their text.
+            let fresh = |line: &str| line.split_once(": ").is_some_and(|(_, rest)| rest >= since);
+            let found = logs.out.lines().rev().find(|l| fresh(l) && parts.iter().all(|part| l.contains(part)));
             if let Some(line) = found {
                 return Ok(line.to_owned());
             }
@@ -86,6 +88,13 @@ impl Story<'_> {
             self.quietly(&["sandbox", "exec", pod, "--", "ambient", "sandbox", "app", "get", url], None).await?;
         Ok(judge(output))
     }
+}
+
+/// The time, as log lines begin with it.
+pub fn now() -> String {
+    let now = time::OffsetDateTime::now_utc();
+    let (date, (hour, minute, second, micro)) = (now.date(), now.time().as_hms_micro());
+    format!("{date}T{hour:02}:{minute:02}:{second:02}.{micro:06}Z")
 }
 
 fn judge(output: super::Output) -> Result<Value, String> {

@@ -26,8 +26,11 @@ const NAME: &str = "demo";
 /// How long the sandbox may take to start.
 const START: Duration = Duration::from_secs(30);
 
+/// How long a signal may be on its way to this process when a command has felt it.
+const INTERRUPTED: Duration = Duration::from_millis(100);
+
 /// Show what the mesh does, step by step
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, PartialEq, Eq, clap::Args)]
 #[command(after_help = "Every claim is measured: exit code 1, with the step, when one does not hold.
 
 Examples:
@@ -86,8 +89,16 @@ pub async fn run(args: Demo, global: &Global, screen: &Screen) -> Result<u8, Err
         steps::tell(&mut story).await
     };
     let outcome = tokio::select! {
-        outcome = told => outcome,
+        biased;
         Ok(()) = tokio::signal::ctrl_c() => Err(Error::interrupted()),
+        outcome = told => match outcome {
+            // A terminal's Ctrl-C reaches the commands of a step as well, which may end first.
+            Err(error) => tokio::select! {
+                Ok(()) = tokio::signal::ctrl_c() => Err(Error::interrupted()),
+                () = tokio::time::sleep(INTERRUPTED) => Err(error),
+            },
+            told => told,
+        },
     };
     if args.keep {
         started.let_go();

@@ -10,7 +10,10 @@ use std::{
 use net::wire::Version;
 use rand::Rng;
 
-use super::{Story, measure::field};
+use super::{
+    Story,
+    measure::{self, field},
+};
 use crate::{
     error::Error,
     sandbox::{
@@ -113,7 +116,7 @@ fn hold(story: &Story<'_>) -> Result<Child, Error> {
 async fn enrolment(story: &mut Story<'_>, mut held: Child) -> Result<(), Error> {
     story.title("Enrol the namespace, while it works");
     let before = story.lives(&PODS).await?;
-    let output = story.run(&["namespace", "add", "shop"]).await?;
+    let output = story.run(&["namespace", "add", "shop", "--timeout", "20s"]).await?;
     story.good(&output, "the namespace cannot be enrolled")?;
     let line = output.out.lines().find(|l| l.contains("captured")).unwrap_or_default();
     story.seen(line.trim_start_matches(['✔', ' ']));
@@ -139,25 +142,31 @@ async fn secured(story: &mut Story<'_>, wire: &Wire) -> Result<(), Error> {
     story.title("The same request, now inside the mesh");
     let secret = secret();
     let (client, server) = (story.address("shop/frontend").await?, story.address("shop/orders").await?);
+    let begun = measure::now();
     let answer = story.ask("shop/frontend", &format!("http://orders/?pay={secret}")).await?;
     let answer = answer.map_err(|reason| story.failed(format!("orders does not answer: {reason}")))?;
     if text(&answer["client"]) != client.to_string() {
         return Err(story.failed(format!("the server sees {} instead of its client {client}", answer["client"])));
     }
     story.seen(format!("{} answers, and still sees its client's own address, {client}", text(&answer["server"])));
-    // Both node proxies have logged it, so all of it was on the wire.
-    let line =
-        story.logged(&["direction=\"inbound\"", &format!("src.identity={FRONTEND}"), &server.to_string()]).await?;
+    let tunnel = |s: &Seen| s.source == SocketAddr::from((server, HBONE)) && s.destination.ip() == client;
+    let found = wire.find(tunnel).await;
     let streams = wire.streams();
     if let Some(clear) = streams.iter().find(|s| s.readable(&secret).is_some()) {
         let line = clear.readable(&secret).unwrap_or_default();
-        return Err(story
-            .failed(format!("the secret was readable on the wire: {} > {}: {line}", clear.source, clear.destination)));
+        let (from, to) = (clear.source, clear.destination);
+        return Err(story.failed(format!("the secret was readable on the wire: {from} > {to}: {line}")));
     }
+    if found.is_none() {
+        return Err(story.failed("no tunnel was seen on the wire"));
+    }
+    // Both node proxies have logged it, so all of it was on the wire.
+    let parts = ["direction=\"inbound\"", &format!("src.identity={FRONTEND}"), &server.to_string()];
+    let line = story.logged(&parts, &begun).await?;
+    let streams = wire.streams();
     // The capture is older than the enrolment, so it has every tunnel from its beginning.
-    let tunnel = |s: &&Seen| s.source == SocketAddr::from((server, HBONE)) && s.destination.ip() == client;
     let mut spoken = None;
-    for back in streams.iter().filter(tunnel) {
+    for back in streams.iter().filter(|s| tunnel(s)) {
         let there = streams.iter().find(|s| s.source == back.destination && s.destination == back.source);
         let (Some(answered), Some(_)) = (back.tls(), there.and_then(Seen::tls)) else {
             return Err(story.failed(format!("not all is TLS between {} and {}", back.destination, back.source)));
@@ -239,6 +248,7 @@ async fn policy(story: &mut Story<'_>) -> Result<(), Error> {
         return Err(story.failed(format!("stock cannot ask orders before the policy: {reason}")));
     }
     story.seen("stock asks orders, and gets an answer");
+    let begun = measure::now();
     story.apply("policy.yaml", POLICY).await?;
     let took = until_refused(story, "shop/stock", url).await?;
     story.seen(format!("stock is refused, {} ms after the change", took.as_millis()));
@@ -246,7 +256,8 @@ async fn policy(story: &mut Story<'_>) -> Result<(), Error> {
         return Err(story.failed(format!("frontend is refused as well: {reason}")));
     }
     story.seen("frontend is not");
-    let line = story.logged(&["direction=\"inbound\"", &format!("src.identity={STOCK}"), "error="]).await?;
+    let parts = ["direction=\"inbound\"", &format!("src.identity={STOCK}"), "error="];
+    let line = story.logged(&parts, &begun).await?;
     let reason = field(&line, "error");
     if !reason.contains("shop/stock-may-not-ask") {
         return Err(story.failed(format!("the log does not name the policy: {reason}")));

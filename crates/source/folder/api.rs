@@ -352,7 +352,14 @@ fn change(store: &Store, ask: Ask) -> Result<(u16, Value), Refusal> {
         }
         ("PATCH", Some(name)) => {
             let (key, patch) = (ask.key(name), ask.patch()?);
-            let (entry, made) = store.transact(dry, |tx| write::patch(tx, &key, part, patch, strict))?;
+            let forced = ask.query.get("force").is_some_and(|force| force == "true");
+            let yields = matches!(patch, Patch::Apply { .. }) && part == Part::Whole && !forced;
+            let (entry, made) = store.transact(dry, |tx| {
+                if yields {
+                    delete::unless_held(tx, &key, "edit")?;
+                }
+                write::patch(tx, &key, part, patch, strict)
+            })?;
             Ok((if made { 201 } else { 200 }, ask.view.show(&entry)))
         }
         ("DELETE", Some(name)) if part == Part::Whole => {
@@ -361,7 +368,7 @@ fn change(store: &Store, ask: Ask) -> Result<(u16, Value), Refusal> {
             Ok((
                 200,
                 match store.transact(dry || dry_too, |tx| {
-                    delete::unless_held(tx, &key)?;
+                    delete::unless_held(tx, &key, "delete")?;
                     delete::delete(tx, &key, &how)
                 })? {
                     Deleted::Going(entry) => ask.view.show(&entry),
@@ -380,7 +387,7 @@ fn change(store: &Store, ask: Ask) -> Result<(u16, Value), Refusal> {
                 for entry in entries.iter().filter(|e| ask.view.meant(e)) {
                     let name = entry.stored.object["metadata"]["name"].as_str().unwrap_or_default();
                     let key = ask.key(name);
-                    match delete::unless_held(tx, &key).and_then(|()| delete::delete(tx, &key, &how)) {
+                    match delete::unless_held(tx, &key, "delete").and_then(|()| delete::delete(tx, &key, &how)) {
                         // Somebody else was faster.
                         Err(refusal) if refusal.code == 404 => {}
                         outcome => drop(outcome?),

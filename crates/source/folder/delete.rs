@@ -34,14 +34,14 @@ pub enum Deleted {
 /// How long a pod may take to end if nothing else is said.
 const GRACE: i64 = 30;
 
-/// Refuses to delete what a manifest says: it would be back at once.
+/// Refuses to delete, or to apply otherwise, what a manifest says: it would be as before at once, or at its next edit.
 ///
 /// # Errors
 /// A manifest says it.
-pub fn unless_held(tx: &Transaction<'_>, key: &Key) -> Result<(), Refusal> {
+pub fn unless_held(tx: &Transaction<'_>, key: &Key, what: &str) -> Result<(), Refusal> {
     let Some(entry) = tx.read(key).filter(|e| !is_going(&e.stored.object)) else { return Ok(()) };
     match entry.stored.manifest.as_ref().filter(|origin| !origin.adopted) {
-        Some(origin) => Err(Refusal::conflict(key, &format!("it stands in {}: delete it there", origin.file))),
+        Some(origin) => Err(Refusal::conflict(key, &format!("it stands in {}: {what} it there", origin.file))),
         None => Ok(()),
     }
 }

@@ -13,6 +13,9 @@ use crate::folder::path::{FieldPath, Step};
 /// The most values of one text: aliases may repeat a part many times over.
 const VALUES: usize = 500_000;
 
+/// The most brackets within brackets, wherever they stand: the library needs longer and longer for each.
+const DEPTH: usize = 1000;
+
 /// Line and column, from 1.
 pub type Position = (usize, usize);
 
@@ -27,6 +30,9 @@ pub struct Broken {
 
 /// Reads all documents; an empty one is null.
 pub fn read(text: &str) -> Result<Vec<Value>, Broken> {
+    if let Some(position) = too_deep(text) {
+        return Err(Broken { position, message: format!("brackets are nested more than {DEPTH} deep") });
+    }
     let left = Cell::new(VALUES);
     let documents = serde_yaml::Deserializer::from_str(text).map(|document| Build(&left).deserialize(document));
     documents.collect::<Result<_, _>>().map_err(|error| {
@@ -36,6 +42,23 @@ pub fn read(text: &str) -> Result<Vec<Value>, Broken> {
         let message = told.split(" at line ").next().unwrap_or_default().to_owned();
         Broken { position, message }
     })
+}
+
+/// Finds where brackets are nested too deeply. Those in texts count as well: nobody writes so many of them.
+fn too_deep(text: &str) -> Option<Position> {
+    let mut depth = 0_usize;
+    let at = text.bytes().position(|byte| {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > DEPTH
+    })?;
+    let before = &text.as_bytes()[..at];
+    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+    let column = at - before.iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1) + 1;
+    Some((line, column))
 }
 
 /// Returns where each document begins.
@@ -77,6 +100,11 @@ impl<'de> Visitor<'de> for Build<'_> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value without a tag")
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Value, E> {
+        // Of a text without a document, such as one of comments alone.
+        Ok(Value::Null)
     }
 
     fn visit_bool<E>(self, truth: bool) -> Result<Value, E> {

@@ -102,7 +102,7 @@ async fn what_is_broken_changes_nothing() {
     here.write("a.yaml", &format!("{}---\nkind: ConfigMap\napiVersion: v1\nmetadata: {{nam: n}}\n", map("m", "3")));
     here.becomes("m", Some("3")).await;
     assert_eq!(here.value("n").await, Some("1".into()));
-    assert_eq!(here.problems().len(), 2);
+    here.until("both problems", async |here| here.problems().len() == 2).await;
     here.write("a.yaml", &map("m", "4"));
     here.becomes("n", None).await;
     here.told(&[]).await;
@@ -130,6 +130,18 @@ async fn what_went_while_nobody_looked_is_deleted_at_the_start() {
     let here = Here::open(directory);
     assert_eq!((here.value("m").await, here.value("n").await), (None, Some("1".into())));
     assert_eq!(here.value("own").await, Some("1".into()), "no manifest's");
+}
+
+#[tokio::test]
+async fn a_file_of_comments_holds_nothing() {
+    let here = Here::with_default().await;
+    here.write("a.yaml", &map("m", "1"));
+    here.becomes("m", Some("1")).await;
+    let commented: String = map("m", "1").lines().map(|line| format!("# {line}\n")).collect();
+    here.write("a.yaml", &commented);
+    here.becomes("m", None).await;
+    here.write("deep.yaml", &"[".repeat(1_000_000));
+    here.told(&["deep.yaml:1:1001: not YAML: brackets are nested more than 1000 deep"]).await;
 }
 
 #[tokio::test]
@@ -213,6 +225,12 @@ async fn what_a_manifest_says_is_deleted_there_alone_and_secrets_are_encoded() {
     let refused = here.maps().delete("m", &DeleteParams::default()).await.expect_err("held");
     assert!(refused.to_string().contains("manifests/a.yaml: delete it there"), "{refused}");
     assert_eq!(here.value("m").await, Some("1".into()));
+    // Applied by somebody else it would be as before at the next edit.
+    let other = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}, "data": {"k": "2"}});
+    let apply = kube::api::Patch::Apply(&other);
+    let yields = here.maps().patch("m", &kube::api::PatchParams::apply("me"), &apply).await.expect_err("held");
+    assert!(yields.to_string().contains("manifests/a.yaml: edit it there"), "{yields}");
+    here.maps().patch("m", &kube::api::PatchParams::apply("me").force(), &apply).await.expect("forced");
     here.write("s.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {k: v}\n");
     let secrets = Api::<Secret>::namespaced(here.client.clone(), "default");
     here.until("the secret", async |_| secrets.get_opt("s").await.expect("asked").is_some()).await;
