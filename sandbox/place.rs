@@ -46,7 +46,7 @@ pub enum Error {
     #[error("{} does not belong to this user alone: remove it, or set XDG_RUNTIME_DIR to a directory that does", .0.display())]
     Foreign(PathBuf),
     /// It is not what a sandbox left.
-    #[error("{} is no sandbox's directory: nothing is removed", .0.display())]
+    #[error("{} is no sandbox's directory, so nothing is removed: see what it is, and move it away", .0.display())]
     NotOurs(PathBuf),
     /// Sockets have no such long names.
     #[error("{} is too long for the path of a socket: set XDG_RUNTIME_DIR to a shorter one", .0.display())]

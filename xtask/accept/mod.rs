@@ -55,9 +55,9 @@ pub struct Args {
 
 impl Args {
     /// Everything that is built, on a cluster of its own; the machine may be busy with other things.
-    pub fn check() -> Self {
+    pub fn check(name: Name) -> Self {
         Self {
-            name: Name::Spine,
+            name,
             only: Vec::new(),
             cluster: "check".to_owned(),
             keep: false,
