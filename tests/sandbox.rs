@@ -168,3 +168,57 @@ fn a_sandbox_keeps_to_a_folder_of_manifests() {
     let exit = sandbox.run(&["sandbox", "exec", "istio-system/ambient-agent", "--", "sh", "-c", "exit 7"]);
     assert_eq!(exit.status.code(), Some(7));
 }
+
+const GUEST: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: guest}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+    - {name: guest, command: [sh, -c, 'echo hello; exec sleep 1000']}
+";
+
+#[test]
+fn pods_have_no_rights_over_the_machine_and_come_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("guest.yaml");
+    std::fs::write(&file, GUEST).expect("written");
+    for mode in [&[][..], &["--rootless"]] {
+        let sandbox = Sandbox::named(&format!("guest{}", mode.len()));
+        let file = file.display().to_string();
+        sandbox.good(&[&["sandbox", "up", "--nodes", "1", "-f", &file], mode].concat());
+        let inside = |script: &str| sandbox.run(&["sandbox", "exec", "guest", "--", "sh", "-c", script]);
+        for forbidden in [
+            "mount -o remount,bind,rw /",
+            "umount -l /run",
+            "unshare -Urm mount -o remount,bind,rw /",
+            "echo x > /usr/sandbox-was-here",
+            "echo x > /proc/sys/kernel/core_pattern",
+            "ip link delete eth0",
+            "test -e /dev/vda -o -e /dev/sda",
+            "ls /proc/1/fd/3",
+            "ls /run/ambient/sandbox",
+        ] {
+            assert!(!inside(forbidden).status.success(), "{forbidden}");
+        }
+        assert!(inside("echo x > /tmp/own && echo x > /root/own && test $(hostname) = guest").status.success());
+        assert_eq!(inside("exit 7").status.code(), Some(7));
+        let nosuch = sandbox.run(&["sandbox", "exec", "guest", "--", "nosuch"]);
+        assert_eq!(nosuch.status.code(), Some(127));
+        assert_eq!(sandbox.good(&["sandbox", "logs", "guest"]), "hello\n");
+
+        // Another command for the same name is no trouble to the first.
+        let second = sandbox.run(&["sandbox", "up"]);
+        assert!(text(&second.stderr).contains("is running already"), "{}", text(&second.stderr));
+
+        // A container that is killed is started again, and counted.
+        let _ = inside("kill -9 2");
+        eventually("it runs again", || {
+            let pod = sandbox.good(&["sandbox", "get", "pod", "guest", "-n", "default", "-o", "json"]);
+            let pod: Value = serde_json::from_str(&pod).ok()?;
+            let container = &pod["status"]["containerStatuses"][0];
+            (container["restartCount"] == 1 && container["ready"] == true).then_some(())
+        });
+    }
+}
