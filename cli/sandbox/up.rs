@@ -15,6 +15,7 @@ use ::sandbox::{
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt, api::ListParams};
 use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     args::{Format, Global},
@@ -87,6 +88,11 @@ impl Started {
         // One that ended meanwhile needs no word.
         let _ = self.leash.take().map(|mut leash| leash.write_all(&[LET_GO]));
     }
+}
+
+/// Begins to hear of Ctrl-C, which from then on ends nothing by itself: before anything is made that would be left behind.
+pub fn interrupts() -> Result<Signal, Error> {
+    signal(SignalKind::interrupt()).map_err(|e| Error::internal("cannot hear of Ctrl-C").caused_by(&e))
 }
 
 /// Starts a sandbox and returns when its API answers. It ends with this command, unless it is let go.
@@ -240,12 +246,13 @@ pub async fn up(args: Up, global: &Global, screen: &Screen) -> Result<u8, Error>
         manifests: args.files.iter().map(absolute).collect::<Result<_, _>>()?,
         rootless: args.rootless,
     };
+    let mut interrupt = interrupts()?;
     let mut started = start(&settings)?;
     let cluster = Cluster::sandbox(&started.place, global).await?;
     let progress = Progress::new(screen);
     let ready = tokio::select! {
         ready = until_ready(&cluster, args.timeout, &progress) => ready,
-        Ok(()) = tokio::signal::ctrl_c() => {
+        _ = interrupt.recv() => {
             progress.clear();
             let _ = started.place.end();
             return Err(Error::interrupted().hint("the sandbox was ended"));

@@ -76,6 +76,7 @@ pub async fn run(args: Demo, global: &Global, screen: &Screen) -> Result<u8, Err
     screen.say(format!(
         "The commands are for sandbox {name}; to type them as well, keep it with --keep, and add --sandbox={name}."
     ));
+    let mut interrupt = up::interrupts()?;
     let mut started = up::start(&settings)?;
     let place = started.place.clone();
     let told = async {
@@ -90,11 +91,11 @@ pub async fn run(args: Demo, global: &Global, screen: &Screen) -> Result<u8, Err
     };
     let outcome = tokio::select! {
         biased;
-        Ok(()) = tokio::signal::ctrl_c() => Err(Error::interrupted()),
+        _ = interrupt.recv() => Err(Error::interrupted()),
         outcome = told => match outcome {
             // A terminal's Ctrl-C reaches the commands of a step as well, which may end first.
             Err(error) => tokio::select! {
-                Ok(()) = tokio::signal::ctrl_c() => Err(Error::interrupted()),
+                _ = interrupt.recv() => Err(Error::interrupted()),
                 () = tokio::time::sleep(INTERRUPTED) => Err(error),
             },
             told => told,

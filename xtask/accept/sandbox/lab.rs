@@ -162,9 +162,9 @@ impl Sandbox<'_> {
 
     /// Lists its processes, its first one first.
     pub fn processes(&self) -> Vec<Process> {
-        let end = format!("__sandbox-supervise /run/ambient/sandbox/{}", self.name);
+        let first = format!("__sandbox-supervise /run/ambient/sandbox/{} ", self.name);
         let (mut own, mut others): (Vec<Process>, Vec<Process>) =
-            processes().into_iter().partition(|p| p.line.ends_with(&end));
+            processes().into_iter().partition(|p| p.line.contains(&first));
         let mut done = 0;
         while done < own.len() {
             let (children, rest) = others.into_iter().partition(|p: &Process| p.parent == own[done].pid);
