@@ -35,9 +35,10 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::fro
 /// A container that ran this long may fail again without waiting longer.
 const STABLE: Duration = Duration::from_secs(10);
 /// First and longest pause before a pod that could not be made, or was lost, is tried again.
-const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// How often the removal of a pod's object is tried.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+/// How often the removal of a pod's object is tried, and the pause between.
 const REMOVALS: u32 = 20;
+const REMOVAL: Duration = Duration::from_secs(1);
 
 /// The task of one pod.
 pub struct Task {
@@ -139,7 +140,7 @@ impl Task {
                 Err(kube::Error::Api(refusal)) if matches!(refusal.code, 404 | 409) => return,
                 Err(error) => warn!(pod = self.name(), %error, "the pod's object cannot be removed, trying again"),
             }
-            sleep(AGAIN.0).await;
+            sleep(REMOVAL).await;
         }
     }
 
