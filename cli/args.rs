@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    completion, install, manifest, namespace, roles::Role, sandbox, status, uninstall, verify, version, ztunnel_config,
+    completion, install, manifest, namespace, roles::Role, sandbox, status, token, uninstall, verify, version, ztunnel_config,
 };
 
 /// An ambient service mesh for Kubernetes in one binary
@@ -127,6 +127,8 @@ pub enum Command {
     Verify(verify::Args),
     /// Run the whole mesh on this machine, without Kubernetes
     Sandbox(sandbox::Args),
+    /// Issue the token of a pod where a folder stands in for Kubernetes
+    Token(token::Args),
     /// Show the versions of this program and of the mesh
     Version(version::Args),
     /// Print the completion script of a shell

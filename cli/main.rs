@@ -11,6 +11,7 @@ mod roles;
 mod sandbox;
 mod screen;
 mod status;
+mod token;
 mod uninstall;
 mod verify;
 mod version;
@@ -90,6 +91,7 @@ fn run(command: Command, global: &Global) -> Result<u8, Error> {
             Command::Status(args) => status::run(args, global, &screen).await,
             Command::ZtunnelConfig(args) => ztunnel_config::run(args, global, &screen).await,
             Command::Verify(args) => verify::run(args, global, &screen).await.map_err(Error::without_verdict),
+            Command::Token(args) => token::run(args, global, &screen).await,
             Command::Version(args) => version::run(args, global, &screen).await,
             Command::Completion(args) => completion::run(&args, &screen),
             Command::Sandbox(_) => Err(Error::internal("a sandbox's command came here")),
