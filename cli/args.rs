@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    completion, install, manifest, namespace, roles::Role, sandbox, status, token, uninstall, verify, version, ztunnel_config,
+    completion, install, manifest, namespace, roles::Role, sandbox, status, token, uninstall, verify, version,
+    ztunnel_config,
 };
 
 /// An ambient service mesh for Kubernetes in one binary

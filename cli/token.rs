@@ -22,13 +22,15 @@ const STATE: &str = "/var/lib/ambient/state";
 
 /// Issue the token of a pod where a folder stands in for Kubernetes
 #[derive(Debug, clap::Args)]
-#[command(after_help = "The token is bound to the pod and its service account: it is void when one of them is gone. It is a secret.
+#[command(
+    after_help = "The token is bound to the pod and its service account: it is void when one of them is gone. It is a secret.
 With --write it goes into a folder, beside the root certificate of the mesh, for AUTH_TOKEN, XDS_ROOT_CA and CA_ROOT_CA of ztunnel;
 call it again before it ends, from a timer.
 
 Examples:
   ambient -n istio-system token ztunnel-host-a --write /run/ztunnel
-  ambient -n istio-system token ztunnel-host-a --state ./state --expires 1h")]
+  ambient -n istio-system token ztunnel-host-a --state ./state --expires 1h"
+)]
 pub struct Args {
     /// Pod that it is for, in the namespace of -n, or the mesh's
     pod: String,
@@ -61,8 +63,9 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
     };
     let root = root(&folder.client(), namespace).await?;
     for (name, text) in [("root-cert.pem", &root), ("token", &token)] {
-        write(directory, name, text)
-            .map_err(|error| Error::user(format!("cannot write {}", directory.join(name).display())).caused_by(&error))?;
+        write(directory, name, text).map_err(|error| {
+            Error::user(format!("cannot write {}", directory.join(name).display())).caused_by(&error)
+        })?;
     }
     screen.say(format!("the token of {namespace}/{} and the root are in {}", args.pod, directory.display()));
     Ok(0)

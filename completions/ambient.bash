@@ -43,6 +43,9 @@ _ambient() {
             ambient,status)
                 cmd="ambient__subcmd__status"
                 ;;
+            ambient,token)
+                cmd="ambient__subcmd__token"
+                ;;
             ambient,uninstall)
                 cmd="ambient__subcmd__uninstall"
                 ;;
@@ -78,6 +81,9 @@ _ambient() {
                 ;;
             ambient__subcmd__help,status)
                 cmd="ambient__subcmd__help__subcmd__status"
+                ;;
+            ambient__subcmd__help,token)
+                cmd="ambient__subcmd__help__subcmd__token"
                 ;;
             ambient__subcmd__help,uninstall)
                 cmd="ambient__subcmd__help__subcmd__uninstall"
@@ -401,7 +407,7 @@ _ambient() {
 
     case "${cmd}" in
         ambient)
-            opts="-c -n -i -h -V --role --kubeconfig --context --sandbox --namespace --istio-namespace --color --help --version install apply manifest uninstall namespace ns status ztunnel-config zc verify sandbox version completion help"
+            opts="-c -n -i -h -V --role --kubeconfig --context --sandbox --namespace --istio-namespace --color --help --version install apply manifest uninstall namespace ns status ztunnel-config zc verify sandbox token version completion help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -505,7 +511,7 @@ _ambient() {
             return 0
             ;;
         ambient__subcmd__help)
-            opts="install manifest uninstall namespace status ztunnel-config verify sandbox version completion help"
+            opts="install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -855,6 +861,20 @@ _ambient() {
             return 0
             ;;
         ambient__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ambient__subcmd__help__subcmd__token)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2695,6 +2715,68 @@ _ambient() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --kubeconfig)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --context)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sandbox)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --istio-namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ambient__subcmd__token)
+            opts="-c -n -i -h --state --expires --write --kubeconfig --context --sandbox --namespace --istio-namespace --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expires)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --write)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --kubeconfig)

@@ -48,6 +48,7 @@ complete -c ambient -n "__fish_ambient_needs_command" -f -a "ztunnel-config" -d 
 complete -c ambient -n "__fish_ambient_needs_command" -f -a "zc" -d 'Show what the ztunnels know: workloads, services, policies, certificates, connections'
 complete -c ambient -n "__fish_ambient_needs_command" -f -a "verify" -d 'Prove from live evidence whether traffic is mTLS'
 complete -c ambient -n "__fish_ambient_needs_command" -f -a "sandbox" -d 'Run the whole mesh on this machine, without Kubernetes'
+complete -c ambient -n "__fish_ambient_needs_command" -f -a "token" -d 'Issue the token of a pod where a folder stands in for Kubernetes'
 complete -c ambient -n "__fish_ambient_needs_command" -f -a "version" -d 'Show the versions of this program and of the mesh'
 complete -c ambient -n "__fish_ambient_needs_command" -f -a "completion" -d 'Print the completion script of a shell'
 complete -c ambient -n "__fish_ambient_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -1127,6 +1128,18 @@ complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "down" -d 'End a sandbox; nothing is left of it'
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "app" -d 'Small programs for manifests: a server that tells who asked, and clients'
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ambient -n "__fish_ambient_using_subcommand token" -l state -d 'State directory of the folder' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand token" -l expires -d 'How long it holds, 10m to 24h' -r
+complete -c ambient -n "__fish_ambient_using_subcommand token" -l write -d 'Write `token` and `root-cert.pem` into this folder instead of printing the token' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand token" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand token" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand token" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand token" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand token" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand token" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand token" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ambient -n "__fish_ambient_using_subcommand version" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
@@ -1150,17 +1163,18 @@ complete -c ambient -n "__fish_ambient_using_subcommand completion" -l color -d 
 always\t'Always'
 never\t'Never'"
 complete -c ambient -n "__fish_ambient_using_subcommand completion" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "install" -d 'Install the mesh, or bring it up to date'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "manifest" -d 'Print the manifests that install applies'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "uninstall" -d 'Take the mesh out of the cluster again'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "namespace" -d 'Enrol namespaces and pods, or take them out'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "status" -d 'Show whether the mesh is well'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "ztunnel-config" -d 'Show what the ztunnels know: workloads, services, policies, certificates, connections'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "verify" -d 'Prove from live evidence whether traffic is mTLS'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "sandbox" -d 'Run the whole mesh on this machine, without Kubernetes'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "version" -d 'Show the versions of this program and of the mesh'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "completion" -d 'Print the completion script of a shell'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox version completion help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "install" -d 'Install the mesh, or bring it up to date'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "manifest" -d 'Print the manifests that install applies'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "uninstall" -d 'Take the mesh out of the cluster again'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "namespace" -d 'Enrol namespaces and pods, or take them out'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "status" -d 'Show whether the mesh is well'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "ztunnel-config" -d 'Show what the ztunnels know: workloads, services, policies, certificates, connections'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "verify" -d 'Prove from live evidence whether traffic is mTLS'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "sandbox" -d 'Run the whole mesh on this machine, without Kubernetes'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "token" -d 'Issue the token of a pod where a folder stands in for Kubernetes'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "version" -d 'Show the versions of this program and of the mesh'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "completion" -d 'Print the completion script of a shell'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from namespace" -f -a "add" -d 'Enrol: all pods are captured, running ones too'
 complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from namespace" -f -a "remove" -d 'Take out: traffic flows as if there were no mesh'
 complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from namespace" -f -a "list" -d 'List the namespaces and how many of their pods are captured'

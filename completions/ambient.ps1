@@ -46,6 +46,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('zc', 'zc', [CompletionResultType]::ParameterValue, 'Show what the ztunnels know: workloads, services, policies, certificates, connections')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Prove from live evidence whether traffic is mTLS')
             [CompletionResult]::new('sandbox', 'sandbox', [CompletionResultType]::ParameterValue, 'Run the whole mesh on this machine, without Kubernetes')
+            [CompletionResult]::new('token', 'token', [CompletionResultType]::ParameterValue, 'Issue the token of a pod where a folder stands in for Kubernetes')
             [CompletionResult]::new('version', 'version', [CompletionResultType]::ParameterValue, 'Show the versions of this program and of the mesh')
             [CompletionResult]::new('completion', 'completion', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -1708,6 +1709,23 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
         'ambient;sandbox;help;help' {
             break
         }
+        'ambient;token' {
+            [CompletionResult]::new('--state', '--state', [CompletionResultType]::ParameterName, 'State directory of the folder')
+            [CompletionResult]::new('--expires', '--expires', [CompletionResultType]::ParameterName, 'How long it holds, 10m to 24h')
+            [CompletionResult]::new('--write', '--write', [CompletionResultType]::ParameterName, 'Write `token` and `root-cert.pem` into this folder instead of printing the token')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'ambient;version' {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to write the answer')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write the answer')
@@ -1748,6 +1766,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('ztunnel-config', 'ztunnel-config', [CompletionResultType]::ParameterValue, 'Show what the ztunnels know: workloads, services, policies, certificates, connections')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Prove from live evidence whether traffic is mTLS')
             [CompletionResult]::new('sandbox', 'sandbox', [CompletionResultType]::ParameterValue, 'Run the whole mesh on this machine, without Kubernetes')
+            [CompletionResult]::new('token', 'token', [CompletionResultType]::ParameterValue, 'Issue the token of a pod where a folder stands in for Kubernetes')
             [CompletionResult]::new('version', 'version', [CompletionResultType]::ParameterValue, 'Show the versions of this program and of the mesh')
             [CompletionResult]::new('completion', 'completion', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -1875,6 +1894,9 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             break
         }
         'ambient;help;sandbox;app;impostor' {
+            break
+        }
+        'ambient;help;token' {
             break
         }
         'ambient;help;version' {

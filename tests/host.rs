@@ -88,9 +88,11 @@ fn a_node_proxy_is_let_in_by_its_token_and_by_no_other() {
             ("READINESS_PORT", free_port()),
         ],
     );
-    eventually("the token is issued", || match token(&path("state"), "ztunnel-host-a", &["--write", &text("identity")]) {
-        (true, _) => Ok(()),
-        (false, told) => Err(told),
+    eventually("the token is issued", || {
+        match token(&path("state"), "ztunnel-host-a", &["--write", &text("identity")]) {
+            (true, _) => Ok(()),
+            (false, told) => Err(told),
+        }
     });
     let (good, told) = token(&path("state"), "nobody", &[]);
     assert!(!good && told.contains("there is no pod nobody"), "{told}");

@@ -38,10 +38,12 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
         );
     }
     let (binary, image) = (megabytes(&lab.ambient), megabytes(&crate::root().join("target/image/ambient.tar")));
-    report.row(
+    // As speed and memory it speaks of what is shipped, and is not counted of a build that is quicker to make.
+    report.figure(
         "the binary, which is the image",
         format!("{binary:.1} MB, image {image:.1} MB"),
         "≤ 40 MB (Istio: 420 MB)",
+        image > 0.0 && binary > 0.0,
         image <= 40.0 && binary <= 40.0,
     );
     Ok(())
