@@ -95,6 +95,22 @@ pub fn interrupts() -> Result<Signal, Error> {
     signal(SignalKind::interrupt()).map_err(|e| Error::internal("cannot hear of Ctrl-C").caused_by(&e))
 }
 
+/// How long a signal may be on its way to this process when another of its group has felt it.
+const INTERRUPTED: Duration = Duration::from_millis(100);
+
+/// Takes Ctrl-C for the reason of a failure, if there was one: a terminal sends it to all commands at once, and another may
+/// have ended first.
+pub async fn or_interrupted<T>(outcome: Result<T, Error>, interrupt: &mut Signal) -> Result<T, Error> {
+    match outcome {
+        Err(error) => tokio::select! {
+            biased;
+            _ = interrupt.recv() => Err(Error::interrupted()),
+            () = tokio::time::sleep(INTERRUPTED) => Err(error),
+        },
+        done => done,
+    }
+}
+
 /// Starts a sandbox and returns when its API answers. It ends with this command, unless it is let go.
 pub fn start(settings: &Settings) -> Result<Started, Error> {
     let place = of(&settings.name)?;
@@ -247,7 +263,7 @@ pub async fn up(args: Up, global: &Global, screen: &Screen) -> Result<u8, Error>
         rootless: args.rootless,
     };
     let mut interrupt = interrupts()?;
-    let mut started = start(&settings)?;
+    let mut started = or_interrupted(start(&settings), &mut interrupt).await?;
     let cluster = Cluster::sandbox(&started.place, global).await?;
     let progress = Progress::new(screen);
     let ready = tokio::select! {

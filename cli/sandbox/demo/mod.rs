@@ -26,9 +26,6 @@ const NAME: &str = "demo";
 /// How long the sandbox may take to start.
 const START: Duration = Duration::from_secs(30);
 
-/// How long a signal may be on its way to this process when a command has felt it.
-const INTERRUPTED: Duration = Duration::from_millis(100);
-
 /// Show what the mesh does, step by step
 #[derive(Debug, Default, PartialEq, Eq, clap::Args)]
 #[command(after_help = "Every claim is measured: exit code 1, with the step, when one does not hold.
@@ -77,7 +74,7 @@ pub async fn run(args: Demo, global: &Global, screen: &Screen) -> Result<u8, Err
         "The commands are for sandbox {name}; to type them as well, keep it with --keep, and add --sandbox={name}."
     ));
     let mut interrupt = up::interrupts()?;
-    let mut started = up::start(&settings)?;
+    let mut started = up::or_interrupted(up::start(&settings), &mut interrupt).await?;
     let place = started.place.clone();
     let told = async {
         let cluster = Cluster::sandbox(&place, global).await?;
@@ -92,15 +89,9 @@ pub async fn run(args: Demo, global: &Global, screen: &Screen) -> Result<u8, Err
     let outcome = tokio::select! {
         biased;
         _ = interrupt.recv() => Err(Error::interrupted()),
-        outcome = told => match outcome {
-            // A terminal's Ctrl-C reaches the commands of a step as well, which may end first.
-            Err(error) => tokio::select! {
-                _ = interrupt.recv() => Err(Error::interrupted()),
-                () = tokio::time::sleep(INTERRUPTED) => Err(error),
-            },
-            told => told,
-        },
+        outcome = told => outcome,
     };
+    let outcome = up::or_interrupted(outcome, &mut interrupt).await;
     if args.keep {
         started.let_go();
     }

@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use nix::sys::signal::Signal;
 
 use super::{
-    lab::{Lab, Process, Sandbox, Stopped, pause, signal},
+    lab::{Lab, Process, Sandbox, Stopped, pause, signal, stop_agent},
     story::{Outcome, Story},
     traces::Traces,
 };
@@ -94,7 +94,7 @@ const BREAKS: [Break; 9] = [
         act: |sandbox, story| {
             story.before(6)?;
             story.until_said("a pod outside the mesh gets an answer")?;
-            Ok(Some(Stopped::new(sandbox.role("agent"))))
+            Ok(Some(stop_agent(sandbox)?))
         },
         says: &["step 6: street/passerby still gets answers 3 s later"],
     },
@@ -103,7 +103,7 @@ const BREAKS: [Break; 9] = [
         act: |sandbox, story| {
             story.before(7)?;
             story.until_said("stock asks orders, and gets an answer")?;
-            Ok(Some(Stopped::new(sandbox.role("agent"))))
+            Ok(Some(stop_agent(sandbox)?))
         },
         says: &["step 7: shop/stock still gets answers 3 s later"],
     },

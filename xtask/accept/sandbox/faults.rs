@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::{
-    lab::{Lab, Process, Sandbox, Stopped, end_of, pause, signal},
+    lab::{Lab, Process, Sandbox, end_of, pause, signal},
     load::Load,
     scene::{self, CLIENT, SHOP, STRANGER, WEB},
 };
@@ -179,7 +179,7 @@ fn hanging(sandbox: &Sandbox<'_>, report: &mut Report) -> Result<(), String> {
     let mut held = command.spawn().map_err(|e| format!("no connection is held: {e}"))?;
     pause(500);
     let load = Load::start(sandbox, CLIENT, WEB, 1)?;
-    let stopped = Stopped::new(sandbox.role("agent"));
+    let stopped = super::lab::stop_agent(sandbox)?;
     std::thread::sleep(HANGS);
     let refused = sandbox.ask(STRANGER, WEB).is_err();
     drop(stopped);

@@ -225,6 +225,22 @@ impl Stopped {
     }
 }
 
+/// Stops the control plane of a sandbox, and not while it writes: whoever is stopped then holds the folder's lock, and nobody
+/// else can write.
+pub fn stop_agent(sandbox: &Sandbox<'_>) -> Result<Stopped, String> {
+    let lock = format!("/run/ambient/sandbox/{}/state/.lock", sandbox.name);
+    for _ in 0..100 {
+        let stopped = Stopped::new(sandbox.role("agent"));
+        let file = fs::File::open(&lock).map_err(|e| format!("{lock}: {e}"))?;
+        if file.try_lock_shared().is_ok() {
+            return Ok(stopped);
+        }
+        drop(stopped);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Err("the agent always writes".to_owned())
+}
+
 impl Drop for Stopped {
     fn drop(&mut self) {
         signal(&self.0, Signal::SIGCONT);
