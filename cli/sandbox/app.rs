@@ -18,6 +18,9 @@ use tokio::{
 
 use crate::{error::Error, sandbox::impostor};
 
+/// How long a server goes on after SIGTERM, and how long what is open then may take to end.
+const LINGER: Duration = Duration::from_millis(300);
+const LAST: Duration = Duration::from_millis(500);
 /// How long one exchange may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -110,15 +113,28 @@ async fn serve(args: Serve) -> Result<u8, Error> {
         let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok()?;
         term.recv().await
     };
+    // Clients learn a moment later that this server is to go; who comes meanwhile is served.
+    let stop = async {
+        stop.await;
+        tokio::time::sleep(LINGER).await;
+    };
     tokio::pin!(stop);
+    let mut open = tokio::task::JoinSet::new();
     loop {
-        let accepted = tokio::select! { _ = &mut stop => return Ok(0), accepted = listener.accept() => accepted };
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => accepted,
+            Some(_) = open.join_next() => continue,
+        };
         let Ok((stream, peer)) = accepted else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        tokio::spawn(connection(stream, peer, args.clone()));
+        open.spawn(connection(stream, peer, args.clone()));
     }
+    drop(listener);
+    let _ = timeout(LAST, async { while open.join_next().await.is_some() {} }).await;
+    Ok(0)
 }
 
 async fn connection(mut stream: TcpStream, peer: SocketAddr, args: Arc<Serve>) {
