@@ -1,24 +1,17 @@
 //! `ambient token`: the token by which a component proves who it is, where a folder stands in for Kubernetes. In a cluster the
 //! kubelet mounts it.
 
-use std::{
-    fs, io,
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
-use k8s_openapi::api::{
-    authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
-    core::v1::{ConfigMap, Pod, ServiceAccount},
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use source::{
+    STATE,
+    folder::{Folder, Settings},
+    identity,
 };
-use kube::{Api, Client, api::PostParams};
-use source::folder::{Folder, Settings};
 
 use crate::{args::Global, error::Error, install::duration, screen::Screen};
-
-/// Where the state is when nothing else is said.
-const STATE: &str = "/var/lib/ambient/state";
 
 /// Issue the token of a pod where a folder stands in for Kubernetes
 #[derive(Debug, clap::Args)]
@@ -55,55 +48,29 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
     let settings = Settings { state: args.state.clone(), ..Settings::default() };
     let folder = Folder::open(settings)
         .map_err(|error| Error::user(format!("cannot open {}", args.state.display())).caused_by(&error))?;
+    let client = folder.client();
     let namespace = global.namespace.as_deref().unwrap_or(&global.istio_namespace);
-    let token = issue(&folder.client(), namespace, &args.pod, args.expires).await?;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let pod = pods.get_opt(&args.pod).await.map_err(|error| refused("read the pod", &error))?;
+    let pod = pod.ok_or_else(|| {
+        Error::user(format!("there is no pod {} in namespace {namespace}", args.pod))
+            .hint("write a manifest for it: a token says who somebody is by a pod that is known")
+    })?;
+    let token = identity::token(&client, &pod, args.expires.as_secs()).await;
+    let token = token.map_err(|error| refused("issue a token", &error))?;
     let Some(directory) = &args.write else {
         screen.line(token)?;
         return Ok(0);
     };
-    let root = root(&folder.client(), namespace).await?;
-    for (name, text) in [("root-cert.pem", &root), ("token", &token)] {
-        write(directory, name, text).map_err(|error| {
-            Error::user(format!("cannot write {}", directory.join(name).display())).caused_by(&error)
-        })?;
-    }
+    let root =
+        identity::root(&client, namespace).await.map_err(|error| refused("read the root certificate", &error))?;
+    let root = root.ok_or_else(|| {
+        Error::user("the control plane has written no root certificate yet").hint("start `ambient --role agent` first")
+    })?;
+    identity::write(directory, &token, &root)
+        .map_err(|error| Error::user(format!("cannot write into {}", directory.display())).caused_by(&error))?;
     screen.say(format!("the token of {namespace}/{} and the root are in {}", args.pod, directory.display()));
     Ok(0)
-}
-
-async fn issue(client: &Client, namespace: &str, name: &str, expires: Duration) -> Result<String, Error> {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let pod = pods.get_opt(name).await.map_err(|error| refused("read the pod", &error))?;
-    let pod = pod.ok_or_else(|| {
-        Error::user(format!("there is no pod {name} in namespace {namespace}"))
-            .hint("write a manifest for it: a token says who somebody is by a pod that is known")
-    })?;
-    let account = pod.spec.as_ref().and_then(|s| s.service_account_name.as_deref()).unwrap_or("default");
-    let request = TokenRequest {
-        spec: TokenRequestSpec {
-            audiences: vec!["istio-ca".to_owned()],
-            expiration_seconds: i64::try_from(expires.as_secs()).ok(),
-            bound_object_ref: Some(BoundObjectReference {
-                api_version: Some("v1".to_owned()),
-                kind: Some("Pod".to_owned()),
-                name: pod.metadata.name.clone(),
-                uid: pod.metadata.uid.clone(),
-            }),
-        },
-        ..TokenRequest::default()
-    };
-    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
-    let answer = accounts.create_token_request(account, &PostParams::default(), &request).await;
-    let answer = answer.map_err(|error| refused(&format!("issue a token of service account {account}"), &error))?;
-    answer.status.map(|status| status.token).ok_or_else(|| Error::internal("the answer holds no token"))
-}
-
-async fn root(client: &Client, namespace: &str) -> Result<String, Error> {
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let map = maps.get_opt("istio-ca-root-cert").await.map_err(|error| refused("read the root certificate", &error))?;
-    map.and_then(|map| map.data?.remove("root-cert.pem")).ok_or_else(|| {
-        Error::user("the control plane has written no root certificate yet").hint("start `ambient --role agent` first")
-    })
 }
 
 fn refused(what: &str, error: &kube::Error) -> Error {
@@ -111,13 +78,4 @@ fn refused(what: &str, error: &kube::Error) -> Error {
         kube::Error::Api(status) => Error::user(format!("cannot {what}")).because(status.message.clone()),
         error => Error::user(format!("cannot {what}")).caused_by(error),
     }
-}
-
-/// Writes beside and renames, for the owner alone: no reader sees half a file.
-fn write(directory: &Path, name: &str, text: &str) -> io::Result<()> {
-    fs::create_dir_all(directory)?;
-    let temporary = directory.join(format!(".{name}.new"));
-    let mut file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&temporary)?;
-    io::Write::write_all(&mut file, text.as_bytes())?;
-    fs::rename(&temporary, directory.join(name))
 }

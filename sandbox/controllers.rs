@@ -69,14 +69,14 @@ impl fmt::Display for Step {
     }
 }
 
-/// Plans what to do next; `name` makes the end of a pod's name.
-pub fn plan(view: &View, mut name: impl FnMut() -> String) -> Vec<Step> {
+/// Plans what to do next; the API makes the ends of pods' names.
+pub fn plan(view: &View) -> Vec<Step> {
     let mut steps = addresses(view);
     for deployment in &view.deployments {
-        steps.extend(self::deployment(view, deployment, &mut name));
+        steps.extend(self::deployment(view, deployment));
     }
     for set in &view.daemon_sets {
-        steps.extend(daemon_set(view, set, &mut name));
+        steps.extend(daemon_set(view, set));
     }
     steps.extend(orphans(view));
     steps.extend(schedule(view));
@@ -119,7 +119,7 @@ fn delete(pod: &core::Pod) -> Step {
     Step::Delete(pod.namespace().unwrap_or_default(), pod.name_any(), pod.uid().unwrap_or_default())
 }
 
-fn deployment(view: &View, deployment: &apps::Deployment, name: &mut impl FnMut() -> String) -> Vec<Step> {
+fn deployment(view: &View, deployment: &apps::Deployment) -> Vec<Step> {
     let (Some(spec), Some(uid)) = (&deployment.spec, deployment.uid()) else { return vec![] };
     if deployment.metadata.deletion_timestamp.is_some() {
         return vec![];
@@ -135,11 +135,11 @@ fn deployment(view: &View, deployment: &apps::Deployment, name: &mut impl FnMut(
     // A few at a time: the next round makes more.
     for _ in current.len()..wanted.min(current.len() + BURST) {
         // The owner is named as a ReplicaSet, which is how the mesh finds the Deployment's name.
-        let made = pod(&spec.template, deployment, ("ReplicaSet", &set, &uid), &format!("{set}-{}", name()), &hash);
+        let made = pod(&spec.template, deployment, ("ReplicaSet", &set, &uid), &hash);
         steps.push(Step::Create(made));
     }
     // The newest that are not ready go first.
-    current.sort_by_key(|p| (ready(p), std::cmp::Reverse(p.name_any())));
+    current.sort_by_key(|p| (ready(p), std::cmp::Reverse(p.metadata.creation_timestamp.clone())));
     let surplus = current.len().saturating_sub(wanted);
     steps.extend(current.iter().take(surplus).map(|p| delete(p)));
     // Make before break: an old one goes for each new one that takes traffic.
@@ -170,7 +170,7 @@ fn deployment(view: &View, deployment: &apps::Deployment, name: &mut impl FnMut(
     steps
 }
 
-fn daemon_set(view: &View, set: &apps::DaemonSet, name: &mut impl FnMut() -> String) -> Vec<Step> {
+fn daemon_set(view: &View, set: &apps::DaemonSet) -> Vec<Step> {
     let (Some(spec), Some(uid)) = (&set.spec, set.uid()) else { return vec![] };
     if set.metadata.deletion_timestamp.is_some() {
         return vec![];
@@ -188,8 +188,7 @@ fn daemon_set(view: &View, set: &apps::DaemonSet, name: &mut impl FnMut() -> Str
         steps.extend(outdated.map(|p| delete(p)));
         // One at a time on a node: two would fight for its sockets.
         if here.is_empty() {
-            let full = format!("{}-{}", set.name_any(), name());
-            let mut made = pod(&spec.template, set, ("DaemonSet", &set.name_any(), &uid), &full, &hash);
+            let mut made = pod(&spec.template, set, ("DaemonSet", &set.name_any(), &uid), &hash);
             made.spec.get_or_insert_default().node_name = Some(node.clone());
             steps.push(Step::Create(made));
         }
@@ -284,7 +283,6 @@ fn pod<K: ResourceExt>(
     template: &core::PodTemplateSpec,
     parent: &K,
     (kind, owner, uid): (&str, &str, &str),
-    name: &str,
     hash: &str,
 ) -> core::Pod {
     let meta = template.metadata.clone().unwrap_or_default();
@@ -292,7 +290,7 @@ fn pod<K: ResourceExt>(
     labels.insert(TEMPLATE.to_owned(), hash.to_owned());
     core::Pod {
         metadata: ObjectMeta {
-            name: Some(name.to_owned()),
+            generate_name: Some(format!("{owner}-")),
             namespace: parent.namespace(),
             labels: Some(labels),
             annotations: meta.annotations,
@@ -332,9 +330,7 @@ pub async fn reconcile(client: &Client, nodes: &BTreeMap<String, BTreeMap<String
         Api::all(client.clone()).list(&all).await?.items,
     );
     let view = View { deployments, daemon_sets, pods, services, nodes: nodes.clone() };
-    let letters = b"bcdfghjklmnpqrstvwxz2456789";
-    let random = || (0..5).map(|_| char::from(letters[rand::random_range(0..letters.len())])).collect();
-    let steps = plan(&view, random);
+    let steps = plan(&view);
     let any = !steps.is_empty();
     for step in steps {
         if let Err(error) = apply(client, &step).await {

@@ -13,16 +13,14 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::api::{
-    authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
-    core::v1 as core,
-};
-use kube::{Api, Client, api::PostParams};
+use k8s_openapi::api::core::v1 as core;
+use kube::Client;
 use net::{
     links::{self, Ipv4Setting, Prefix, Route, Veth},
     netns::{self, Netns},
 };
 use sha2::{Digest, Sha256};
+use source::identity;
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -31,7 +29,7 @@ use crate::{cni::Directories, live::Live, place::Place, services::Told};
 /// The switch's own address: name server of all pods.
 pub const SWITCH: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
 /// The name of the switch's bridge.
-pub const BRIDGE: &str = "switch";
+const BRIDGE: &str = "switch";
 /// The domain of names in the sandbox.
 pub const DOMAIN: &str = "cluster.local";
 /// What a link carries at once: Ethernet's, so that nothing is hidden that a real network would show.
@@ -41,7 +39,7 @@ const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 /// How long a pod waits for the mesh's root certificate.
 const ROOT: Duration = Duration::from_secs(10);
 /// How long tokens hold, seconds; they are renewed long before.
-const TOKEN: i64 = 12 * 3600;
+const TOKEN: u64 = 12 * 3600;
 
 /// Tells why a network cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +120,13 @@ impl Addresses {
     }
 }
 
+/// Returns how names are looked up: short ones in a namespace, if one is given.
+#[must_use]
+pub fn resolv(namespace: Option<&str>) -> String {
+    let search = namespace.map(|namespace| format!("{namespace}.svc.{DOMAIN} svc.{DOMAIN} ")).unwrap_or_default();
+    format!("nameserver {SWITCH}\nsearch {search}{DOMAIN}\noptions ndots:5 timeout:1 attempts:3\n")
+}
+
 /// Makes the switch in the calling thread's namespace.
 ///
 /// # Errors
@@ -129,9 +134,7 @@ impl Addresses {
 pub fn make_switch() -> Result<(), Error> {
     links::set_loopback_up()?;
     links::add_bridge(BRIDGE)?;
-    if let Some(prefix) = Prefix::new(SWITCH, 24) {
-        links::add_address(BRIDGE, prefix)?;
-    }
+    links::add_address(BRIDGE, network(SWITCH))?;
     links::set_up(BRIDGE)?;
     Ok(())
 }
@@ -152,12 +155,9 @@ impl Node {
         links::add_veth(Veth { name: &name, peer: "eth0", peer_netns: &netns, mtu: MTU })?;
         links::attach(&name, BRIDGE)?;
         links::set_up(&name)?;
-        let pods_prefix = Prefix::new(pods, 24).unwrap_or(Prefix::host(pods));
         netns.run(|| {
             links::set_loopback_up()?;
-            if let Some(prefix) = Prefix::new(address, 24) {
-                links::add_address("eth0", prefix)?;
-            }
+            links::add_address("eth0", network(address))?;
             links::set_up("eth0")?;
             links::add_route(Route { via: Some(SWITCH.into()), ..default_route("eth0") })?;
             for (setting, value) in
@@ -167,7 +167,7 @@ impl Node {
             }
             Ok::<(), Error>(())
         })??;
-        links::add_route(Route { to: pods_prefix, via: Some(address.into()), ..default_route(BRIDGE) })?;
+        links::add_route(Route { to: network(pods), via: Some(address.into()), ..default_route(BRIDGE) })?;
         Ok(Self { name, netns, address: address.into(), addresses: Addresses::new(pods), cni, directory })
     }
 
@@ -176,7 +176,7 @@ impl Node {
     /// # Errors
     /// The kernel refuses.
     pub fn knows(&self, other: &Self) -> Result<(), Error> {
-        let pods = Prefix::new(other.addresses.network, 24).unwrap_or(Prefix::host(other.addresses.network));
+        let pods = network(other.addresses.network);
         self.netns
             .run(|| links::add_route(Route { to: pods, via: Some(other.address), ..default_route("eth0") }))??;
         Ok(())
@@ -237,8 +237,13 @@ impl Node {
     }
 }
 
+/// An address with the length of all networks here, or such a network.
+fn network(address: Ipv4Addr) -> Prefix {
+    Prefix::new(address, 24).expect("24 is at most 32")
+}
+
 fn default_route(link: &str) -> Route<'_> {
-    let all = Prefix::new(Ipv4Addr::UNSPECIFIED, 0).unwrap_or(Prefix::host(Ipv4Addr::UNSPECIFIED));
+    let all = Prefix::new(Ipv4Addr::UNSPECIFIED, 0).expect("0 is at most 32");
     Route { to: all, via: None, device: link, onlink: false }
 }
 
@@ -284,14 +289,6 @@ impl Host {
         }
     }
 
-    /// Returns how names are looked up in a namespace.
-    #[must_use]
-    pub fn resolv(&self, namespace: &str) -> String {
-        format!(
-            "nameserver {SWITCH}\nsearch {namespace}.svc.{DOMAIN} svc.{DOMAIN} {DOMAIN}\noptions ndots:5 timeout:1 attempts:3\n"
-        )
-    }
-
     /// Returns the variables of a pod beyond those of its manifest: for those that see the sandbox as it is, where things are.
     ///
     /// # Errors
@@ -335,51 +332,20 @@ impl Host {
 
     /// Writes a pod's token and the mesh's root beside each other, as a kubelet mounts them.
     async fn identify(&self, pod: &core::Pod, patience: Duration) -> Result<(), String> {
-        let meta = &pod.metadata;
-        let namespace = meta.namespace.as_deref().unwrap_or_default();
-        let uid = meta.uid.clone().unwrap_or_default();
-        let directory = self.pod_directory(&uid).map_err(|e| e.to_string())?;
-        let maps: Api<core::ConfigMap> = Api::namespaced(self.client.clone(), namespace);
+        let directory =
+            self.pod_directory(pod.metadata.uid.as_deref().unwrap_or_default()).map_err(|e| e.to_string())?;
+        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
         let end = tokio::time::Instant::now() + patience;
         let root = loop {
-            let map = maps.get_opt("istio-ca-root-cert").await.map_err(|e| e.to_string())?;
-            match map.and_then(|m| m.data?.remove("root-cert.pem")) {
+            match identity::root(&self.client, namespace).await.map_err(|e| e.to_string())? {
                 Some(root) => break root,
                 None if tokio::time::Instant::now() < end => tokio::time::sleep(Duration::from_millis(10)).await,
                 None => return Err("the control plane has written no root certificate yet".to_owned()),
             }
         };
-        let account = pod.spec.as_ref().and_then(|s| s.service_account_name.as_deref()).unwrap_or("default");
-        let accounts: Api<core::ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
-        let request = TokenRequest {
-            spec: TokenRequestSpec {
-                audiences: vec!["istio-ca".to_owned()],
-                expiration_seconds: Some(TOKEN),
-                bound_object_ref: Some(BoundObjectReference {
-                    api_version: Some("v1".to_owned()),
-                    kind: Some("Pod".to_owned()),
-                    name: meta.name.clone(),
-                    uid: meta.uid.clone(),
-                }),
-            },
-            ..TokenRequest::default()
-        };
-        let answer = accounts.create_token_request(account, &PostParams::default(), &request).await;
-        let token = answer.map_err(|e| e.to_string())?.status.map(|s| s.token).unwrap_or_default();
-        for (name, text) in [("root-cert.pem", root), ("token", token)] {
-            write(&directory, name, &text).map_err(|e| format!("{name}: {e}"))?;
-        }
-        Ok(())
+        let token = identity::token(&self.client, pod, TOKEN).await.map_err(|e| e.to_string())?;
+        identity::write(&directory, &token, &root).map_err(|e| format!("{}: {e}", directory.display()))
     }
-}
-
-/// Writes beside and renames, readable by the owner alone: no reader sees half a file.
-fn write(directory: &Path, name: &str, text: &str) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let temporary = directory.join(format!(".{name}.new"));
-    let mut file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&temporary)?;
-    io::Write::write_all(&mut file, text.as_bytes())?;
-    fs::rename(&temporary, directory.join(name))
 }
 
 #[cfg(test)]

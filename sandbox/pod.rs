@@ -21,7 +21,7 @@ use tracing::{debug, info, warn};
 use crate::{
     cni::Attachment,
     files::View,
-    host::{Host, Node},
+    host::{self, Host, Node},
     live::Entry,
     pause::{News, Program},
     probe::{Check, Event, Prober},
@@ -59,11 +59,35 @@ struct Running {
     spec: Spec,
     runner: Runner,
     states: Vec<State>,
-    checks: Vec<Vec<JoinHandle<()>>>,
-    due: Vec<Option<Instant>>,
-    backoff: Vec<Duration>,
+    upkeep: Vec<Upkeep>,
     executed: HashMap<String, oneshot::Sender<bool>>,
     addresses: Vec<std::net::IpAddr>,
+}
+
+/// What is done for a container while its pod runs.
+struct Upkeep {
+    checks: Vec<JoinHandle<()>>,
+    /// When it is started again, if it ended.
+    due: Option<Instant>,
+    /// The pause before it is started again the next time.
+    backoff: Duration,
+}
+
+impl Upkeep {
+    fn new() -> Self {
+        Self { checks: Vec::new(), due: None, backoff: BACKOFF.0 }
+    }
+
+    fn again(&mut self) {
+        self.due = Some(Instant::now() + self.backoff);
+        self.backoff = (self.backoff * 2).min(BACKOFF.1);
+    }
+
+    fn stop_checks(&mut self) {
+        for check in self.checks.drain(..) {
+            check.abort();
+        }
+    }
 }
 
 /// Why a pod stops.
@@ -214,7 +238,7 @@ impl Task {
             false => {
                 let view = View {
                     hostname: spec.hostname.clone(),
-                    resolv: self.host.resolv(self.namespace()),
+                    resolv: host::resolv(Some(self.namespace())),
                     hosts: format!("127.0.0.1\tlocalhost\n::1\tlocalhost\n{address}\t{}\n", spec.hostname),
                     directory: self.host.pod_directory(self.uid()).map_err(|e| e.to_string())?,
                     logs: logs.clone(),
@@ -238,7 +262,6 @@ impl Task {
             processes: runner.processes(),
         };
         self.host.live.insert(self.namespace(), self.name(), live);
-        let count = spec.containers.len();
         for container in &spec.containers {
             runner.start(&container.name, container.program.clone()).map_err(|e| runtime::error::chain(&e))?;
         }
@@ -248,11 +271,9 @@ impl Task {
                 .iter()
                 .map(|c| State::new(c, self.restarts.get(&c.name).copied().unwrap_or(0)))
                 .collect(),
+            upkeep: spec.containers.iter().map(|_| Upkeep::new()).collect(),
             spec,
             runner,
-            checks: (0..count).map(|_| Vec::new()).collect(),
-            due: vec![None; count],
-            backoff: vec![BACKOFF.0; count],
             executed: HashMap::new(),
             addresses: vec![address],
         })
@@ -289,7 +310,7 @@ impl Task {
         loop {
             let phase = status::of(&self.pod, &running.states, running.spec.restart, &running.addresses, &self.node);
             self.tell(phase).await;
-            let due = running.due.iter().flatten().min().copied();
+            let due = running.upkeep.iter().filter_map(|u| u.due).min();
             tokio::select! {
                 changed = self.wanted.changed() => {
                     let before = self.pod.spec.clone();
@@ -329,15 +350,13 @@ impl Task {
             News::NotStarted(name, reason) => match index(&name, running) {
                 Some(i) => {
                     running.states[i].phase = Phase::Waiting { reason: "CannotRun", message: reason };
-                    Self::again(i, running);
+                    running.upkeep[i].again();
                 }
                 None => drop(running.executed.remove(&name).map(|reply| reply.send(false))),
             },
             News::Ended(name, code) => match index(&name, running) {
                 Some(i) => {
-                    for check in running.checks[i].drain(..) {
-                        check.abort();
-                    }
+                    running.upkeep[i].stop_checks();
                     let ran = running.states[i].ended(code);
                     let log = self.host.place.logs();
                     debug!(pod = self.name(), container = name, code, log = %log.display(), "ended");
@@ -348,9 +367,9 @@ impl Task {
                     };
                     if again {
                         if ran >= STABLE {
-                            running.backoff[i] = BACKOFF.0;
+                            running.upkeep[i].backoff = BACKOFF.0;
                         }
-                        Self::again(i, running);
+                        running.upkeep[i].again();
                     }
                 }
                 None => drop(running.executed.remove(&name).map(|reply| reply.send(code == 0))),
@@ -359,15 +378,9 @@ impl Task {
         None
     }
 
-    fn again(i: usize, running: &mut Running) {
-        running.due[i] = Some(Instant::now() + running.backoff[i]);
-        running.backoff[i] = (running.backoff[i] * 2).min(BACKOFF.1);
-    }
-
     fn restart_due(&self, running: &mut Running) -> Result<(), String> {
-        for i in 0..running.due.len() {
-            if running.due[i].is_some_and(|due| due <= Instant::now()) {
-                running.due[i] = None;
+        for (i, upkeep) in running.upkeep.iter_mut().enumerate() {
+            if upkeep.due.take_if(|due| *due <= Instant::now()).is_some() {
                 running.states[i].restarts += 1;
                 let container = &running.spec.containers[i];
                 running
@@ -403,7 +416,7 @@ impl Task {
                 name,
                 probe,
             };
-            running.checks[i].push(tokio::spawn(prober.run()));
+            running.upkeep[i].checks.push(tokio::spawn(prober.run()));
         }
     }
 
@@ -444,9 +457,7 @@ impl Task {
         let last = status::of(&self.pod, &running.states, running.spec.restart, &running.addresses, &self.node);
         self.tell(last).await;
         self.host.live.remove(self.namespace(), self.name());
-        for check in running.checks.iter_mut().flat_map(|c| c.drain(..)) {
-            check.abort();
-        }
+        running.upkeep.iter_mut().for_each(Upkeep::stop_checks);
         let mut left: Vec<String> = running
             .spec
             .containers
@@ -518,9 +529,9 @@ impl Pods {
         tokio::spawn(Task::new(host.clone(), node.clone(), pod, receiver).run());
     }
 
-    /// Takes in that a pod is gone.
-    pub fn delete(&mut self, uid: &str) {
-        if let Some(task) = self.tasks.remove(uid) {
+    /// Takes in that pods are gone: all but those that this says yes to.
+    pub fn retain(&mut self, is_there: impl Fn(&str) -> bool) {
+        for (_, task) in self.tasks.extract_if(.., |uid, _| !is_there(uid)) {
             task.send_replace(None);
         }
     }

@@ -154,7 +154,7 @@ fn start(dir: &Path, lock: i32) -> Result<(), Error> {
         fs::create_dir_all(&path).map_err(|e| Error::File(path, e))?;
     }
     let program = own_program(&place)?;
-    files::resolve_with(&place.dir, &resolv())?;
+    files::resolve_with(&place.dir, &host::resolv(None))?;
     log_to(&place)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(Error::Runtime)?;
@@ -191,17 +191,10 @@ fn own_program(place: &Place) -> Result<PathBuf, Error> {
     let path = place.dir.join(PROGRAM);
     let at = |e| Error::File(path.clone(), e);
     fs::write(&path, "").map_err(at)?;
-    let own = fs::File::open("/proc/self/exe").map_err(at)?;
-    let real = fs::read_link("/proc/self/exe").map_err(at)?;
-    // By its path, which is of this mount namespace; the open file may be of the one before.
-    let same = fs::File::open(&real).map_err(at)?;
-    drop(own);
-    net::mounts::bind(&same, &path).map_err(at)?;
+    // By its path, which is of this mount namespace; what runs may be of the one before.
+    let own = fs::read_link("/proc/self/exe").and_then(fs::File::open).map_err(at)?;
+    net::mounts::bind(&own, &path).map_err(at)?;
     Ok(path)
-}
-
-fn resolv() -> String {
-    format!("nameserver {}\nsearch {}\noptions ndots:5 timeout:1 attempts:3\n", host::SWITCH, host::DOMAIN)
 }
 
 fn log_to(place: &Place) -> Result<(), Error> {
@@ -303,32 +296,19 @@ fn labels(node: &str) -> BTreeMap<String, String> {
 /// Runs a task for each pod that has a node.
 async fn run_pods(client: Client, host: Arc<Host>) {
     let mut pods = Pods::default();
-    let mut known: BTreeSet<String> = BTreeSet::new();
     let mut listed: BTreeSet<String> = BTreeSet::new();
     let events = watcher(Api::<core::Pod>::all(client), watcher::Config::default()).default_backoff();
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
-        let uid = |pod: &core::Pod| pod.metadata.uid.clone().unwrap_or_default();
         match event {
             Ok(Event::Init) => listed.clear(),
             Ok(Event::InitApply(pod)) => {
-                listed.insert(uid(&pod));
+                listed.extend(pod.metadata.uid.clone());
                 pods.apply(&host, pod);
             }
-            Ok(Event::InitDone) => {
-                for gone in known.difference(&listed) {
-                    pods.delete(gone);
-                }
-                known = listed.clone();
-            }
-            Ok(Event::Apply(pod)) => {
-                known.insert(uid(&pod));
-                pods.apply(&host, pod);
-            }
-            Ok(Event::Delete(pod)) => {
-                known.remove(&uid(&pod));
-                pods.delete(&uid(&pod));
-            }
+            Ok(Event::InitDone) => pods.retain(|uid| listed.contains(uid)),
+            Ok(Event::Apply(pod)) => pods.apply(&host, pod),
+            Ok(Event::Delete(pod)) => pods.retain(|uid| pod.metadata.uid.as_deref() != Some(uid)),
             Err(error) => warn!(%error, "the watch of pods failed, trying again"),
         }
     }

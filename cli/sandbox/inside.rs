@@ -14,7 +14,7 @@ use crate::{
     args::{Format, Global},
     cluster::{Cluster, wait::Workload},
     error::Error,
-    sandbox::{block_on_value, place},
+    sandbox::{block_on, place},
     screen::{Screen, table::Table},
 };
 
@@ -153,7 +153,7 @@ pub async fn logs(args: Logs, global: &Global, screen: &Screen) -> Result<u8, Er
 /// Runs `exec`; the process must have one thread.
 pub fn exec(args: &Exec, global: &Global) -> Result<u8, Error> {
     let place = place(global)?;
-    let pod = block_on_value(async {
+    let pod = block_on(async {
         let cluster = Cluster::sandbox(&place, global).await?;
         let pods = pods(&cluster, &args.pod, global.namespace.as_deref()).await?;
         let pod = &pods[0];

@@ -26,7 +26,7 @@ Examples:
   ambient sandbox up -f ./manifests                  start one, and keep to a folder: edit a file, and it is in force
   ambient sandbox apply -f policy.yaml
   ambient sandbox exec shop/web -- curl http://orders
-  ambient --sandbox verify web.shop orders.shop:80   every command of the mesh works on it
+  ambient --sandbox verify web.shop orders.shop:80   status, verify, namespace, ztunnel-config and version work on it
   ambient sandbox down"
 )]
 pub struct Args {
@@ -47,7 +47,7 @@ enum Action {
     /// Apply manifests
     Apply(objects::Apply),
     /// Delete what manifests name
-    Delete(objects::Apply),
+    Delete(objects::Delete),
     /// List objects
     Get(objects::Get),
     /// Show what a pod, or a component of the mesh, has written
@@ -85,22 +85,12 @@ pub fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Error> {
     }
 }
 
-fn block_on(work: impl Future<Output = Result<u8, Error>>) -> Result<u8, Error> {
+/// Runs a future to its end, on this thread alone: what follows may need the process to have no other.
+fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::internal("cannot start the runtime").caused_by(&error))?;
-    let result = runtime.block_on(work);
-    runtime.shutdown_background();
-    result
-}
-
-fn block_on_value<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::internal("cannot start the runtime").caused_by(&error))?;
-    // Dropped with all that it started: what follows may need the process's only thread.
     runtime.block_on(work)
 }
 

@@ -14,14 +14,17 @@ use kube::{
 };
 use serde_json::Value;
 use source::folder::{
-    Problem,
+    KINDS, Kind, Problem,
     manifests::{self, Manifest},
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     args::{Format, Global},
-    cluster::Cluster,
+    cluster::{
+        Cluster,
+        objects::{api_of, title},
+    },
     error::Error,
     sandbox::{place, up},
     screen::{Screen, table::Table},
@@ -32,7 +35,7 @@ const MANAGER: &str = "ambient-sandbox-apply";
 /// The largest file that is read.
 const LARGEST: u64 = 16 << 20;
 
-/// Apply, or delete, what manifests name
+/// Apply manifests
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Nothing is changed when one of the manifests is wrong; each fault is told with file, line and column.
@@ -41,10 +44,22 @@ Folders are read with all that is below them.
 Examples:
   ambient sandbox apply -f policy.yaml
   ambient sandbox apply -f ./shop
-  generate | ambient sandbox apply -f -
-  ambient sandbox delete -f policy.yaml"
+  generate | ambient sandbox apply -f -"
 )]
 pub struct Apply {
+    /// File or folder of manifests, or `-` for the standard input; may be repeated
+    #[arg(short = 'f', long = "filename", value_name = "FILE|DIR", required = true)]
+    files: Vec<PathBuf>,
+}
+
+/// Delete what manifests name
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Kind and name are enough. What a watched file holds is refused: it is deleted in that file.
+
+Examples:
+  ambient sandbox delete -f policy.yaml
+  ambient sandbox delete -f ./shop")]
+pub struct Delete {
     /// File or folder of manifests, or `-` for the standard input; may be repeated
     #[arg(short = 'f', long = "filename", value_name = "FILE|DIR", required = true)]
     files: Vec<PathBuf>,
@@ -69,60 +84,43 @@ pub struct Get {
     output: Format,
 }
 
-/// A kind that can be asked for.
-struct Shown {
-    short: &'static [&'static str],
-    kind: &'static str,
-    group: &'static str,
-    plural: &'static str,
-    namespaced: bool,
-}
-
-const fn shown(
-    short: &'static [&'static str],
-    kind: &'static str,
-    group: &'static str,
-    plural: &'static str,
-    namespaced: bool,
-) -> Shown {
-    Shown { short, kind, group, plural, namespaced }
-}
-
-/// The group of the mesh's policies.
-const SECURITY: &str = "security.istio.io";
-
-/// The kinds that can be asked for.
-const KINDS: [Shown; 13] = [
-    shown(&["po", "pod"], "Pod", "", "pods", true),
-    shown(&["deploy", "deployment"], "Deployment", "apps", "deployments", true),
-    shown(&["ds", "daemonset"], "DaemonSet", "apps", "daemonsets", true),
-    shown(&["svc", "service"], "Service", "", "services", true),
-    shown(&["sa", "serviceaccount"], "ServiceAccount", "", "serviceaccounts", true),
-    shown(&["ns", "namespace"], "Namespace", "", "namespaces", false),
-    shown(&["no", "node"], "Node", "", "nodes", false),
-    shown(&["cm", "configmap"], "ConfigMap", "", "configmaps", true),
-    shown(&["secret"], "Secret", "", "secrets", true),
-    shown(&["ev", "event"], "Event", "", "events", true),
-    shown(&["endpointslice"], "EndpointSlice", "discovery.k8s.io", "endpointslices", true),
-    shown(&["pa", "peerauthentication"], "PeerAuthentication", SECURITY, "peerauthentications", true),
-    shown(&["ap", "authorizationpolicy"], "AuthorizationPolicy", SECURITY, "authorizationpolicies", true),
+/// Short names that are no beginning of the whole one, as kubectl has them.
+const SHORT: [(&str, &str); 11] = [
+    ("ap", "AuthorizationPolicy"),
+    ("cm", "ConfigMap"),
+    ("deploy", "Deployment"),
+    ("ds", "DaemonSet"),
+    ("ev", "Event"),
+    ("no", "Node"),
+    ("ns", "Namespace"),
+    ("pa", "PeerAuthentication"),
+    ("po", "Pod"),
+    ("sa", "ServiceAccount"),
+    ("svc", "Service"),
 ];
+
+/// Finds the kind that a text names: by its plural, its name or its short name, in any case.
+fn kind_of(text: &str) -> Option<&'static Kind> {
+    let text = text.to_lowercase();
+    let long = SHORT.iter().find(|(short, _)| *short == text).map_or(text.as_str(), |(_, name)| name);
+    KINDS.iter().find(|k| k.plural == long || k.name.eq_ignore_ascii_case(long))
+}
 
 /// Runs `apply`.
 pub async fn apply(args: Apply, global: &Global, screen: &Screen) -> Result<u8, Error> {
     let manifests = read(&args.files)?;
     let cluster = Cluster::sandbox(&place(global)?, global).await?;
     for manifest in in_order(manifests) {
-        let what = apply_one(&cluster, &manifest.object).await?;
-        screen.say(format!("{} {what}", title(&manifest.object)));
+        let object = dynamic(manifest.object)?;
+        let what = apply_one(&cluster, &object).await?;
+        screen.say(format!("{} {what}", title(&object)));
     }
     Ok(0)
 }
 
 /// Applies one object and says what that did.
-pub async fn apply_one(cluster: &Cluster, object: &Value) -> Result<&'static str, Error> {
-    let title = title(object);
-    let (api, name) = api_of(cluster, object);
+async fn apply_one(cluster: &Cluster, object: &DynamicObject) -> Result<&'static str, Error> {
+    let (title, api, name) = (title(object), api_of(cluster, object), object.name_any());
     let before = api.get_opt(&name).await.map_err(|e| cluster.failed(&format!("read {title}"), &e))?;
     // Without force: what a watched manifest says is that manifest's.
     let how = PatchParams::apply(MANAGER);
@@ -136,12 +134,12 @@ pub async fn apply_one(cluster: &Cluster, object: &Value) -> Result<&'static str
 }
 
 /// Runs `delete`.
-pub async fn delete(args: Apply, global: &Global, screen: &Screen) -> Result<u8, Error> {
+pub async fn delete(args: Delete, global: &Global, screen: &Screen) -> Result<u8, Error> {
     let named = names(&texts(&args.files)?)?;
     let cluster = Cluster::sandbox(&place(global)?, global).await?;
     for object in named.into_iter().rev() {
-        let title = title(&object);
-        let (api, name) = api_of(&cluster, &object);
+        let object = dynamic(object)?;
+        let (title, api, name) = (title(&object), api_of(&cluster, &object), object.name_any());
         match api.delete(&name, &DeleteParams::default()).await {
             Ok(_) => screen.say(format!("{title} deleted")),
             Err(kube::Error::Api(status)) if status.code == 404 => screen.say(format!("{title} was not there")),
@@ -216,7 +214,7 @@ fn texts(files: &[PathBuf]) -> Result<Vec<(String, String)>, Error> {
 }
 
 /// Judges the text of manifests, each with the name of its file; all are right, or none is returned.
-pub fn parse(files: &[(String, String)]) -> Result<Vec<Manifest>, Error> {
+fn parse(files: &[(String, String)]) -> Result<Vec<Manifest>, Error> {
     let (mut objects, mut problems): (Vec<Manifest>, Vec<Problem>) = (vec![], vec![]);
     for (file, text) in files {
         let parsed = manifests::parse(file, text, Some(refuse::refusals));
@@ -264,40 +262,20 @@ fn collect(path: &Path, named: bool, out: &mut Vec<(String, String)>) -> Result<
     Ok(())
 }
 
-/// Names an object for a person.
-pub fn title(object: &Value) -> String {
-    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-    let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
-    match object["metadata"]["namespace"].as_str() {
-        Some(namespace) => format!("{kind} {namespace}/{name}"),
-        None => format!("{kind} {name}"),
-    }
-}
-
-fn api_of(cluster: &Cluster, object: &Value) -> (Api<DynamicObject>, String) {
-    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-    let (version, kind) = (text(&object["apiVersion"]), text(&object["kind"]));
-    let (group, version) = version.split_once('/').unwrap_or(("", &version));
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &kind));
-    let api = match object["metadata"]["namespace"].as_str() {
-        Some(namespace) => Api::namespaced_with(cluster.client.clone(), namespace, &resource),
-        None => Api::all_with(cluster.client.clone(), &resource),
-    };
-    (api, text(&object["metadata"]["name"]))
+fn dynamic(object: Value) -> Result<DynamicObject, Error> {
+    serde_json::from_value(object).map_err(|error| Error::internal("a manifest is no object").caused_by(&error))
 }
 
 /// Runs `get`.
 pub async fn get(args: Get, global: &Global, screen: &Screen) -> Result<u8, Error> {
-    let wanted = args.kind.to_lowercase();
-    let found = KINDS.iter().find(|k| k.plural == wanted || k.short.contains(&wanted.as_str()));
-    let Some(Shown { kind, group, plural, namespaced, .. }) = found else {
+    let Some(Kind { name: kind, group, versions, plural, namespaced, .. }) = kind_of(&args.kind) else {
         let known: Vec<&str> = KINDS.iter().map(|k| k.plural).collect();
         return Err(
             Error::usage(format!("a sandbox has no {:?}", args.kind)).hint(format!("want {}", known.join(", ")))
         );
     };
     let cluster = Cluster::sandbox(&place(global)?, global).await?;
-    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, "v1", kind), plural);
+    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, versions[0], kind), plural);
     let namespace = global.namespace.clone().filter(|_| *namespaced && !args.all_namespaces);
     let api: Api<DynamicObject> = match &namespace {
         Some(namespace) => Api::namespaced_with(cluster.client.clone(), namespace, &resource),

@@ -54,6 +54,13 @@ pub struct Up {
 
 /// Show which sandboxes run
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit code 0 when all that are shown run, their pods are ready and their manifests in force; 1 when not.
+
+Examples:
+  ambient sandbox status
+  ambient sandbox status -o json | jq '.[].problems'"
+)]
 pub struct Status {
     /// How to write the answer
     #[arg(long, short, value_enum, default_value_t)]

@@ -4,6 +4,7 @@
 //! The roles call [`connect`] once; the agent then sees only [`Change`].
 
 pub mod folder;
+pub mod identity;
 pub mod kubernetes;
 pub mod labels;
 pub mod object;
@@ -15,8 +16,8 @@ use kube::Client;
 use crate::folder::{Folder, Settings};
 pub use object::{Kind, Object, ObjectKey};
 
-/// The state directory when only manifests are named.
-const STATE: &str = "/var/lib/ambient/state";
+/// The state directory when nothing else is named.
+pub const STATE: &str = "/var/lib/ambient/state";
 
 /// Tells why there is no way to the objects.
 #[derive(Debug, thiserror::Error)]

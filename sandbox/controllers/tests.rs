@@ -39,11 +39,7 @@ impl World {
     fn settle(&mut self, ready: bool) -> usize {
         let mut least = usize::MAX;
         for _ in 0..50 {
-            let count = &mut self.count;
-            let steps = plan(&self.view, || {
-                *count += 1;
-                format!("{count:05}")
-            });
+            let steps = plan(&self.view);
             let active: Vec<&Step> = steps.iter().filter(|s| !matches!(s, Step::Status(..))).collect();
             if active.is_empty() {
                 return least;
@@ -66,6 +62,9 @@ impl World {
         match step {
             Step::Create(pod) => {
                 let mut pod = pod.clone();
+                self.count += 1;
+                let begin = pod.metadata.generate_name.clone().expect("the API names it");
+                pod.metadata.name = Some(format!("{begin}{}", self.count));
                 pod.metadata.uid = pod.metadata.name.clone();
                 self.view.pods.push(pod);
             }

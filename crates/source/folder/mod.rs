@@ -41,7 +41,7 @@ use tokio::sync::watch;
 
 pub use crate::folder::{
     api::Body,
-    kinds::{Key, Kind},
+    kinds::{KINDS, Key, Kind},
     path::{FieldPath, Step},
     problem::Problem,
 };
