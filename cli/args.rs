@@ -35,7 +35,8 @@ pub struct Cli {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod's own account]
+    /// Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod's own account; without any of them the
+    /// only sandbox that runs]
     #[arg(long, short = 'c', global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig to use

@@ -27,7 +27,7 @@ end
 complete -c ambient -n "__fish_ambient_needs_command" -l role -d 'Run as a component of the mesh instead of a command' -r -f -a "agent\t'Control plane: discovery and certificates'
 ztunnel\t'Node proxy'
 cni\t'Node agent that enrols pods'"
-complete -c ambient -n "__fish_ambient_needs_command" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_needs_command" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_needs_command" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_needs_command" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_needs_command" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -57,7 +57,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand install" -s s -l set -d 
 complete -c ambient -n "__fish_ambient_using_subcommand install" -l wait -d 'Wait until all components are ready' -r -f -a "true\t''
 false\t''"
 complete -c ambient -n "__fish_ambient_using_subcommand install" -l timeout -d 'Longest to wait, such as 90s or 5m' -r
-complete -c ambient -n "__fish_ambient_using_subcommand install" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand install" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand install" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand install" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand install" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -73,7 +73,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand apply" -s s -l set -d 'O
 complete -c ambient -n "__fish_ambient_using_subcommand apply" -l wait -d 'Wait until all components are ready' -r -f -a "true\t''
 false\t''"
 complete -c ambient -n "__fish_ambient_using_subcommand apply" -l timeout -d 'Longest to wait, such as 90s or 5m' -r
-complete -c ambient -n "__fish_ambient_using_subcommand apply" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand apply" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand apply" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand apply" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand apply" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -86,7 +86,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand apply" -l print -d 'Prin
 complete -c ambient -n "__fish_ambient_using_subcommand apply" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ambient -n "__fish_ambient_using_subcommand manifest" -s f -l filename -d 'Overlay file with settings; may be repeated, later ones win' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand manifest" -s s -l set -d 'One setting, such as image.tag=dev; may be repeated, wins over files' -r
-complete -c ambient -n "__fish_ambient_using_subcommand manifest" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand manifest" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand manifest" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand manifest" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand manifest" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -96,7 +96,7 @@ always\t'Always'
 never\t'Never'"
 complete -c ambient -n "__fish_ambient_using_subcommand manifest" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -l timeout -d 'Longest to wait for each step, such as 90s or 5m' -r
-complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -109,7 +109,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -s y -l yes -
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -l force -d 'Go on where pods are not released; these have no network until they are restarted'
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -l dry-run -d 'Show the plan and do nothing'
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ambient -n "__fish_ambient_using_subcommand namespace; and not __fish_seen_subcommand_from add remove list help" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand namespace; and not __fish_seen_subcommand_from add remove list help" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and not __fish_seen_subcommand_from add remove list help" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and not __fish_seen_subcommand_from add remove list help" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and not __fish_seen_subcommand_from add remove list help" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -126,7 +126,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_se
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from add" -l wait -d 'Wait until every running pod is captured, or released' -r -f -a "true\t''
 false\t''"
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from add" -l timeout -d 'Longest to wait, such as 90s or 5m' -r
-complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from add" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from add" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from add" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from add" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from add" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -141,7 +141,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_se
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from remove" -l wait -d 'Wait until every running pod is captured, or released' -r -f -a "true\t''
 false\t''"
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from remove" -l timeout -d 'Longest to wait, such as 90s or 5m' -r
-complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from remove" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from remove" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from remove" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from remove" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from remove" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -154,7 +154,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_se
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from list" -s o -l output -d 'How to write the list' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
-complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from list" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from list" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from list" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from list" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from list" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -167,7 +167,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_se
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Take out: traffic flows as if there were no mesh'
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the namespaces and how many of their pods are captured'
 complete -c ambient -n "__fish_ambient_using_subcommand namespace; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c ambient -n "__fish_ambient_using_subcommand ns; and not __fish_seen_subcommand_from add remove list help" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ns; and not __fish_seen_subcommand_from add remove list help" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and not __fish_seen_subcommand_from add remove list help" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and not __fish_seen_subcommand_from add remove list help" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and not __fish_seen_subcommand_from add remove list help" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -184,7 +184,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subc
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from add" -l wait -d 'Wait until every running pod is captured, or released' -r -f -a "true\t''
 false\t''"
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from add" -l timeout -d 'Longest to wait, such as 90s or 5m' -r
-complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from add" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from add" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from add" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from add" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from add" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -199,7 +199,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subc
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from remove" -l wait -d 'Wait until every running pod is captured, or released' -r -f -a "true\t''
 false\t''"
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from remove" -l timeout -d 'Longest to wait, such as 90s or 5m' -r
-complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from remove" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from remove" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from remove" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from remove" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from remove" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -212,7 +212,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subc
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from list" -s o -l output -d 'How to write the list' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
-complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from list" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from list" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from list" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from list" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from list" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -229,7 +229,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand status" -l timeout -d 'L
 complete -c ambient -n "__fish_ambient_using_subcommand status" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
-complete -c ambient -n "__fish_ambient_using_subcommand status" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand status" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand status" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand status" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand status" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -239,7 +239,7 @@ always\t'Always'
 never\t'Never'"
 complete -c ambient -n "__fish_ambient_using_subcommand status" -s w -l wait -d 'Wait until all is well'
 complete -c ambient -n "__fish_ambient_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -278,7 +278,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workload" -l address -d 'Only the workload with this address' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workload" -l workload-namespace -d 'Only workloads of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workload" -l workload-node -d 'Only workloads on this node' -r
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workload" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workload" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workload" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workload" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workload" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -295,7 +295,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from w" -l address -d 'Only the workload with this address' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from w" -l workload-namespace -d 'Only workloads of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from w" -l workload-node -d 'Only workloads on this node' -r
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from w" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from w" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from w" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from w" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from w" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -312,7 +312,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workloads" -l address -d 'Only the workload with this address' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workloads" -l workload-namespace -d 'Only workloads of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workloads" -l workload-node -d 'Only workloads on this node' -r
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workloads" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workloads" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workloads" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workloads" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from workloads" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -327,7 +327,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from service" -l service-namespace -d 'Only services of this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from service" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from service" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from service" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from service" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from service" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -342,7 +342,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from services" -l service-namespace -d 'Only services of this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from services" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from services" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from services" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from services" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from services" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -357,7 +357,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from s" -l service-namespace -d 'Only services of this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from s" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from s" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from s" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from s" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from s" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -372,7 +372,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from svc" -l service-namespace -d 'Only services of this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from svc" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from svc" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from svc" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from svc" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from svc" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -387,7 +387,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policy" -l policy-namespace -d 'Only policies of this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policy" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policy" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policy" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policy" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policy" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -402,7 +402,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policies" -l policy-namespace -d 'Only policies of this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policies" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policies" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policies" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policies" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from policies" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -417,7 +417,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from p" -l policy-namespace -d 'Only policies of this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from p" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from p" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from p" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from p" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from p" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -432,7 +432,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from pol" -l policy-namespace -d 'Only policies of this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from pol" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from pol" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from pol" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from pol" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from pol" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -446,7 +446,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificate" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificate" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificate" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificate" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificate" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificate" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -460,7 +460,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificates" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificates" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificates" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificates" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificates" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certificates" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -474,7 +474,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certs" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certs" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certs" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certs" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certs" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from certs" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -488,7 +488,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cert" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cert" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cert" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cert" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cert" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cert" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -505,7 +505,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from connections" -l direction -d 'Only connections in this direction' -r -f -a "inbound\t'To the workload'
 outbound\t'From the workload'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from connections" -l workload-namespace -d 'Only connections of workloads in this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from connections" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from connections" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from connections" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from connections" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from connections" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -523,7 +523,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cons" -l direction -d 'Only connections in this direction' -r -f -a "inbound\t'To the workload'
 outbound\t'From the workload'"
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cons" -l workload-namespace -d 'Only connections of workloads in this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cons" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cons" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cons" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cons" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from cons" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -538,7 +538,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from all" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from all" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from all" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from all" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from all" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from all" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -553,7 +553,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from a" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from a" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from a" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from a" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from a" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from a" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -565,7 +565,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from a" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from log" -l node -d 'Only the ztunnel of this node' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from log" -l level -d 'New level, such as debug or access=debug,info' -r
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from log" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from log" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from log" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from log" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from log" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -577,7 +577,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from log" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from o" -l node -d 'Only the ztunnel of this node' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from o" -l level -d 'New level, such as debug or access=debug,info' -r
-complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from o" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from o" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from o" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from o" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from o" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -595,7 +595,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fi
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from help" -f -a "all" -d 'Show everything'
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from help" -f -a "log" -d 'Show or change the log level'
 complete -c ambient -n "__fish_ambient_using_subcommand ztunnel-config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and not __fish_seen_subcommand_from workload w workloads service services s svc policy policies p pol certificate certificates certs cert connections cons all a log o help" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -634,7 +634,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workload" -l address -d 'Only the workload with this address' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workload" -l workload-namespace -d 'Only workloads of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workload" -l workload-node -d 'Only workloads on this node' -r
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workload" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workload" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workload" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workload" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workload" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -651,7 +651,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from w" -l address -d 'Only the workload with this address' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from w" -l workload-namespace -d 'Only workloads of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from w" -l workload-node -d 'Only workloads on this node' -r
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from w" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from w" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from w" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from w" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from w" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -668,7 +668,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workloads" -l address -d 'Only the workload with this address' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workloads" -l workload-namespace -d 'Only workloads of this namespace' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workloads" -l workload-node -d 'Only workloads on this node' -r
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workloads" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workloads" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workloads" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workloads" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from workloads" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -683,7 +683,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from service" -l service-namespace -d 'Only services of this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from service" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from service" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from service" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from service" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from service" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -698,7 +698,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from services" -l service-namespace -d 'Only services of this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from services" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from services" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from services" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from services" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from services" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -713,7 +713,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from s" -l service-namespace -d 'Only services of this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from s" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from s" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from s" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from s" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from s" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -728,7 +728,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from svc" -l service-namespace -d 'Only services of this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from svc" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from svc" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from svc" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from svc" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from svc" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -743,7 +743,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policy" -l policy-namespace -d 'Only policies of this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policy" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policy" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policy" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policy" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policy" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -758,7 +758,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policies" -l policy-namespace -d 'Only policies of this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policies" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policies" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policies" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policies" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from policies" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -773,7 +773,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from p" -l policy-namespace -d 'Only policies of this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from p" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from p" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from p" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from p" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from p" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -788,7 +788,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from pol" -l policy-namespace -d 'Only policies of this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from pol" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from pol" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from pol" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from pol" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from pol" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -802,7 +802,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificate" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificate" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificate" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificate" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificate" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificate" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -816,7 +816,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificates" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificates" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificates" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificates" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificates" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certificates" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -830,7 +830,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certs" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certs" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certs" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certs" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certs" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from certs" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -844,7 +844,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cert" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cert" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cert" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cert" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cert" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cert" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -861,7 +861,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from connections" -l direction -d 'Only connections in this direction' -r -f -a "inbound\t'To the workload'
 outbound\t'From the workload'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from connections" -l workload-namespace -d 'Only connections of workloads in this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from connections" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from connections" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from connections" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from connections" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from connections" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -879,7 +879,7 @@ yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cons" -l direction -d 'Only connections in this direction' -r -f -a "inbound\t'To the workload'
 outbound\t'From the workload'"
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cons" -l workload-namespace -d 'Only connections of workloads in this namespace' -r
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cons" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cons" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cons" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cons" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from cons" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -894,7 +894,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from all" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from all" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from all" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from all" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from all" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from all" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -909,7 +909,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from a" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from a" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from a" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from a" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from a" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from a" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -921,7 +921,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from a" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from log" -l node -d 'Only the ztunnel of this node' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from log" -l level -d 'New level, such as debug or access=debug,info' -r
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from log" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from log" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from log" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from log" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from log" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -933,7 +933,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from log" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from o" -l node -d 'Only the ztunnel of this node' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from o" -l level -d 'New level, such as debug or access=debug,info' -r
-complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from o" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from o" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from o" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from o" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subcommand_from o" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -954,7 +954,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand zc; and __fish_seen_subc
 complete -c ambient -n "__fish_ambient_using_subcommand verify" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
-complete -c ambient -n "__fish_ambient_using_subcommand verify" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand verify" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand verify" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand verify" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand verify" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -965,7 +965,7 @@ never\t'Never'"
 complete -c ambient -n "__fish_ambient_using_subcommand verify" -s A -l all-namespaces -d 'All namespaces that are enrolled, or have a captured pod'
 complete -c ambient -n "__fish_ambient_using_subcommand verify" -l passive -d 'Open no connections, look only at those there are'
 complete -c ambient -n "__fish_ambient_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -989,7 +989,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -f -a "down" -d 'End a sandbox; nothing is left of it'
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -f -a "app" -d 'Small programs for manifests: a server that tells who asked, and clients'
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and not __fish_seen_subcommand_from demo up status apply delete get logs exec top down app help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from demo" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from demo" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from demo" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from demo" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from demo" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -1004,7 +1004,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from up" -s f -l filename -d 'Folder or file of manifests to keep to; may be repeated' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from up" -l nodes -d 'Number of nodes' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from up" -l timeout -d 'Longest to wait until all is ready, such as 30s' -r
-complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from up" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from up" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from up" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from up" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from up" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -1017,7 +1017,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from status" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
-complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from status" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from status" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from status" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from status" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from status" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -1027,7 +1027,7 @@ always\t'Always'
 never\t'Never'"
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from apply" -s f -l filename -d 'File or folder of manifests, or `-` for the standard input; may be repeated' -r -F
-complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from apply" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from apply" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from apply" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from apply" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from apply" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -1037,7 +1037,7 @@ always\t'Always'
 never\t'Never'"
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from apply" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from delete" -s f -l filename -d 'File or folder of manifests, or `-` for the standard input; may be repeated' -r -F
-complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from delete" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from delete" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from delete" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from delete" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from delete" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -1049,7 +1049,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from get" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
-complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from get" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from get" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from get" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from get" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from get" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -1061,7 +1061,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from logs" -l container -d 'Container of the pod' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from logs" -l tail -d 'The last lines alone' -r
-complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from logs" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from logs" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from logs" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from logs" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from logs" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -1071,7 +1071,7 @@ always\t'Always'
 never\t'Never'"
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from logs" -s f -l follow -d 'Go on with what comes'
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from logs" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from exec" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -1083,7 +1083,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from top" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
 yaml\t'YAML'"
-complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from top" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from top" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from top" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from top" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from top" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -1092,7 +1092,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen
 always\t'Always'
 never\t'Never'"
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from top" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from down" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from down" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from down" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from down" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from down" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -1102,7 +1102,7 @@ always\t'Always'
 never\t'Never'"
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from down" -l all -d 'All of them'
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from down" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from app" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from app" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from app" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from app" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen_subcommand_from app" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -1131,7 +1131,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand sandbox; and __fish_seen
 complete -c ambient -n "__fish_ambient_using_subcommand token" -l state -d 'State directory of the folder' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand token" -l expires -d 'How long it holds, 10m to 24h' -r
 complete -c ambient -n "__fish_ambient_using_subcommand token" -l write -d 'Write `token` and `root-cert.pem` into this folder instead of printing the token' -r -F
-complete -c ambient -n "__fish_ambient_using_subcommand token" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand token" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand token" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand token" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand token" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -1145,7 +1145,7 @@ json\t'JSON'
 yaml\t'YAML'"
 complete -c ambient -n "__fish_ambient_using_subcommand version" -l remote -d 'Ask the cluster too' -r -f -a "true\t''
 false\t''"
-complete -c ambient -n "__fish_ambient_using_subcommand version" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand version" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand version" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand version" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand version" -s n -l namespace -d 'Namespace that the command is about' -r
@@ -1154,7 +1154,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand version" -l color -d 'Wh
 always\t'Always'
 never\t'Never'"
 complete -c ambient -n "__fish_ambient_using_subcommand version" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ambient -n "__fish_ambient_using_subcommand completion" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand completion" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand completion" -l context -d 'Context of the kubeconfig to use' -r
 complete -c ambient -n "__fish_ambient_using_subcommand completion" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
 complete -c ambient -n "__fish_ambient_using_subcommand completion" -s n -l namespace -d 'Namespace that the command is about' -r
