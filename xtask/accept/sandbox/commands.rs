@@ -32,7 +32,7 @@ const SAID: [Said; 21] = [
     Said(&["sandbox", "get", "ns"], 0, &["istio.io/dataplane-mode=ambient"]),
     Said(&["sandbox", "get", "nodes"], 0, &["node-1", "node-2"]),
     Said(&["sandbox", "get", "pods", "nobody"], 1, &["there is no Pod nobody"]),
-    Said(&["sandbox", "get", "unicorns"], 2, &["unicorns", "want pods"]),
+    Said(&["sandbox", "get", "unicorns"], 2, &["unicorns", "want", "pods", "authorizationpolicies"]),
     Said(&["sandbox", "logs", "ztunnel", "--tail", "3"], 0, &["ztunnel-"]),
     Said(&["sandbox", "logs", "shop/nobody"], 1, &["no pod nobody in namespace shop"]),
     Said(&["sandbox", "top"], 0, &["MEMORY", "ambient-agent", "all"]),

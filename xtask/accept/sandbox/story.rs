@@ -68,15 +68,6 @@ impl Story {
         Ok(())
     }
 
-    /// Lets it go on until it says this.
-    pub fn until_said(&mut self, words: &str) -> Result<(), String> {
-        self.enter();
-        while !self.told.last().is_some_and(|line| line.contains(words)) {
-            self.hear()?;
-        }
-        Ok(())
-    }
-
     /// Lets it go on to its end without a pause.
     pub fn end(mut self, limit: Duration) -> Result<Outcome, String> {
         let _ = self.input.write_all(b"\n\n\n\n\n\n\n\n\n");
