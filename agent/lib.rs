@@ -4,6 +4,7 @@
 
 mod auth;
 pub mod config;
+mod gateway;
 mod issue;
 mod mesh;
 mod policy;
@@ -15,15 +16,12 @@ mod status;
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use runtime::{Drain, Readiness, drain::stop_signal};
-use source::Change;
-use tokio::sync::mpsc;
+use source::{Change, Kind};
 use tracing::info;
 use xds::server::Resources;
 
 pub use crate::config::Config;
 
-/// How many kinds the source tells.
-const KINDS: usize = 7;
 /// How long streams may take to end after a stop.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -66,8 +64,6 @@ pub async fn run(config: Config) -> Result<(), Error> {
     serve::start(&config, &resources, issuer, &readiness, &drain).await?;
 
     tokio::spawn(roots::distribute(client.clone(), authority.root_pem().to_owned()));
-    let (statuses, written) = mpsc::channel(1024);
-    tokio::spawn(status::write(client.clone(), written));
     let settings = mesh::Settings {
         root: config.namespace.clone(),
         cluster: config.cluster.clone(),
@@ -80,26 +76,27 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let ready = readiness.clone();
     tokio::spawn(async move {
         let mut mesh = mesh::Mesh::new(settings);
+        let statuses = status::Board::default();
         let mut synced = HashSet::new();
         let mut batch = Vec::new();
         // What waits is taken at once, so that a burst is one publication and an idle source is told without delay.
         while changes.recv_many(&mut batch, 256).await > 0 {
-            let mut out = Vec::new();
+            let (mut out, mut told) = (Vec::new(), Vec::new());
             for change in batch.drain(..) {
                 placement.apply(&change);
                 if let Change::Synced(kind) = &change {
                     synced.insert(*kind);
                 }
-                let (found, status) = mesh.apply(change);
-                out.extend(found);
-                if let Some(status) = status {
-                    // A full queue loses a status, never a policy: the next change tells it again.
-                    let _ = statuses.try_send(status);
-                }
+                let found = mesh.apply(change);
+                out.extend(found.resources);
+                told.extend(found.statuses);
             }
             publishing.publish(out);
-            if synced.len() == KINDS && !publishing.is_synced() {
+            statuses.post(told);
+            if synced.len() == Kind::ALL.len() && !publishing.is_synced() {
                 publishing.synced();
+                // Not before: what half of the objects say is not what is.
+                tokio::spawn(status::write(client.clone(), statuses.clone()));
                 ready.done("the cluster's objects");
                 info!("the cluster's objects are known, discovery is served");
             }

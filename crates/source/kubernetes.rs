@@ -1,123 +1,69 @@
 //! Objects from a Kubernetes API, watched for as long as the process lives.
 
-use std::{collections::HashSet, fmt::Debug, net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, fmt::Debug, net::IpAddr, time::Duration};
 
-use futures::StreamExt;
 use k8s_openapi::{
     api::{core::v1 as core, discovery::v1 as discovery},
-    apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
+    apimachinery::pkg::{apis::meta::v1::Condition, util::intstr::IntOrString},
 };
 use kube::{
     Api, Client, Resource,
-    api::{ApiResource, DynamicObject, GroupVersionKind},
-    runtime::{WatchStreamExt, watcher},
+    api::{ApiResource, GroupVersionKind},
 };
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::{
-    Change,
-    object::{
-        Custom, Endpoint, EndpointSlice, Kind, Map, Namespace, Node, Object, ObjectKey, Pod, Service, ServicePort,
-        Target,
-    },
+    Change, Kind, custom,
+    follow::{End, Follower, key},
+    object::{Endpoint, EndpointSlice, Map, Namespace, Node, Object, Pod, Service, ServicePort, Target},
 };
 
 /// How many changes wait for the reader before the watches pause.
 const QUEUE: usize = 1024;
+/// How long to wait before a kind of Kubernetes itself is looked for again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Watches every kind and tells all changes on one channel.
 #[must_use]
 pub fn watch(client: &Client) -> mpsc::Receiver<Change> {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    let start = |kind: Kind| (kind, sender.clone());
+    let start = |kind: Kind| Follower::new(kind, sender.clone());
     tokio::spawn(follow(Api::<core::Namespace>::all(client.clone()), start(Kind::Namespace), namespace));
     tokio::spawn(follow(Api::<core::Node>::all(client.clone()), start(Kind::Node), node));
     tokio::spawn(follow(Api::<core::Pod>::all(client.clone()), start(Kind::Pod), pod));
     tokio::spawn(follow(Api::<core::Service>::all(client.clone()), start(Kind::Service), service));
     tokio::spawn(follow(Api::<discovery::EndpointSlice>::all(client.clone()), start(Kind::EndpointSlice), slice));
-    for (kind, wrap) in [
-        (Kind::PeerAuthentication, Object::PeerAuthentication as fn(Custom) -> Object),
-        (Kind::AuthorizationPolicy, Object::AuthorizationPolicy),
-    ] {
-        let api = Api::<DynamicObject>::all_with(client.clone(), &resource(kind));
-        tokio::spawn(follow(api, start(kind), move |object| Some(wrap(custom(object)))));
+    let mut groups: BTreeMap<&'static str, Vec<Kind>> = BTreeMap::new();
+    for kind in Kind::ALL.into_iter().filter(|kind| !kind.is_native()) {
+        groups.entry(kind.place().group).or_default().push(kind);
+    }
+    for (group, kinds) in groups {
+        tokio::spawn(custom::watch(client.clone(), group, kinds, sender.clone()));
     }
     receiver
 }
 
-/// Returns the API resource of a custom kind.
+/// Returns the API resource of a kind in one of its versions; in the best one if none is named.
 #[must_use]
-pub fn resource(kind: Kind) -> ApiResource {
-    ApiResource::from_gvk(&GroupVersionKind::gvk("security.istio.io", "v1", &format!("{kind:?}")))
+pub fn resource(kind: Kind, version: &str) -> ApiResource {
+    let place = kind.place();
+    let version = if version.is_empty() { place.versions[0] } else { version };
+    let named = GroupVersionKind::gvk(place.group, version, &format!("{kind:?}"));
+    ApiResource::from_gvk_with_plural(&named, place.plural)
 }
 
-async fn follow<K, F>(api: Api<K>, (kind, changes): (Kind, mpsc::Sender<Change>), slim: F)
+async fn follow<K, F>(api: Api<K>, mut follower: Follower, slim: F)
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
     F: Fn(K) -> Option<Object>,
 {
-    let config = watcher::Config::default().page_size(500);
-    let mut events = Box::pin(watcher(api, config).default_backoff());
-    let mut known: HashSet<ObjectKey> = HashSet::new();
-    let mut listed: HashSet<ObjectKey> = HashSet::new();
-    let mut told = false;
-    while let Some(event) = events.next().await {
-        let apply = |object: K, known: &mut HashSet<ObjectKey>| {
-            let key = key(object.meta());
-            known.insert(key.clone());
-            match slim(object) {
-                Some(object) => Change::Apply(object),
-                None => Change::Delete(kind, key),
-            }
-        };
-        let out = match event {
-            Ok(watcher::Event::Init) => {
-                listed.clear();
-                vec![]
-            }
-            Ok(watcher::Event::InitApply(object)) => {
-                listed.insert(key(object.meta()));
-                vec![apply(object, &mut known)]
-            }
-            Ok(watcher::Event::InitDone) => {
-                // What the new list no longer has was deleted while nobody watched.
-                let mut out: Vec<Change> = known.difference(&listed).map(|k| Change::Delete(kind, k.clone())).collect();
-                known = std::mem::take(&mut listed);
-                if !std::mem::replace(&mut told, true) {
-                    out.push(Change::Synced(kind));
-                }
-                out
-            }
-            Ok(watcher::Event::Apply(object)) => vec![apply(object, &mut known)],
-            Ok(watcher::Event::Delete(object)) => {
-                let key = key(object.meta());
-                known.remove(&key);
-                vec![Change::Delete(kind, key)]
-            }
-            Err(error) => {
-                // A kind that is not installed has no objects; it is looked for again.
-                let absent = matches!(&error, watcher::Error::InitialListFailed(kube::Error::Api(s)) if s.code == 404);
-                if absent {
-                    debug!(?kind, "the kind is not installed");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                } else {
-                    warn!(?kind, %error, "watch failed, trying again");
-                }
-                if absent && !std::mem::replace(&mut told, true) { vec![Change::Synced(kind)] } else { vec![] }
-            }
-        };
-        for change in out {
-            if changes.send(change).await.is_err() {
-                return;
-            }
-        }
+    while follower.run(api.clone(), &slim).await == End::Absent && follower.absent().await == End::Absent {
+        debug!(kind = ?follower.kind(), "the kind is not served");
+        tokio::time::sleep(AGAIN).await;
     }
-}
-
-fn key(meta: &ObjectMeta) -> ObjectKey {
-    ObjectKey { namespace: meta.namespace.clone().unwrap_or_default(), name: meta.name.clone().unwrap_or_default() }
 }
 
 fn namespace(object: core::Namespace) -> Option<Object> {
@@ -209,7 +155,15 @@ pub fn service(object: core::Service) -> Option<Object> {
         publish_not_ready: spec.publish_not_ready_addresses.unwrap_or_default(),
         external_name: spec.type_.as_deref() == Some("ExternalName"),
         families: spec.ip_families.unwrap_or_default(),
+        version: object.metadata.resource_version.unwrap_or_default(),
+        status: object.status.map_or(Value::Null, |status| conditions(status.conditions.unwrap_or_default())),
     }))
+}
+
+/// Returns a status that has only the conditions of the mesh, which are few: a load balancer's and others' are not read.
+fn conditions(all: Vec<Condition>) -> Value {
+    let ours: Vec<Condition> = all.into_iter().filter(|c| c.type_.starts_with("istio.io/")).collect();
+    if ours.is_empty() { Value::Null } else { json!({ "conditions": ours }) }
 }
 
 fn slice(object: discovery::EndpointSlice) -> Option<Object> {
@@ -228,14 +182,4 @@ fn slice(object: discovery::EndpointSlice) -> Option<Object> {
         ports: ports.filter_map(|p| Some((p.name.unwrap_or_default(), u16::try_from(p.port?).ok()?))).collect(),
         endpoints: endpoints.collect(),
     }))
-}
-
-fn custom(object: DynamicObject) -> Custom {
-    Custom {
-        key: key(&object.metadata),
-        annotations: object.metadata.annotations.unwrap_or_default(),
-        created: object.metadata.creation_timestamp.map(|t| t.0.to_string()).unwrap_or_default(),
-        generation: object.metadata.generation.unwrap_or_default(),
-        spec: object.data.get("spec").cloned().unwrap_or_default(),
-    }
 }

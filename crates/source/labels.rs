@@ -16,3 +16,21 @@ pub const REGION: &str = "topology.kubernetes.io/region";
 pub const ZONE: &str = "topology.kubernetes.io/zone";
 /// On a node: the part of its zone.
 pub const SUBZONE: &str = "topology.istio.io/subzone";
+/// On a service, pod or namespace: the name of its waypoint, or `none`.
+pub const USE_WAYPOINT: &str = "istio.io/use-waypoint";
+/// Beside it: the namespace of the waypoint, if it is another.
+pub const USE_WAYPOINT_NAMESPACE: &str = "istio.io/use-waypoint-namespace";
+/// On a service or namespace: `true` sends the traffic of ingress gateways through the waypoint as well.
+pub const INGRESS_USE_WAYPOINT: &str = "istio.io/ingress-use-waypoint";
+/// On a gateway or its class: what a waypoint serves.
+pub const WAYPOINT_FOR: &str = "istio.io/waypoint-for";
+/// On what is made for a gateway: its name.
+pub const GATEWAY_NAME: &str = "gateway.networking.k8s.io/gateway-name";
+/// On what is made for a gateway: its class.
+pub const GATEWAY_CLASS: &str = "gateway.networking.k8s.io/gateway-class-name";
+/// On what is made for a gateway: by whom. What lacks it is never touched.
+pub const MANAGED: &str = "gateway.istio.io/managed";
+/// On a gateway: the name of what is made for it, if it is not the gateway's.
+pub const NAME_OVERRIDE: &str = "gateway.istio.io/name-override";
+/// On a gateway: a service account that is there already.
+pub const GATEWAY_ACCOUNT: &str = "gateway.istio.io/service-account";

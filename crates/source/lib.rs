@@ -3,8 +3,12 @@
 //!
 //! The roles call [`connect`] once; the agent then sees only [`Change`].
 
+pub mod api;
+mod custom;
 pub mod folder;
+mod follow;
 pub mod identity;
+mod kind;
 pub mod kubernetes;
 pub mod labels;
 pub mod object;
@@ -14,7 +18,8 @@ use std::{ffi::OsString, path::PathBuf};
 use kube::Client;
 
 use crate::folder::{Folder, Settings};
-pub use object::{Kind, Object, ObjectKey};
+pub use kind::{Kind, Place};
+pub use object::{Object, ObjectKey};
 
 /// The state directory when nothing else is named.
 pub const STATE: &str = "/var/lib/ambient/state";
@@ -68,6 +73,6 @@ pub enum Change {
     Apply(Object),
     /// The object is gone.
     Delete(Kind, ObjectKey),
-    /// All objects of the kind that were there at the start have been told.
+    /// All objects of the kind that were there at the start have been told; none are, if the kind is not installed.
     Synced(Kind),
 }

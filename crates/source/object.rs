@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use serde::Deserialize;
 use serde_json::Value;
+
+use crate::kind::Kind;
 
 /// Labels or annotations.
 pub type Map = BTreeMap<String, String>;
@@ -17,19 +18,6 @@ pub struct ObjectKey {
     pub name: String,
 }
 
-/// The kinds of objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs)] // the names are those of the API
-pub enum Kind {
-    Namespace,
-    Node,
-    Pod,
-    Service,
-    EndpointSlice,
-    PeerAuthentication,
-    AuthorizationPolicy,
-}
-
 /// One object.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // the names are those of the API
@@ -39,8 +27,8 @@ pub enum Object {
     Pod(Pod),
     Service(Service),
     EndpointSlice(EndpointSlice),
-    PeerAuthentication(Custom),
-    AuthorizationPolicy(Custom),
+    /// An object of any other kind.
+    Custom(Kind, Custom),
 }
 
 /// A namespace.
@@ -125,7 +113,7 @@ impl Default for Target {
 }
 
 /// A service.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Service {
     /// Namespace and name.
     pub key: ObjectKey,
@@ -149,6 +137,10 @@ pub struct Service {
     pub external_name: bool,
     /// Its address families, `IPv4` or `IPv6`.
     pub families: Vec<String>,
+    /// The resource version, by which a later state is told from this one.
+    pub version: String,
+    /// The conditions that the mesh wrote into its status, as a status that has only these; null without any.
+    pub status: Value,
 }
 
 /// A slice of endpoints that was written by hand or by another controller.
@@ -175,24 +167,31 @@ pub struct Endpoint {
     pub ready: bool,
 }
 
-/// An object of a custom kind, with its specification as it was written.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+/// An object of a kind that does not come with Kubernetes, with its specification as it was written.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Custom {
     /// Namespace and name.
-    #[serde(skip)]
     pub key: ObjectKey,
+    /// The unique name.
+    pub uid: String,
+    /// The labels.
+    pub labels: Map,
     /// The annotations.
-    #[serde(skip)]
     pub annotations: Map,
     /// When it was made, as RFC 3339: text of one form, so its order is that of time.
-    #[serde(skip)]
     pub created: String,
     /// The generation of the specification.
-    #[serde(skip)]
     pub generation: i64,
+    /// The resource version, by which a later state is told from this one.
+    pub version: String,
+    /// The version of the API in which it was read, and in which its status is written; empty for the best one.
+    pub served: &'static str,
+    /// Whether it is being deleted.
+    pub deleting: bool,
     /// The specification.
-    #[serde(default)]
     pub spec: Value,
+    /// The status; null without one.
+    pub status: Value,
 }
 
 impl Object {
@@ -205,8 +204,7 @@ impl Object {
             Self::Pod(_) => Kind::Pod,
             Self::Service(_) => Kind::Service,
             Self::EndpointSlice(_) => Kind::EndpointSlice,
-            Self::PeerAuthentication(_) => Kind::PeerAuthentication,
-            Self::AuthorizationPolicy(_) => Kind::AuthorizationPolicy,
+            Self::Custom(kind, _) => *kind,
         }
     }
 
@@ -220,7 +218,7 @@ impl Object {
             Self::Pod(p) => p.key.clone(),
             Self::Service(s) => s.key.clone(),
             Self::EndpointSlice(s) => s.key.clone(),
-            Self::PeerAuthentication(c) | Self::AuthorizationPolicy(c) => c.key.clone(),
+            Self::Custom(_, c) => c.key.clone(),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::folder::{
     kinds::{self, Key, Kind},
     manifests::yaml,
     refusal::Refusal,
+    resources,
     select::Selector,
     store::Store,
     tokens,
@@ -53,6 +54,7 @@ fn json_answer(code: u16, value: &Value) -> Response<Body> {
 #[derive(Clone, Debug, PartialEq)]
 enum Place {
     Version,
+    Kinds(Value),
     TokenReview,
     AccessReview,
     Token { namespace: String, account: String },
@@ -65,6 +67,8 @@ fn place(path: &str) -> Result<Place, Refusal> {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     let (group, version, rest) = match parts[..] {
         ["version"] => return Ok(Place::Version),
+        ["api", version] => return resources::of_version("", version).map(Place::Kinds).ok_or_else(unknown),
+        ["apis", group, version] => return resources::of_version(group, version).map(Place::Kinds).ok_or_else(unknown),
         ["apis", "authentication.k8s.io", "v1", "tokenreviews"] => return Ok(Place::TokenReview),
         ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"] => return Ok(Place::AccessReview),
         ["api", version, ref rest @ ..] => ("", version, rest),
@@ -132,7 +136,8 @@ where
     let text = |name| head.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
     match place {
         Place::Version if head.method == Method::GET => Ok(json_answer(200, &version())),
-        Place::Version => Err(Refusal::method()),
+        Place::Kinds(kinds) if head.method == Method::GET => Ok(json_answer(200, &kinds)),
+        Place::Version | Place::Kinds(_) => Err(Refusal::method()),
         Place::TokenReview => review(store, &head.method, &body, tokens::review).await,
         Place::AccessReview => review(store, &head.method, &body, allow).await,
         Place::Token { namespace, account } if head.method == Method::POST => {

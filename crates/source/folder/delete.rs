@@ -69,6 +69,7 @@ pub fn delete(tx: &Transaction<'_>, key: &Key, how: &Deletion) -> Result<Deleted
     let is_space = key.kind.name == "Namespace";
     if grace == 0 && finalizers(object) == 0 && !is_space {
         tx.remove(key)?;
+        collect(tx, key, &old)?;
         finish_home(tx, key)?;
         return Ok(Deleted::Gone(old));
     }
@@ -99,6 +100,25 @@ pub fn delete(tx: &Transaction<'_>, key: &Key, how: &Deletion) -> Result<Deleted
         }
     }
     Ok(Deleted::Going(entry))
+}
+
+/// Deletes what belonged to an object that went, as the garbage collector of Kubernetes does; of gateways alone, since whoever
+/// plays the controllers of pods sees to those.
+///
+/// # Errors
+/// Those of the file system.
+pub fn collect(tx: &Transaction<'_>, key: &Key, gone: &Entry) -> Result<(), Refusal> {
+    if key.kind.name != "Gateway" || tx.is_dry() {
+        return Ok(());
+    }
+    let uid = &gone.stored.object["metadata"]["uid"];
+    for (key, entry) in tx.contents(&key.namespace) {
+        let owners = entry.stored.object["metadata"]["ownerReferences"].as_array();
+        if owners.is_some_and(|owners| !owners.is_empty() && owners.iter().all(|owner| owner["uid"] == *uid)) {
+            delete(tx, &key, &Deletion::default())?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes the namespace of an object that went, if it was the last in one that is to go.

@@ -2,12 +2,18 @@
 
 use std::fmt;
 
-use k8s_openapi::api::{apps::v1 as apps, core::v1 as core, discovery::v1 as discovery};
+use k8s_openapi::api::{
+    apps::v1 as apps, autoscaling::v2 as autoscaling, core::v1 as core, discovery::v1 as discovery,
+    policy::v1 as policy,
+};
 use serde_json::Value;
 
-use crate::folder::{
-    decode::{self, Findings},
-    istio,
+use crate::{
+    api::gateway,
+    folder::{
+        decode::{self, Findings},
+        istio,
+    },
 };
 
 /// One kind of objects.
@@ -82,8 +88,13 @@ const fn istio(name: &'static str, plural: &'static str, decode: fn(&Value) -> F
     Kind { versions, ..kind("security.istio.io", name, plural, &[Status, Written], decode) }
 }
 
+const fn gateway(name: &'static str, plural: &'static str, traits: &[Trait], decode: fn(&Value) -> Findings) -> Kind {
+    let versions = &["v1", "v1beta1"];
+    Kind { versions, ..kind("gateway.networking.k8s.io", name, plural, traits, decode) }
+}
+
 /// All kinds.
-pub static KINDS: [Kind; 13] = [
+pub static KINDS: [Kind; 17] = [
     kind("", "Namespace", "namespaces", &[Cluster, Status, Label, Written], decode::read::<core::Namespace>),
     kind("", "Node", "nodes", &[Cluster, Status], decode::read::<core::Node>),
     kind("", "ServiceAccount", "serviceaccounts", &[Written], decode::read::<core::ServiceAccount>),
@@ -94,12 +105,33 @@ pub static KINDS: [Kind; 13] = [
     kind("", "Event", "events", &[], decode::read::<core::Event>),
     kind("apps", "Deployment", "deployments", &[Status, Written], decode::read::<apps::Deployment>),
     kind("apps", "DaemonSet", "daemonsets", &[Status], decode::read::<apps::DaemonSet>),
+    kind(
+        "autoscaling",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+        &[Status],
+        decode::read::<autoscaling::HorizontalPodAutoscaler>,
+    )
+    .of_version(&["v2"]),
+    kind(
+        "policy",
+        "PodDisruptionBudget",
+        "poddisruptionbudgets",
+        &[Status],
+        decode::read::<policy::PodDisruptionBudget>,
+    ),
     kind("discovery.k8s.io", "EndpointSlice", "endpointslices", &[], decode::read::<discovery::EndpointSlice>),
     istio("PeerAuthentication", "peerauthentications", decode::read::<istio::PeerAuthentication>),
     istio("AuthorizationPolicy", "authorizationpolicies", decode::read::<istio::AuthorizationPolicy>),
+    gateway("GatewayClass", "gatewayclasses", &[Cluster, Status, Written], decode::read::<gateway::GatewayClass>),
+    gateway("Gateway", "gateways", &[Status, Written], decode::read::<gateway::Gateway>),
 ];
 
 impl Kind {
+    const fn of_version(self, versions: &'static [&'static str]) -> Self {
+        Self { versions, ..self }
+    }
+
     /// Finds the kind of a path.
     #[must_use]
     pub fn of_path(group: &str, version: &str, plural: &str) -> Option<&'static Self> {

@@ -24,6 +24,7 @@ mod merge;
 mod path;
 mod problem;
 mod refusal;
+mod resources;
 mod rules;
 mod select;
 mod store;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::folder::{
-    delete::{finish_home, finish_space},
+    delete::{collect, finish_home, finish_space},
     disk::{Origin, Stored},
     kinds::{Key, Kind},
     merge,
@@ -269,6 +269,7 @@ fn settle(
             finish_space(tx, key)?;
         } else {
             tx.remove(key)?;
+            collect(tx, key, &entry)?;
             finish_home(tx, key)?;
         }
     }

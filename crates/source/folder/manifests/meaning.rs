@@ -23,6 +23,7 @@ pub fn findings(kind: &Kind, object: &Value) -> Findings {
         "ConfigMap" | "Secret" => ["data", "stringData", "binaryData"].iter().for_each(|map| {
             keys(&object[*map], &root.key(map), &mut found);
         }),
+        "Gateway" => gateway(spec, &path, &mut found),
         "AuthorizationPolicy" => authorization(spec, &path, &mut found),
         "PeerAuthentication" => authentication(spec, &path, &mut found),
         _ => {}
@@ -201,6 +202,22 @@ fn service(spec: &Value, path: &FieldPath, found: &mut Findings) {
         let protocol = entry["protocol"].as_str().unwrap_or("TCP");
         if !entry["port"].is_null() && !numbers.insert((entry["port"].as_i64(), protocol)) {
             found.push(Finding::new(path.key("port"), format!("{} {protocol} is there twice", entry["port"])));
+        }
+    }
+}
+
+fn gateway(spec: &Value, path: &FieldPath, found: &mut Findings) {
+    require(spec, "gatewayClassName", path, found);
+    require(spec, "listeners", path, found);
+    let mut names = BTreeSet::new();
+    for (listener, path) in items(&spec["listeners"], path.key("listeners")) {
+        require(listener, "name", &path, found);
+        unique(&listener["name"], path.key("name"), &mut names, found);
+        port(&listener["port"], path.key("port"), found);
+        let (allowed, path) = (&listener["allowedRoutes"]["namespaces"], path.key("allowedRoutes").key("namespaces"));
+        one_of(allowed, "from", &["All", "Selector", "Same"], &path, found);
+        if allowed["from"] == "Selector" {
+            require(allowed, "selector", &path, found);
         }
     }
 }

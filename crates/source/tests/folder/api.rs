@@ -182,7 +182,7 @@ async fn status_and_the_rest_are_written_apart() {
 async fn policies_have_two_versions_a_generation_and_a_status() {
     let here = Here::new();
     here.namespace("shop").await;
-    let kind = resource(Kind::AuthorizationPolicy);
+    let kind = resource(Kind::AuthorizationPolicy, "");
     let policies = Api::<DynamicObject>::namespaced_with(here.client.clone(), "shop", &kind);
     let policy = |action| json!({"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": {"name": "p"}, "spec": {"action": action}});
     let apply = PatchParams::apply("me").force();

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
 
@@ -93,4 +93,26 @@ async fn all_is_there_after_a_restart_and_old_versions_are_too_old() {
     assert_eq!(again.uid(), pod.uid());
     assert_ne!(again.resource_version(), pod.resource_version());
     assert_eq!(code(pods.replace("web", &PostParams::default(), &pod).await).0, 409);
+}
+
+#[tokio::test]
+async fn what_is_made_for_a_gateway_goes_with_it() {
+    let here = Here::new();
+    here.namespace("shop").await;
+    let kind = source::kubernetes::resource(source::Kind::Gateway, "");
+    let gateways = Api::<DynamicObject>::namespaced_with(here.client.clone(), "shop", &kind);
+    let listeners = json!([{"name": "mesh", "port": 15008, "protocol": "HBONE"}]);
+    let spec = json!({"gatewayClassName": "istio-waypoint", "listeners": listeners});
+    let gateway = DynamicObject::new("waypoint", &kind).data(json!({ "spec": spec }));
+    let gateway = gateways.create(&PostParams::default(), &gateway).await.expect("made");
+    let owner = |uid: &str| json!({"apiVersion": kind.api_version, "kind": "Gateway", "name": "waypoint", "uid": uid});
+    let ours = owner(gateway.metadata.uid.as_deref().expect("an UID"));
+    for (name, owners) in [("own", json!([ours])), ("shared", json!([ours, owner("another")])), ("free", json!([]))] {
+        let meta = json!({"metadata": {"name": name, "ownerReferences": owners}});
+        let _: ConfigMap = make(&here.client, Some("shop"), &meta).await;
+    }
+    gateways.delete("waypoint", &DeleteParams::default()).await.expect("deleted");
+    let left =
+        Api::<ConfigMap>::namespaced(here.client.clone(), "shop").list(&Default::default()).await.expect("listed");
+    assert_eq!(left.items.iter().map(ResourceExt::name_any).collect::<Vec<_>>(), ["free", "shared"]);
 }

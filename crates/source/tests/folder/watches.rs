@@ -13,7 +13,7 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use source::{Change, Kind, Object};
 
 use crate::{Here, code, make};
@@ -122,14 +122,13 @@ async fn the_source_tells_the_objects() {
     let mut changes = source::kubernetes::watch(&here.client);
     let (mut names, mut synced) = (BTreeSet::new(), BTreeSet::new());
     let all = async {
-        while names.len() < 5 || synced.len() < 7 {
+        while names.len() < 5 || synced.len() < Kind::ALL.len() {
             match changes.recv().await.expect("more") {
                 Change::Apply(object) => match &object {
                     Object::Namespace(_)
                     | Object::Service(_)
                     | Object::Pod(_)
-                    | Object::PeerAuthentication(_)
-                    | Object::AuthorizationPolicy(_) => {
+                    | Object::Custom(Kind::PeerAuthentication | Kind::AuthorizationPolicy, _) => {
                         names.insert(object.key().name);
                     }
                     other => panic!("{other:?}"),
@@ -147,4 +146,80 @@ async fn the_source_tells_the_objects() {
         while !matches!(changes.recv().await, Some(Change::Delete(Kind::Namespace, key)) if key.name == "shop") {}
     };
     tokio::time::timeout(Duration::from_secs(10), gone).await.expect("in time");
+}
+
+/// A cluster whose definitions are installed, and replaced by those of another version, while it is watched.
+struct Installed {
+    versions: tokio::sync::watch::Sender<Vec<&'static str>>,
+    asked: std::sync::atomic::AtomicUsize,
+}
+
+impl Installed {
+    fn answer(&self, path: &str) -> (u16, Value) {
+        let absent = (404, json!({"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404}));
+        let versions = self.versions.borrow().clone();
+        let Some(rest) = path.strip_prefix("/apis/gateway.networking.k8s.io/") else { return absent };
+        let (version, plural) = rest.split_once('/').unwrap_or((rest, ""));
+        let resource =
+            json!({"name": "tcproutes", "singularName": "", "namespaced": true, "kind": "TCPRoute", "verbs": []});
+        match (versions.contains(&version), plural) {
+            (_, "") => {
+                self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let resources = if versions.contains(&version) { vec![resource] } else { vec![] };
+                let list = json!({"kind": "APIResourceList", "groupVersion": "", "resources": resources});
+                if versions.contains(&version) { (200, list) } else { absent }
+            }
+            (true, "tcproutes") => {
+                let item = json!({
+                    "apiVersion": format!("gateway.networking.k8s.io/{version}"), "kind": "TCPRoute",
+                    "metadata": {"name": "db", "namespace": "shop", "resourceVersion": "1"},
+                });
+                let list = json!({"kind": "List", "metadata": {"resourceVersion": "1"}, "items": [item]});
+                (200, list)
+            }
+            _ => absent,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn kinds_are_found_when_they_are_installed_and_asked_for_ever_less_often() {
+    let cluster = std::sync::Arc::new(Installed {
+        versions: tokio::sync::watch::Sender::new(vec![]),
+        asked: std::sync::atomic::AtomicUsize::new(0),
+    });
+    let server = cluster.clone();
+    let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+        let server = server.clone();
+        async move {
+            let answer = |(code, body): (u16, Value)| {
+                let body = kube::client::Body::from(body.to_string().into_bytes());
+                http::Response::builder().status(code).body(body).expect("a response")
+            };
+            if request.uri().query().is_some_and(|q| q.contains("watch=")) {
+                // The watch lasts until what is installed changes.
+                let _ = server.versions.subscribe().changed().await;
+            }
+            Ok::<_, std::convert::Infallible>(answer(server.answer(request.uri().path())))
+        }
+    });
+    let mut changes = source::kubernetes::watch(&kube::Client::new(service, "default"));
+    let mut served = async |apply: bool| loop {
+        match changes.recv().await.expect("more") {
+            Change::Apply(Object::Custom(Kind::TCPRoute, route)) if apply => return route.served,
+            Change::Delete(Kind::TCPRoute, _) if !apply => return "",
+            Change::Apply(Object::Custom(Kind::TCPRoute, _)) | Change::Delete(Kind::TCPRoute, _) => panic!("unasked"),
+            _ => {}
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(600), served(true)).await.expect_err("nothing is installed");
+    let asked = cluster.asked.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(asked < 400, "{asked} questions in ten minutes, six at a time");
+    cluster.versions.send_replace(vec!["v1alpha2"]);
+    assert_eq!(served(true).await, "v1alpha2");
+    cluster.versions.send_replace(vec!["v1", "v1alpha2"]);
+    cluster.versions.send_replace(vec!["v1"]);
+    assert_eq!(served(true).await, "v1", "the object is the same, and never seemed to be gone");
+    cluster.versions.send_replace(vec![]);
+    served(false).await;
 }

@@ -1,0 +1,166 @@
+//! The mesh, computed from the objects of the source: keyed and incremental, one change touches what depends on it.
+
+mod pods;
+mod policies;
+mod publish;
+mod services;
+mod slices;
+mod waypoints;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use model::workload::ServiceKey;
+use source::{
+    Change, Kind, Object, labels,
+    object::{self, Custom, Map, ObjectKey, Pod},
+};
+use xds::server;
+
+use self::waypoints::{State, User};
+use crate::{
+    policy::{self, Converted},
+    status::Wanted,
+};
+
+/// What is the same for the whole mesh.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The namespace of mesh-wide policies.
+    pub root: String,
+    /// The cluster's name.
+    pub cluster: String,
+    /// The trust domain.
+    pub trust_domain: String,
+    /// The domain of service names.
+    pub domain: String,
+    /// The network of this cluster; empty is the one network.
+    pub network: String,
+}
+
+#[derive(Default)]
+struct InNamespace {
+    labels: Map,
+    annotations: Map,
+    pods: BTreeMap<String, Pod>,
+    services: BTreeMap<String, object::Service>,
+    slices: BTreeMap<String, object::EndpointSlice>,
+    peers: BTreeMap<String, Custom>,
+    policies: BTreeMap<String, Converted>,
+    gateways: BTreeMap<String, State>,
+}
+
+/// The mesh and all it was computed from.
+pub struct Mesh {
+    settings: Settings,
+    namespaces: HashMap<String, InNamespace>,
+    nodes: HashMap<String, Map>,
+    classes: BTreeMap<String, Custom>,
+    /// Who names a waypoint by a label of its own.
+    users: HashMap<ObjectKey, BTreeSet<User>>,
+    // What was published, so that a computation that yields nothing any more takes its resources back.
+    endpoints: HashMap<ObjectKey, HashSet<String>>,
+    converted: HashSet<String>,
+}
+
+/// What follows from a change.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// For the proxies.
+    pub resources: Vec<server::Change>,
+    /// For those who wrote the objects.
+    pub statuses: Vec<Wanted>,
+}
+
+impl Mesh {
+    /// Makes a mesh without objects.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            namespaces: HashMap::new(),
+            nodes: HashMap::new(),
+            classes: BTreeMap::new(),
+            users: HashMap::new(),
+            endpoints: HashMap::new(),
+            converted: HashSet::new(),
+        }
+    }
+
+    /// Takes a change in and returns what follows from it.
+    pub fn apply(&mut self, change: Change) -> Output {
+        let mut out = Output::default();
+        let (kind, key, object) = match change {
+            Change::Synced(_) => {
+                out.resources.push(publish::policy(&policy::strict(&self.settings.root)));
+                return out;
+            }
+            Change::Apply(object) => (object.kind(), object.key(), Some(object)),
+            Change::Delete(kind, key) => (kind, key, None),
+        };
+        match kind {
+            Kind::Node => self.node(&key, object, &mut out),
+            Kind::Namespace => self.namespace(&key, object, &mut out),
+            Kind::Pod => self.pod(key, object, &mut out),
+            Kind::Service => self.service(key, object, &mut out),
+            Kind::EndpointSlice => self.slice(key, object, &mut out),
+            Kind::PeerAuthentication => self.peer_authentication(&key, object, &mut out),
+            Kind::AuthorizationPolicy => self.authorization(&key, object, &mut out),
+            Kind::GatewayClass => self.class(key, object, &mut out),
+            Kind::Gateway => self.gateway(&key, object, &mut out),
+            Kind::RequestAuthentication
+            | Kind::Telemetry
+            | Kind::VirtualService
+            | Kind::DestinationRule
+            | Kind::ServiceEntry
+            | Kind::WorkloadEntry
+            | Kind::HTTPRoute
+            | Kind::GRPCRoute
+            | Kind::TLSRoute
+            | Kind::TCPRoute
+            | Kind::ReferenceGrant
+            | Kind::BackendTLSPolicy => {}
+        }
+        out
+    }
+
+    fn namespace(&mut self, key: &ObjectKey, object: Option<Object>, out: &mut Output) {
+        let space = self.namespaces.entry(key.name.clone()).or_default();
+        let (labels, annotations) = match object {
+            Some(Object::Namespace(n)) => (n.labels, n.annotations),
+            _ => (Map::new(), Map::new()),
+        };
+        let distribution = labels::TRAFFIC_DISTRIBUTION;
+        let other_distribution = space.annotations.get(distribution) != annotations.get(distribution);
+        let other_labels = space.labels != labels;
+        let old = std::mem::replace(&mut space.labels, labels.clone());
+        space.annotations = annotations;
+        self.refer(User::Namespace(key.name.clone()), [Some(&old), Some(&labels)], &key.name);
+        // The labels name a waypoint, and may be what another waypoint selects its users by.
+        let space = &self.namespaces[&key.name];
+        if other_labels {
+            space.pods.values().for_each(|pod| self.publish_pod(pod, out));
+        }
+        if other_labels || other_distribution {
+            space.services.values().for_each(|service| self.publish_service(service, out));
+        }
+    }
+
+    fn network(&self) -> Arc<str> {
+        (*self.settings.network).into()
+    }
+
+    fn pod_uid(&self, key: &ObjectKey) -> String {
+        format!("{}//Pod/{}/{}", self.settings.cluster, key.namespace, key.name)
+    }
+
+    fn service_key(&self, key: &ObjectKey) -> ServiceKey {
+        let hostname = format!("{}.{}.svc.{}", key.name, key.namespace, self.settings.domain);
+        ServiceKey { namespace: (*key.namespace).into(), hostname: hostname.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests;
