@@ -1,6 +1,6 @@
 //! Settings, from environment variables; the names are istiod's where it has them.
 
-use std::str::FromStr;
+use std::{collections::BTreeMap, str::FromStr};
 
 /// Settings of the control plane.
 #[derive(Clone, Debug)]
@@ -23,6 +23,37 @@ pub struct Config {
     pub monitoring_port: u16,
     /// The port of readiness.
     pub readiness_port: u16,
+    /// What waypoints are made from; none where nobody said which image.
+    pub waypoints: Option<Waypoints>,
+}
+
+/// What is the same for all waypoints that are deployed.
+#[derive(Clone, Debug, Default)]
+pub struct Waypoints {
+    /// The namespace of the mesh, where defaults of classes are.
+    pub namespace: String,
+    /// The image.
+    pub image: String,
+    /// When it is pulled.
+    pub pull_policy: String,
+    /// Names of the Secrets to pull it with, which have to be in the waypoint's namespace.
+    pub pull_secrets: Vec<String>,
+    /// Where discovery and the authority are, for waypoints.
+    pub control_plane: String,
+    /// The cluster's name.
+    pub cluster: String,
+    /// The trust domain of the mesh.
+    pub trust_domain: String,
+    /// The network of this cluster.
+    pub network: String,
+    /// The level of its log.
+    pub log_level: String,
+    /// `text` or `json`.
+    pub log_format: String,
+    /// How long a waypoint that stops may serve its streams, in seconds.
+    pub grace: u32,
+    /// More environment variables.
+    pub env: BTreeMap<String, String>,
 }
 
 /// Tells which variable is wrong, and how.
@@ -56,8 +87,43 @@ impl Config {
             tls_port: number("TLS_PORT", 15012)?,
             monitoring_port: number("MONITORING_PORT", 15014)?,
             readiness_port: number("READINESS_PORT", 8080)?,
+            waypoints: waypoints()?,
         })
     }
+}
+
+fn waypoints() -> Result<Option<Waypoints>, Invalid> {
+    let image = text("WAYPOINT_IMAGE", "");
+    if image.is_empty() {
+        return Ok(None);
+    }
+    let pull_policy = text("WAYPOINT_PULL_POLICY", "IfNotPresent");
+    if !["Always", "IfNotPresent", "Never"].contains(&&*pull_policy) {
+        let wanted = "Always, IfNotPresent or Never";
+        return Err(Invalid { name: "WAYPOINT_PULL_POLICY", value: pull_policy, wanted });
+    }
+    let env = text("WAYPOINT_ENV", "{}");
+    let env = serde_json::from_str(&env).map_err(|_| Invalid {
+        name: "WAYPOINT_ENV",
+        value: env,
+        wanted: "an object of texts, in JSON",
+    })?;
+    let namespace = text("POD_NAMESPACE", "istio-system");
+    let secrets = text("WAYPOINT_PULL_SECRETS", "");
+    Ok(Some(Waypoints {
+        control_plane: format!("istiod.{namespace}.svc:15012"),
+        namespace,
+        image,
+        pull_policy,
+        pull_secrets: secrets.split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect(),
+        cluster: text("CLUSTER_ID", "Kubernetes"),
+        trust_domain: text("TRUST_DOMAIN", "cluster.local"),
+        network: text("NETWORK", ""),
+        log_level: text("WAYPOINT_LOG_LEVEL", "info"),
+        log_format: text("LOG_FORMAT", "text"),
+        grace: number("WAYPOINT_GRACE_SECONDS", 300)?,
+        env,
+    }))
 }
 
 fn text(name: &str, default: &str) -> String {

@@ -4,6 +4,7 @@
 
 mod auth;
 pub mod config;
+mod deploy;
 mod gateway;
 mod issue;
 mod mesh;
@@ -15,8 +16,10 @@ mod status;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
+use kube::Client;
 use runtime::{Drain, Readiness, drain::stop_signal};
 use source::{Change, Kind};
+use tokio::sync::mpsc;
 use tracing::info;
 use xds::server::Resources;
 
@@ -70,38 +73,11 @@ pub async fn run(config: Config) -> Result<(), Error> {
         trust_domain: config.trust_domain.clone(),
         domain: config.domain.clone(),
         network: config.network.clone(),
+        deploys: config.waypoints.is_some(),
     };
-    let mut changes = source::kubernetes::watch(&client);
-    let publishing = resources.clone();
-    let ready = readiness.clone();
-    tokio::spawn(async move {
-        let mut mesh = mesh::Mesh::new(settings);
-        let statuses = status::Board::default();
-        let mut synced = HashSet::new();
-        let mut batch = Vec::new();
-        // What waits is taken at once, so that a burst is one publication and an idle source is told without delay.
-        while changes.recv_many(&mut batch, 256).await > 0 {
-            let (mut out, mut told) = (Vec::new(), Vec::new());
-            for change in batch.drain(..) {
-                placement.apply(&change);
-                if let Change::Synced(kind) = &change {
-                    synced.insert(*kind);
-                }
-                let found = mesh.apply(change);
-                out.extend(found.resources);
-                told.extend(found.statuses);
-            }
-            publishing.publish(out);
-            statuses.post(told);
-            if synced.len() == Kind::ALL.len() && !publishing.is_synced() {
-                publishing.synced();
-                // Not before: what half of the objects say is not what is.
-                tokio::spawn(status::write(client.clone(), statuses.clone()));
-                ready.done("the cluster's objects");
-                info!("the cluster's objects are known, discovery is served");
-            }
-        }
-    });
+    let work =
+        Work { client, settings, waypoints: config.waypoints, placement, resources, readiness: readiness.clone() };
+    tokio::spawn(work.run());
     info!(version = env!("CARGO_PKG_VERSION"), trust_domain = config.trust_domain, "agent started");
 
     stop_signal().await.map_err(Error::Signal)?;
@@ -109,4 +85,56 @@ pub async fn run(config: Config) -> Result<(), Error> {
     drain.finish(GRACE).await;
     info!("agent stopped");
     Ok(())
+}
+
+/// What turns objects into what proxies, operators and waypoints are told.
+struct Work {
+    client: Client,
+    settings: mesh::Settings,
+    waypoints: Option<config::Waypoints>,
+    placement: issue::Placement,
+    resources: Resources,
+    readiness: Readiness,
+}
+
+impl Work {
+    async fn run(self) {
+        let mut changes = source::kubernetes::watch(&self.client);
+        let mut mesh = mesh::Mesh::new(self.settings.clone());
+        let (statuses, inbox) = (status::Board::default(), deploy::Inbox::default());
+        let (outcomes, mut deployed) = mpsc::channel(64);
+        let mut synced = HashSet::new();
+        let mut batch = Vec::new();
+        loop {
+            let (mut resources, mut told) = (Vec::new(), Vec::new());
+            // What waits is taken at once, so that a burst is one publication and an idle source is told without delay.
+            tokio::select! {
+                count = changes.recv_many(&mut batch, 256) => if count == 0 { return },
+                Some(outcome) = deployed.recv() => told.extend(mesh.deployed(outcome).statuses),
+            }
+            for change in batch.drain(..) {
+                self.placement.apply(&change);
+                inbox.hear(&change);
+                if let Change::Synced(kind) = &change {
+                    synced.insert(*kind);
+                }
+                let found = mesh.apply(change);
+                resources.extend(found.resources);
+                told.extend(found.statuses);
+            }
+            self.resources.publish(resources);
+            statuses.post(told);
+            if synced.len() == Kind::ALL.len() && !self.resources.is_synced() {
+                self.resources.synced();
+                self.readiness.done("the cluster's objects");
+                // Not before: what half of the objects say is not what is.
+                tokio::spawn(status::write(self.client.clone(), statuses.clone()));
+                if let Some(settings) = &self.waypoints {
+                    let (client, inbox) = (self.client.clone(), inbox.clone());
+                    tokio::spawn(deploy::Deployer::new(client, settings.clone(), inbox, outcomes.clone()).run());
+                }
+                info!("the cluster's objects are known, discovery is served");
+            }
+        }
+    }
 }

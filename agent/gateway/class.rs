@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use source::{Kind, object::Custom};
 
-use crate::{gateway::CONTROLLER, status::Wanted};
+use crate::{
+    gateway::{CLASS, CONTROLLER},
+    status::Wanted,
+};
 
 /// Who writes classes and gateways.
 pub const WRITER: &str = CONTROLLER;
@@ -14,6 +17,20 @@ pub const WRITER: &str = CONTROLLER;
 #[must_use]
 pub fn features() -> Vec<&'static str> {
     vec![]
+}
+
+/// Returns the object of the class, which is made where there is none.
+#[must_use]
+pub fn object() -> Value {
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "GatewayClass",
+        "metadata": { "name": CLASS },
+        "spec": {
+            "controllerName": CONTROLLER,
+            "description": "Waypoints of the ambient mesh: proxies at layer 7, deployed for each Gateway",
+        },
+    })
 }
 
 /// Returns what the status of a class is to say; none for a class of others.

@@ -155,8 +155,15 @@ pub fn read(gateway: &Custom, class: Option<&Custom>, names: Names<'_>) -> Optio
     let told = told_addresses(&gateway.status);
     let deployed = ours && spec.addresses.is_empty();
     let (service, address) = if deployed {
-        let name = gateway.annotations.get(labels::NAME_OVERRIDE).unwrap_or(&gateway.key.name);
-        let service = ObjectKey { namespace: gateway.key.namespace.clone(), name: name.clone() };
+        let name = made_name(gateway);
+        // A Service is a name of DNS (RFC 1035), where a Gateway may have dots.
+        if !is_label(name) || name.starts_with(|c: char| c.is_ascii_digit()) {
+            let (annotation, want) = (labels::NAME_OVERRIDE, "letters, digits and '-', at most 63, a letter first");
+            let message =
+                format!("{name:?} is no name of a Service: give it another by annotation {annotation}: want {want}");
+            faults.push(Fault::of_gateway("Invalid", message));
+        }
+        let service = ObjectKey { namespace: gateway.key.namespace.clone(), name: name.to_owned() };
         let address = host(&service, names);
         (Some(service), Some(address))
     } else {
@@ -175,6 +182,22 @@ pub fn read(gateway: &Custom, class: Option<&Custom>, names: Names<'_>) -> Optio
         told_ready: !told.is_empty(),
         faults,
     })
+}
+
+/// Returns the name of what is made for a gateway.
+#[must_use]
+pub fn made_name(gateway: &Custom) -> &str {
+    gateway.annotations.get(labels::NAME_OVERRIDE).unwrap_or(&gateway.key.name)
+}
+
+/// Tells whether a text is one label of DNS (RFC 1123).
+#[must_use]
+pub fn is_label(name: &str) -> bool {
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    (1..=63).contains(&name.len())
+        && name.starts_with(letter)
+        && name.ends_with(letter)
+        && name.chars().all(|c| letter(c) || c == '-')
 }
 
 /// Judges the listeners of a waypoint of ours: one, on the one port that every waypoint has.

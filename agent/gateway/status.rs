@@ -11,6 +11,7 @@ use source::{
 };
 
 use crate::{
+    deploy::Problem,
     gateway::{Fault, Waypoint, class::WRITER},
     status::Wanted,
 };
@@ -24,6 +25,8 @@ pub struct Facts {
     pub was_ready: bool,
     /// The addresses of its service.
     pub addresses: Vec<IpAddr>,
+    /// Why what runs it is not as it should be.
+    pub problem: Option<Problem>,
 }
 
 struct Condition {
@@ -52,7 +55,7 @@ impl Condition {
 /// Returns what the status is to say.
 #[must_use]
 pub fn wanted(gateway: &Custom, waypoint: &Waypoint, facts: &Facts) -> Wanted {
-    let conditions = [accepted(waypoint), programmed(waypoint, facts)].map(|c| c.json(gateway.generation));
+    let conditions = [accepted(waypoint, facts), programmed(waypoint, facts)].map(|c| c.json(gateway.generation));
     let listeners: Vec<Value> = serde_json::from_value::<GatewaySpec>(gateway.spec.clone())
         .map(|spec| spec.listeners.iter().map(|l| listener(gateway, l, waypoint, facts)).collect())
         .unwrap_or_default();
@@ -72,11 +75,13 @@ pub fn wanted(gateway: &Custom, waypoint: &Waypoint, facts: &Facts) -> Wanted {
     }
 }
 
-fn accepted(waypoint: &Waypoint) -> Condition {
+fn accepted(waypoint: &Waypoint, facts: &Facts) -> Condition {
     let blocking: Vec<&Fault> = waypoint.faults.iter().filter(|f| f.blocks).collect();
-    match blocking.first() {
-        None => Condition::new("Accepted", true, "Accepted", "the gateway is a waypoint"),
-        Some(first) => {
+    let written = facts.problem.as_ref().filter(|problem| problem.is_written);
+    match (blocking.first(), written) {
+        (None, Some(problem)) => Condition::new("Accepted", false, problem.reason, problem.message.clone()),
+        (None, None) => Condition::new("Accepted", true, "Accepted", "the gateway is a waypoint"),
+        (Some(first), _) => {
             let reason = if first.listener.is_some() { "ListenersNotValid" } else { first.reason };
             let all: Vec<String> = blocking.iter().map(|f| told(f)).collect();
             Condition::new("Accepted", false, reason, all.join("; "))
@@ -92,20 +97,26 @@ fn told(fault: &Fault) -> String {
 }
 
 fn programmed(waypoint: &Waypoint, facts: &Facts) -> Condition {
-    let of = |holds, reason, message| Condition::new("Programmed", holds, reason, message);
-    match (waypoint.faults.iter().any(|f| f.blocks), facts.ready, facts.was_ready) {
-        (true, ..) => of(false, "Invalid", "what runs the waypoint stays as it is until the gateway is mended"),
-        (false, true, _) => of(true, "Programmed", "the waypoint is ready"),
-        (false, false, true) => of(
-            false,
-            "NoResources",
-            "no pod of the waypoint is ready: traffic to what is bound to it is refused until one is",
-        ),
-        (false, false, false) => of(
-            false,
-            "Pending",
-            "no pod of the waypoint was ready yet: traffic to what names it goes direct until one is",
-        ),
+    let of = |holds, reason, message: String| Condition::new("Programmed", holds, reason, message);
+    let traffic = match (facts.ready, facts.was_ready) {
+        (true, _) => "the waypoint is ready",
+        (false, true) => "no pod of the waypoint is ready: traffic to what is bound to it is refused until one is",
+        (false, false) => "no pod of the waypoint was ready yet: traffic to what names it goes direct until one is",
+    };
+    let stays = "what runs the waypoint stays as it is until that is mended";
+    match &facts.problem {
+        _ if waypoint.faults.iter().any(|f| f.blocks) => {
+            of(false, "Invalid", format!("the gateway is not accepted, and {stays}; {traffic}"))
+        }
+        Some(problem) if problem.is_written => {
+            of(false, "Invalid", format!("the gateway is not accepted, and {stays}; {traffic}"))
+        }
+        Some(problem) => of(false, problem.reason, format!("{}; {stays}; {traffic}", problem.message)),
+        None => match (facts.ready, facts.was_ready) {
+            (true, _) => of(true, "Programmed", traffic.to_owned()),
+            (false, true) => of(false, "NoResources", traffic.to_owned()),
+            (false, false) => of(false, "Pending", traffic.to_owned()),
+        },
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Settings {
     pub domain: String,
     /// The network of this cluster; empty is the one network.
     pub network: String,
+    /// Whether waypoints are deployed here.
+    pub deploys: bool,
 }
 
 #[derive(Default)]
@@ -97,6 +99,7 @@ impl Mesh {
                 out.resources.push(publish::policy(&policy::strict(&self.settings.root)));
                 return out;
             }
+            Change::Served(..) => return out,
             Change::Apply(object) => (object.kind(), object.key(), Some(object)),
             Change::Delete(kind, key) => (kind, key, None),
         };

@@ -39,6 +39,7 @@ impl Told {
             trust_domain: "cluster.local".into(),
             domain: "cluster.local".into(),
             network: String::new(),
+            deploys: true,
         };
         let (waypoints, statuses) = (BTreeMap::new(), BTreeMap::new());
         Self { mesh: Mesh::new(settings), waypoints, statuses, published: 0 }
@@ -237,6 +238,17 @@ fn traffic_goes_to_a_waypoint_from_when_it_is_ready_until_it_is_deleted() {
     told.gateway_with("shop", &[], |g| (g.uid, g.deleting) = ("2".into(), true));
     assert_eq!(bound(&told), (false, not_ready));
     assert!(told.condition("Service web", "istio.io/WaypointBound").2.contains("there is no Gateway shop/waypoint"));
+}
+
+#[test]
+fn a_service_that_happens_to_have_the_name_is_no_waypoint() {
+    let mut told = Told::new();
+    told.namespace("shop", &[(USE, "waypoint")]);
+    told.service("shop", "web", &[]);
+    told.service("shop", "waypoint", &[]);
+    told.pod("shop", "waypoint", true, &[]);
+    told.gateway("shop", &[]);
+    assert_eq!((told.waypoint("web"), told.condition("Gateway waypoint", "Programmed").1), (None, "Pending".into()));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use source::{
 };
 
 use crate::{
+    deploy::{Deployed, Problem},
     gateway::{self, Names, Waypoint, select, status::Facts},
     mesh::{InNamespace, Mesh, Output, pods::serves, services::selects},
     status::Wanted,
@@ -40,6 +41,8 @@ pub(super) struct State {
     waypoint: Option<Waypoint>,
     /// It was ready once, since this process runs or as its status tells.
     was_ready: bool,
+    /// Why what runs it is not as it should be.
+    problem: Option<Problem>,
 }
 
 /// What a label says.
@@ -123,8 +126,11 @@ impl Mesh {
         };
         let space = self.namespaces.entry(key.namespace.clone()).or_default();
         let mut new = new;
-        if let (Some(new), Some(old)) = (&mut new, space.gateways.get(&key.name)) {
-            new.was_ready |= old.was_ready && old.gateway.uid == new.gateway.uid;
+        if let (Some(new), Some(old)) = (&mut new, space.gateways.get(&key.name))
+            && old.gateway.uid == new.gateway.uid
+        {
+            new.was_ready |= old.was_ready;
+            new.problem = old.problem.clone();
         }
         let concerns = |state: &State| (state.waypoint.as_ref().map(binding), state.was_ready);
         let after = new.as_ref().map(concerns);
@@ -146,14 +152,32 @@ impl Mesh {
         let class = gateway.spec.get("gatewayClassName").and_then(Value::as_str);
         let waypoint = gateway::read(&gateway, class.and_then(|c| self.classes.get(c)), self.names());
         let was_ready = waypoint.as_ref().is_some_and(|w| w.told_ready || (w.ours && self.count(w).0 > 0));
-        State { gateway, waypoint, was_ready }
+        let problem = waypoint.as_ref().filter(|w| w.deployed && !self.settings.deploys).map(|_| Problem::no_image());
+        State { gateway, waypoint, was_ready, problem }
+    }
+
+    /// Takes in what became of the objects that run a waypoint.
+    pub fn deployed(&mut self, deployed: Deployed) -> Output {
+        let mut out = Output::default();
+        let key = deployed.key;
+        let state = self.namespaces.get_mut(&key.namespace).and_then(|s| s.gateways.get_mut(&key.name));
+        // Another of the same name has an outcome of its own.
+        if let Some(state) = state.filter(|state| state.gateway.uid == deployed.uid) {
+            state.problem = deployed.problem;
+            out.statuses.extend(self.gateway_status(&key));
+        }
+        out
     }
 
     /// Counts the pods behind a waypoint: those that are ready, and all.
     fn count(&self, waypoint: &Waypoint) -> (usize, usize) {
         let service = waypoint.service.as_ref();
         let space = service.and_then(|s| self.namespaces.get(&s.namespace));
-        let Some((space, service)) = space.and_then(|s| Some((s, s.services.get(&service?.name)?))) else {
+        let found = space.and_then(|s| Some((s, s.services.get(&service?.name)?)));
+        // One of the same name that was there before is none of ours, whatever stands behind it.
+        let is_made =
+            |s: &Service| is_gateways(&s.labels) && s.labels.get(labels::GATEWAY_NAME) == Some(&waypoint.key.name);
+        let Some((space, service)) = found.filter(|(_, service)| !waypoint.deployed || is_made(service)) else {
             return (0, 0);
         };
         let behind = space.pods.values().filter(|pod| selects(&service.selector, pod) && !pod.ended);
@@ -228,6 +252,7 @@ impl Mesh {
             ready: ready > 0,
             was_ready: state.was_ready,
             addresses: service.map(|s| s.addresses.clone()).unwrap_or_default(),
+            problem: state.problem.clone(),
         };
         Some(gateway::status::wanted(&state.gateway, waypoint, &facts))
     }

@@ -107,6 +107,23 @@ mod tests {
     }
 
     #[test]
+    fn the_agent_learns_what_waypoints_are_made_from() {
+        let sets = ["image.pullSecrets=[a, b]", "waypoint.env={A: 'b \"c\"'}", "waypoint.logLevel=debug"];
+        let values = Values::read(&[], &sets.map(String::from)).expect("valid");
+        let objects = render(&values, "mesh").expect("renders");
+        let agent = objects.iter().find(|object| title(object) == "Deployment mesh/ambient-agent").expect("is there");
+        let variables = agent.data.pointer("/spec/template/spec/containers/0/env").and_then(Value::as_array);
+        let of = |name: &str| {
+            let found = variables.into_iter().flatten().find(|variable| variable["name"] == name);
+            found.and_then(|variable| variable["value"].as_str()).unwrap_or_default().to_owned()
+        };
+        assert_eq!(of("WAYPOINT_IMAGE"), format!("localhost/ambient:{}", env!("CARGO_PKG_VERSION")));
+        assert_eq!((of("WAYPOINT_PULL_POLICY"), of("WAYPOINT_PULL_SECRETS")), ("IfNotPresent".into(), "a,b".into()));
+        assert_eq!((of("WAYPOINT_LOG_LEVEL"), of("WAYPOINT_GRACE_SECONDS")), ("debug".into(), "300".into()));
+        assert_eq!(of("WAYPOINT_ENV"), r#"{"A":"b \"c\""}"#);
+    }
+
+    #[test]
     fn a_variable_of_the_operator_replaces_that_of_the_template() {
         let values = Values::read(&[], &["agent.env={RUST_LOG: trace, MINE: x}".into()]).expect("valid");
         let objects = render(&values, "mesh").expect("renders");

@@ -35,6 +35,8 @@ pub struct Values {
     pub cni: Cni,
     /// Node proxy.
     pub ztunnel: Ztunnel,
+    /// Waypoints, unless their Gateways say otherwise.
+    pub waypoint: Waypoint,
 }
 
 /// Which image, and how it is pulled.
@@ -119,6 +121,18 @@ pub struct Ztunnel {
     pub env: BTreeMap<String, String>,
 }
 
+/// Settings of all waypoints. Their sizes are said by Gateways, and by ConfigMaps for a class.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Waypoint {
+    /// How long an old waypoint may serve its streams, in seconds.
+    pub termination_grace_period_seconds: u32,
+    /// Level of its log, if not the common one.
+    pub log_level: String,
+    /// More environment variables.
+    pub env: BTreeMap<String, String>,
+}
+
 /// What a container asks for and may use.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -177,6 +191,12 @@ impl Default for Ztunnel {
             log_level: String::new(),
             env: BTreeMap::new(),
         }
+    }
+}
+
+impl Default for Waypoint {
+    fn default() -> Self {
+        Self { termination_grace_period_seconds: 300, log_level: String::new(), env: BTreeMap::new() }
     }
 }
 

@@ -31,6 +31,9 @@ pub async fn watch(client: Client, group: &'static str, kinds: Vec<Kind>, change
                 for (kind, version) in found {
                     let Some(follower) = absent.remove(&kind) else { continue };
                     debug!(?kind, version, "the kind is installed");
+                    if changes.send(Change::Served(kind, version)).await.is_err() {
+                        return;
+                    }
                     watched.spawn(follow(client.clone(), follower, version));
                 }
                 for follower in absent.values_mut() {

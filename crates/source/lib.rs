@@ -11,6 +11,7 @@ pub mod identity;
 mod kind;
 pub mod kubernetes;
 pub mod labels;
+pub mod merge;
 pub mod object;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -73,6 +74,8 @@ pub enum Change {
     Apply(Object),
     /// The object is gone.
     Delete(Kind, ObjectKey),
+    /// The kind is installed, in this version: it is watched from now on.
+    Served(Kind, &'static str),
     /// All objects of the kind that were there at the start have been told; none are, if the kind is not installed.
     Synced(Kind),
 }

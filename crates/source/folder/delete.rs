@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::folder::{
-    kinds::Key,
+use crate::{
+    folder::{
+        kinds::Key,
+        refusal::Refusal,
+        rules::{finalizers, is_going, now, preconditions, stamp},
+        store::{Entry, Transaction},
+    },
     merge,
-    refusal::Refusal,
-    rules::{finalizers, is_going, now, preconditions, stamp},
-    store::{Entry, Transaction},
 };
 
 /// What a deletion asks for.

@@ -20,7 +20,6 @@ mod import;
 mod istio;
 mod kinds;
 pub mod manifests;
-mod merge;
 mod path;
 mod problem;
 mod refusal;

@@ -3,11 +3,14 @@
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::folder::{
-    kinds::{Key, Kind},
-    manifests, merge,
-    refusal::Refusal,
-    store::Entry,
+use crate::{
+    folder::{
+        kinds::{Key, Kind},
+        manifests,
+        refusal::Refusal,
+        store::Entry,
+    },
+    merge,
 };
 
 /// Whether unknown fields are a fault (`fieldValidation=Strict`).

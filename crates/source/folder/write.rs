@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::folder::{
-    delete::{collect, finish_home, finish_space},
-    disk::{Origin, Stored},
-    kinds::{Key, Kind},
-    merge,
-    refusal::Refusal,
-    rules::{
-        SYSTEM, Strict, admit, encode_secret, expect, finalizers, identify, is_going, now, preconditions, stamp,
-        suffix, uid, validate,
+use crate::{
+    folder::{
+        delete::{collect, finish_home, finish_space},
+        disk::{Origin, Stored},
+        kinds::{Key, Kind},
+        refusal::Refusal,
+        rules::{
+            SYSTEM, Strict, admit, encode_secret, expect, finalizers, identify, is_going, now, preconditions, stamp,
+            suffix, uid, validate,
+        },
+        store::{Entry, Transaction},
     },
-    store::{Entry, Transaction},
+    merge,
 };
 
 /// Which part of an object a request is about.

@@ -7,12 +7,14 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::folder::{
-    decode::Findings,
-    kinds::{self, KINDS, Key, Kind},
+use crate::{
+    folder::{
+        decode::Findings,
+        kinds::{self, KINDS, Key, Kind},
+        path::{FieldPath, Finding, Step, likely},
+        problem::Problem,
+    },
     merge,
-    path::{FieldPath, Finding, Step, likely},
-    problem::Problem,
 };
 
 /// Further things that the caller does not take, such as what its runtime cannot do.

@@ -133,7 +133,7 @@ async fn the_source_tells_the_objects() {
                     }
                     other => panic!("{other:?}"),
                 },
-                Change::Delete(..) => {}
+                Change::Delete(..) | Change::Served(..) => {}
                 Change::Synced(kind) => drop(synced.insert(kind)),
             }
         }

@@ -3,10 +3,15 @@
 use serde_json::{Map, Value};
 
 /// Lists that a strategic merge patch merges by a key of their items; all others are replaced.
-const MERGED: [(&str, &[&str]); 7] = [
+const MERGED: [(&str, &[&str]); 12] = [
     ("containers", &["name"]),
     ("initContainers", &["name"]),
     ("volumes", &["name"]),
+    ("volumeMounts", &["mountPath"]),
+    ("volumeDevices", &["devicePath"]),
+    ("imagePullSecrets", &["name"]),
+    ("hostAliases", &["ip"]),
+    ("topologySpreadConstraints", &["topologyKey"]),
     ("env", &["name"]),
     // Of a container, then of a service.
     ("ports", &["containerPort", "port"]),
