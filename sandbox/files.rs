@@ -17,6 +17,8 @@ use crate::log::Logs;
 
 /// Where this program stands in every pod.
 pub const PROGRAMS: &str = "/run/ambient/bin";
+/// The name of this program.
+pub const OWN: &str = "ambient";
 /// Where programs are looked for.
 pub const PATH: &str = "/run/ambient/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -46,6 +48,17 @@ pub struct View {
     pub logs: PathBuf,
     /// This program.
     pub program: PathBuf,
+    /// Directories that the pod sees elsewhere, and cannot write to.
+    pub shown: Vec<Shown>,
+}
+
+/// A directory that a pod sees under another path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The directory.
+    pub directory: PathBuf,
+    /// Where the pod sees it.
+    pub at: PathBuf,
 }
 
 /// Tells what failed.
@@ -75,6 +88,11 @@ pub fn set_up(view: &View) -> Result<Logs, Error> {
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).map_err(|e| Error::Mount("/".into(), e))?;
     // Kept open over what follows: the paths are hidden by then.
     let program = fs::File::open(&view.program).map_err(|e| Error::File(view.program.clone(), e))?;
+    let open = |shown: &Shown| {
+        let file = fs::File::open(&shown.directory).map_err(|e| Error::File(shown.directory.clone(), e))?;
+        Ok((file, shown.at.clone()))
+    };
+    let shown: Vec<(fs::File, PathBuf)> = view.shown.iter().map(open).collect::<Result<_, Error>>()?;
     let make = |name: &str| {
         let path = view.directory.join(name);
         fs::create_dir_all(&path).map_err(|e| Error::File(path.clone(), e)).map(|()| path)
@@ -97,9 +115,15 @@ pub fn set_up(view: &View) -> Result<Logs, Error> {
         mounts::protect(path).map_err(Error::Protect)?;
     }
 
-    let own = Path::new(PROGRAMS).join("ambient");
+    let own = Path::new(PROGRAMS).join(OWN);
     fs::create_dir_all(PROGRAMS).and_then(|()| fs::File::create(&own)).map_err(|e| Error::File(own.clone(), e))?;
     mounts::bind(&program, &own).map_err(|e| Error::File(own.clone(), e))?;
+    for (directory, at) in shown {
+        fs::create_dir_all(&at)
+            .and_then(|()| mounts::bind(&directory, &at))
+            .and_then(|()| mounts::protect(&at))
+            .map_err(|e| Error::File(at, e))?;
+    }
     sethostname(&view.hostname).map_err(Error::Name)?;
     let hostname = format!("{}\n", view.hostname);
     for (name, text) in [("resolv.conf", &view.resolv), ("hosts", &view.hosts), ("hostname", &hostname)] {

@@ -24,7 +24,14 @@ use source::identity;
 use tokio::sync::watch;
 use tracing::warn;
 
-use crate::{cni::Directories, live::Live, place::Place, services::Told};
+use crate::{
+    cni::Directories,
+    files::Shown,
+    live::Live,
+    place::Place,
+    services::Told,
+    spec::{self, Spec},
+};
 
 /// The switch's own address: name server of all pods.
 pub const SWITCH: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
@@ -313,6 +320,28 @@ impl Host {
         ]))
     }
 
+    /// Gives a pod of the mesh its identity, and returns where it sees it.
+    ///
+    /// # Errors
+    /// There is none yet.
+    pub async fn shown(&self, pod: &core::Pod, spec: &Spec) -> Result<Vec<Shown>, String> {
+        if spec.identity.is_empty() {
+            return Ok(Vec::new());
+        }
+        let uid = pod.metadata.uid.clone().unwrap_or_default();
+        self.identify(pod, ROOT).await?;
+        self.identities.lock().unwrap_or_else(PoisonError::into_inner).insert(uid, pod.clone());
+        let directory = self.identity_directory(pod).map_err(|e| e.to_string())?;
+        let shown = |at: &PathBuf| Shown { directory: directory.clone(), at: at.clone() };
+        Ok(spec.identity.iter().map(shown).collect())
+    }
+
+    /// Returns where a pod's identity is: for one that sees only that, apart from the rest of what it has.
+    fn identity_directory(&self, pod: &core::Pod) -> io::Result<PathBuf> {
+        let directory = self.pod_directory(pod.metadata.uid.as_deref().unwrap_or_default())?;
+        Ok(if spec::is_of_the_mesh(pod) { directory.join("identity") } else { directory })
+    }
+
     /// Returns where pods that see the machine's files as they are find programs, this one first.
     fn path(&self) -> String {
         let own = self.program.parent().map(|p| p.display().to_string()).unwrap_or_default();
@@ -332,8 +361,7 @@ impl Host {
 
     /// Writes a pod's token and the mesh's root beside each other, as a kubelet mounts them.
     async fn identify(&self, pod: &core::Pod, patience: Duration) -> Result<(), String> {
-        let directory =
-            self.pod_directory(pod.metadata.uid.as_deref().unwrap_or_default()).map_err(|e| e.to_string())?;
+        let directory = self.identity_directory(pod).map_err(|e| e.to_string())?;
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
         let end = tokio::time::Instant::now() + patience;
         let root = loop {
@@ -344,7 +372,14 @@ impl Host {
             }
         };
         let token = identity::token(&self.client, pod, TOKEN).await.map_err(|e| e.to_string())?;
-        identity::write(&directory, &token, &root).map_err(|e| format!("{}: {e}", directory.display()))
+        identity::write(&directory, &token, &root).map_err(|e| format!("{}: {e}", directory.display()))?;
+        // As the manifests of a cluster name it.
+        match std::os::unix::fs::symlink("token", directory.join("istio-token")) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(format!("{}: {error}", directory.display()))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -243,6 +243,7 @@ impl Task {
                     directory: self.host.pod_directory(self.uid()).map_err(|e| e.to_string())?,
                     logs: logs.clone(),
                     program: self.host.program.clone(),
+                    shown: self.host.shown(&self.pod, &spec).await?,
                 };
                 let (netns, program, news) = (netns.clone(), self.host.program.clone(), self.news.0.clone());
                 let made = tokio::task::spawn_blocking(move || Runner::apart(&netns, &program, view, news));

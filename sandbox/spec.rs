@@ -37,6 +37,8 @@ pub struct Spec {
     pub grace: Duration,
     /// The host name.
     pub hostname: String,
+    /// Where it sees its identity: a token and the mesh's root.
+    pub identity: Vec<PathBuf>,
 }
 
 /// A program and how to tell whether it is well.
@@ -117,6 +119,7 @@ pub fn read(pod: &core::Pod, facts: &Facts) -> Result<Spec, String> {
     let containers = spec.containers.iter().map(|c| container(pod, c, facts)).collect::<Result<_, _>>()?;
     Ok(Spec {
         containers,
+        identity: if is_of_the_mesh(pod) { identity(spec)? } else { Vec::new() },
         host_network: spec.host_network.unwrap_or_default(),
         host_pid: spec.host_pid.unwrap_or_default(),
         restart,
@@ -125,6 +128,45 @@ pub fn read(pod: &core::Pod, facts: &Facts) -> Result<Spec, String> {
         hostname: spec.hostname.clone().unwrap_or(name).chars().take(63).collect(),
     })
 }
+
+/// The image of the mesh, which is this program; a sandbox has no other.
+pub const IMAGE: &str = concat!("ambient:", env!("CARGO_PKG_VERSION"));
+
+/// Tells whether a pod is of the mesh's own image, and so one that the control plane deployed.
+#[must_use]
+pub fn is_of_the_mesh(pod: &core::Pod) -> bool {
+    let containers = pod.spec.iter().flat_map(|s| &s.containers);
+    pod.spec.as_ref().is_some_and(|s| !s.host_pid.unwrap_or_default())
+        && containers.into_iter().any(|c| c.image.as_deref() == Some(IMAGE))
+}
+
+/// Finds where a pod of the mesh wants its token and the mesh's root; there are no other volumes.
+fn identity(spec: &core::PodSpec) -> Result<Vec<PathBuf>, String> {
+    let mut paths = Vec::new();
+    for mount in spec.containers.iter().flat_map(|c| c.volume_mounts.iter().flatten()) {
+        let volume = spec.volumes.iter().flatten().find(|v| v.name == mount.name);
+        let is_token = |v: &core::Volume| {
+            let sources = v.projected.iter().flat_map(|p| p.sources.iter().flatten());
+            let mut sources = sources.peekable();
+            sources.peek().is_some() && sources.all(|source| source.service_account_token.is_some())
+        };
+        let is_root = |v: &core::Volume| v.config_map.as_ref().is_some_and(|map| map.name == ROOT);
+        if !volume.is_some_and(|v| is_token(v) || is_root(v)) {
+            let name = &mount.name;
+            return Err(format!(
+                "volume {name}: a sandbox gives a waypoint its token and the mesh's root, and no other"
+            ));
+        }
+        let path = PathBuf::from(&mount.mount_path);
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    Ok(paths)
+}
+
+/// The ConfigMap with the mesh's root.
+const ROOT: &str = "istio-ca-root-cert";
 
 fn container(pod: &core::Pod, container: &core::Container, facts: &Facts) -> Result<Container, String> {
     let mut env: BTreeMap<String, String> = BTreeMap::from([
@@ -142,9 +184,12 @@ fn container(pod: &core::Pod, container: &core::Container, facts: &Facts) -> Res
         };
         env.insert(variable.name.clone(), value);
     }
-    let words = container.command.iter().flatten().chain(container.args.iter().flatten());
+    let own = container.image.as_deref() == Some(IMAGE);
+    let entry = [files::OWN.to_owned()];
+    let command = container.command.as_deref().filter(|c| !c.is_empty()).or_else(|| own.then_some(&entry[..]));
+    let words = command.into_iter().flatten().chain(container.args.iter().flatten());
     let argv: Vec<String> = words.map(|w| expand(w, &env)).collect();
-    if container.command.as_ref().is_none_or(Vec::is_empty) {
+    if command.is_none() {
         return Err(format!("container {} has no command: a sandbox has no image to take one from", container.name));
     }
     let ports: HashMap<&str, u16> = container
@@ -274,6 +319,42 @@ mod tests {
         assert_eq!(program.argv, ["serve", "web@one", "$(WHO)", "$(NOBODY)", "$"]);
         assert_eq!(program.env["IP"], "10.0.0.1");
         assert_eq!((spec.hostname.as_str(), spec.grace), ("web-1", Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn the_meshs_own_image_is_this_program_with_a_token_and_the_root() {
+        let with = |image: &str, volumes: serde_json::Value| {
+            read(
+                &pod(serde_json::json!({
+                    "containers": [{
+                        "name": "c", "image": image, "args": ["--role", "waypoint"],
+                        "volumeMounts": [
+                            { "name": "t", "mountPath": "/var/run/secrets/tokens" },
+                            { "name": "r", "mountPath": "/var/run/secrets/istio" },
+                        ],
+                    }],
+                    "volumes": volumes,
+                })),
+                &Facts::default(),
+            )
+        };
+        let token = serde_json::json!({ "name": "t", "projected": { "sources": [
+            { "serviceAccountToken": { "audience": "istio-ca", "path": "istio-token" } },
+        ] } });
+        let root = serde_json::json!({ "name": "r", "configMap": { "name": "istio-ca-root-cert" } });
+        let spec = with(IMAGE, serde_json::json!([token, root])).expect("readable");
+        assert_eq!(spec.containers[0].program.argv, ["ambient", "--role", "waypoint"]);
+        let paths = ["/var/run/secrets/tokens", "/var/run/secrets/istio"];
+        assert_eq!(spec.identity, paths.map(PathBuf::from));
+        let other = serde_json::json!({ "name": "r", "hostPath": { "path": "/" } });
+        let map = serde_json::json!({ "name": "r", "configMap": { "name": "mine" } });
+        let secret = serde_json::json!({ "name": "t", "projected": { "sources": [{ "secret": { "name": "s" } }] } });
+        for volumes in [vec![&token], vec![&token, &other], vec![&token, &map], vec![&secret, &root]] {
+            let error = with(IMAGE, serde_json::json!(volumes)).expect_err("refused");
+            assert!(error.contains("and no other"), "{error}");
+        }
+        let error = with("nginx", serde_json::json!([token, root])).expect_err("refused");
+        assert!(error.contains("has no command"), "{error}");
     }
 
     #[test]

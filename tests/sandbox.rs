@@ -222,3 +222,102 @@ fn pods_have_no_rights_over_the_machine_and_come_back() {
         });
     }
 }
+
+const WAYPOINT: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {istio.io/dataplane-mode: ambient, istio.io/use-waypoint: waypoint}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: till, namespace: shop}
+spec:
+  containers: [{name: till, command: [ambient, sandbox, app, serve, --name, till]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: web}}
+spec:
+  containers:
+    - name: web
+      command: [ambient, sandbox, app, serve, --name, web]
+      readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
+";
+
+/// A waypoint whose program is a server that is no waypoint: it is ready while it has a file, and takes no tunnels.
+const GATEWAY: &str = "
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: program, namespace: shop}
+data:
+  deployment: |
+    spec:
+      template:
+        spec:
+          containers:
+            - name: istio-proxy
+              command: [ambient, sandbox, app, serve, --name, no-waypoint]
+              args: []
+              startupProbe: null
+              readinessProbe:
+                httpGet: null
+                exec: {command: [sh, -c, 'test -s /var/run/secrets/tokens/istio-token && test -f /tmp/ready']}
+                periodSeconds: 1
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: waypoint, namespace: shop}
+spec:
+  gatewayClassName: istio-waypoint
+  infrastructure: {parametersRef: {group: '', kind: ConfigMap, name: program}}
+  listeners: [{name: mesh, port: 15008, protocol: HBONE}]
+";
+
+#[test]
+fn traffic_waits_for_a_waypoint_and_then_never_passes_it_by() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
+    write("shop.yaml", WAYPOINT);
+    let sandbox = Sandbox::named("waypoint");
+    sandbox.good(&["sandbox", "up", "-f", &folder.path().display().to_string()]);
+    let asked = || sandbox.ask("shop/till", "http://web/").map(|answer| answer["server"].as_str().map(str::to_owned));
+    let yaml = |kind: &str, name: &str| sandbox.good(&["sandbox", "get", kind, "-n", "shop", name, "-o", "yaml"]);
+    let says = |kind: &str, name: &str, words: &str| {
+        eventually(words, || yaml(kind, name).contains(words).then_some(()));
+    };
+    // Its exit code says that not all are ready.
+    let status = || text(&sandbox.run(&["sandbox", "status"]).stdout);
+    let pods = || -> Vec<String> {
+        let told = status();
+        let rows = told.lines().filter_map(|line| line.split_whitespace().nth(1));
+        rows.filter(|pod| pod.starts_with("waypoint-")).map(|pod| format!("shop/{pod}")).collect()
+    };
+    let in_each = |program: &[&str]| {
+        pods().iter().for_each(|pod| drop(sandbox.good(&[&["sandbox", "exec", pod, "--"], program].concat())));
+    };
+    says("service", "web", "there is no Gateway shop/waypoint");
+    assert_eq!(asked(), Ok(Some("web".into())), "a waypoint that is not there is in nobody's way");
+
+    write("gateway.yaml", GATEWAY);
+    eventually("two pods of the waypoint run", || (pods().len() == 2).then_some(()));
+    says("service", "web", "was not ready yet");
+    assert_eq!(asked(), Ok(Some("web".into())), "it was not ready yet");
+
+    eventually("both run", || (status().matches("not ready").count() == 2).then_some(()));
+    in_each(&["touch", "/tmp/ready"]);
+    says("gateway", "waypoint", "the waypoint is ready");
+    says("service", "web", "bound to waypoint shop/waypoint");
+    eventually("traffic goes to the waypoint, which takes none", || asked().err());
+    in_each(&["rm", "/tmp/ready"]);
+    says("gateway", "waypoint", "is refused until one is");
+    assert!(asked().is_err(), "nothing passes by");
+
+    std::fs::remove_file(folder.path().join("gateway.yaml")).expect("removed");
+    eventually("traffic goes direct again", || asked().ok());
+    eventually("nothing is left of the waypoint", || pods().is_empty().then_some(()));
+}

@@ -331,9 +331,22 @@ fn state(kind: &str, object: &DynamicObject) -> String {
             let label = object.labels().get(cni::enrol::MODE_LABEL);
             label.map_or_else(|| "-".to_owned(), |mode| format!("{}={mode}", cni::enrol::MODE_LABEL))
         }
+        "Gateway" | "GatewayClass" => conditions(data),
         "AuthorizationPolicy" => data["spec"]["action"].as_str().unwrap_or("ALLOW").to_owned(),
         "PeerAuthentication" => data["spec"]["mtls"]["mode"].as_str().unwrap_or("-").to_owned(),
         _ => "-".to_owned(),
+    }
+}
+
+/// Returns the conditions that hold, or the reason of the first that does not.
+fn conditions(data: &Value) -> String {
+    let all = data["status"]["conditions"].as_array().into_iter().flatten();
+    let (held, failed): (Vec<&Value>, Vec<&Value>) = all.partition(|c| c["status"] == "True");
+    let text = |c: &&Value, field: &str| c[field].as_str().unwrap_or("-").to_owned();
+    match (failed.first(), held.last()) {
+        (Some(failed), _) => text(failed, "reason"),
+        (None, Some(held)) => text(held, "type"),
+        (None, None) => "-".to_owned(),
     }
 }
 
