@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions},
@@ -46,6 +47,7 @@ impl fmt::Display for Refusal {
         match self {
             Self::Problem(problem) => f.write_str(&problem.message),
             Self::Refused(message) | Self::Waits(message) => f.write_str(message),
+            Self::Api(kube::Error::Api(answer)) => f.write_str(&answer.message),
             Self::Api(error) => error.fmt(f),
         }
     }
@@ -105,8 +107,9 @@ pub async fn carry_out(client: &Client, gateway: &Custom, plan: &Plan, live: &mu
         let answer = within(api.patch(&wanted.name, &how, &Patch::Apply(&wanted.object))).await;
         let applied = answer.map_err(|refusal| judge(refusal, wanted))?;
         let key = ObjectKey { namespace: gateway.key.namespace.clone(), name: wanted.name.clone() };
-        live.applied(wanted.kind, key, live::seen(&applied));
-        info!(kind = ?wanted.kind, namespace = gateway.key.namespace, name = wanted.name, "applied for a waypoint");
+        if live.applied(wanted.kind, key, live::seen(&applied)) {
+            info!(kind = ?wanted.kind, namespace = gateway.key.namespace, name = wanted.name, "applied for a waypoint");
+        }
     }
     for (kind, name) in &plan.delete {
         let api = at(*kind);
@@ -148,6 +151,14 @@ async fn unclaimed(api: &Api<DynamicObject>, wanted: &Wanted) -> Result<(), Refu
 /// to its default, which is one pod.
 async fn hand_over(api: &Api<DynamicObject>, name: &str) -> Result<(), Refusal> {
     let Some(now) = within(api.get_opt(name)).await? else { return Ok(()) };
+    let ours = |f: &ManagedFieldsEntry| {
+        let field = f.fields_v1.as_ref().and_then(|fields| fields.0.pointer("/f:spec/f:replicas"));
+        f.manager.as_deref() == Some(WRITER) && field.is_some()
+    };
+    // Who does not tell who holds what may be asked to keep it once too often.
+    if !now.managed_fields().is_empty() && !now.managed_fields().iter().any(ours) {
+        return Ok(());
+    }
     let Some(replicas) = now.data.pointer("/spec/replicas").and_then(Value::as_i64) else { return Ok(()) };
     let kept = json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": {"replicas": replicas},

@@ -98,11 +98,12 @@ impl Live {
         }
     }
 
-    /// Takes in that an object was applied and is right.
-    pub fn applied(&mut self, kind: Kind, key: ObjectKey, seen: Seen) {
+    /// Takes in that an object was applied and is right; tells whether that changed it.
+    pub fn applied(&mut self, kind: Kind, key: ObjectKey, seen: Seen) -> bool {
         let id = (kind, key);
         self.right.insert(id.clone(), (seen.hash.clone().unwrap_or_default(), seen.generation.clone()));
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id, seen);
+        let before = self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id, seen.clone());
+        before != Some(seen)
     }
 
     /// Compares what is there with what is wanted. `first` is the first look of this process at the gateway, which repairs what

@@ -278,7 +278,12 @@ impl Deployer {
     fn retry(&mut self, key: &ObjectKey, refusal: &Refusal) {
         let pause = self.pauses.get(key).map_or(AGAIN.0, |pause| (*pause * 2).min(AGAIN.1));
         self.pauses.insert(key.clone(), pause);
-        warn!(namespace = key.namespace, name = key.name, %refusal, ?pause, "trying again");
+        // What the API refuses is told once, with what it means.
+        if matches!(refusal, Refusal::Refused(_)) {
+            debug!(namespace = key.namespace, name = key.name, ?pause, "trying again");
+        } else {
+            warn!(namespace = key.namespace, name = key.name, %refusal, ?pause, "trying again");
+        }
         self.inbox.queue.add_later(key, Instant::now() + pause);
     }
 }

@@ -28,7 +28,8 @@ pub fn object() -> Value {
         "metadata": { "name": CLASS },
         "spec": {
             "controllerName": CONTROLLER,
-            "description": "Waypoints of the ambient mesh: proxies at layer 7, deployed for each Gateway",
+            // At most 64 letters.
+            "description": "Waypoints: layer-7 proxies of the ambient mesh",
         },
     })
 }

@@ -100,8 +100,12 @@ fn programmed(waypoint: &Waypoint, facts: &Facts) -> Condition {
     let of = |holds, reason, message: String| Condition::new("Programmed", holds, reason, message);
     let traffic = match (facts.ready, facts.was_ready) {
         (true, _) => "the waypoint is ready",
-        (false, true) => "no pod of the waypoint is ready: traffic to what is bound to it is refused until one is",
-        (false, false) => "no pod of the waypoint was ready yet: traffic to what names it goes direct until one is",
+        (false, true) => {
+            "no pod of the waypoint is ready: traffic to what is bound to it is refused until one is (see its Deployment)"
+        }
+        (false, false) => {
+            "no pod of the waypoint was ready yet: traffic to what names it goes direct until one is (see its Deployment)"
+        }
     };
     let stays = "what runs the waypoint stays as it is until that is mended";
     match &facts.problem {

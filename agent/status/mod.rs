@@ -212,7 +212,11 @@ async fn write_one(client: &Client, wanted: &Wanted) -> Outcome {
             Outcome::Passed
         }
         Ok(Err(error)) => {
-            warn!(?kind, namespace = key.namespace, name = key.name, %error, "the status cannot be written");
+            let reason = match error {
+                kube::Error::Api(answer) => answer.message.clone(),
+                error => error.to_string(),
+            };
+            warn!(?kind, namespace = key.namespace, name = key.name, reason, "the status cannot be written");
             Outcome::Failed
         }
         Err(_) => {
