@@ -159,14 +159,18 @@ fn service(world: &World, service: &Service) -> Value {
         });
         (e.workload.uid.to_string(), shown)
     };
-    json!({
+    let mut shown = json!({
         "name": service.name, "namespace": service.key.namespace, "hostname": service.key.hostname,
         "vips": service.vips, "cidrVips": service.cidr_vips, "loadBalancer": service.load_balancer,
         "ports": service.ports.iter().map(|(port, t)| (port.to_string(), t.target_port)).collect::<BTreeMap<_, _>>(),
         "waypoint": service.waypoint, "subjectAltNames": service.subject_alt_names,
         "endpoints": world.endpoints(&service.key).map(endpoint).collect::<BTreeMap<_, _>>(),
         "ipFamilies": service.ip_families, "canonical": service.canonical,
-    })
+    });
+    if !service.weighted_waypoints.is_empty() {
+        shown["weightedWaypoints"] = json!(service.weighted_waypoints);
+    }
+    shown
 }
 
 fn show(pod: &Pod) -> Value {

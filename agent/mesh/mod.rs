@@ -1,5 +1,7 @@
 //! The mesh, computed from the objects of the source: keyed and incremental, one change touches what depends on it.
 
+mod canary;
+mod choice;
 mod pods;
 mod policies;
 mod publish;
@@ -135,8 +137,9 @@ impl Mesh {
             Some(Object::Namespace(n)) => (n.labels, n.annotations),
             _ => (Map::new(), Map::new()),
         };
-        let distribution = labels::TRAFFIC_DISTRIBUTION;
-        let other_distribution = space.annotations.get(distribution) != annotations.get(distribution);
+        // Those that count for services.
+        let differs = |annotation: &str| space.annotations.get(annotation) != annotations.get(annotation);
+        let other_annotations = differs(labels::TRAFFIC_DISTRIBUTION) || differs(labels::CANARY_WEIGHT);
         let other_labels = space.labels != labels;
         let old = std::mem::replace(&mut space.labels, labels.clone());
         space.annotations = annotations;
@@ -146,7 +149,7 @@ impl Mesh {
         if other_labels {
             space.pods.values().for_each(|pod| self.publish_pod(pod, out));
         }
-        if other_labels || other_distribution {
+        if other_labels || other_annotations {
             space.services.values().for_each(|service| self.publish_service(service, out));
         }
     }

@@ -81,7 +81,7 @@ impl Mesh {
             (p.port, TargetPort { target_port, app_protocol: app_protocol(p) })
         };
         let has = |family: &str| service.families.iter().any(|f| f == family);
-        let (waypoint, status) = self.bind_service(service);
+        let (waypoint, weighted_waypoints, status) = self.bind_service(service);
         out.statuses.push(status);
         let ingress = service.labels.get(labels::INGRESS_USE_WAYPOINT);
         let ingress = ingress.or_else(|| space.and_then(|s| s.labels.get(labels::INGRESS_USE_WAYPOINT)));
@@ -93,6 +93,7 @@ impl Mesh {
             subject_alt_names: vec![],
             ingress_use_waypoint: waypoint.is_some() && ingress.is_some_and(|value| value == "true"),
             waypoint,
+            weighted_waypoints,
             load_balancer: LoadBalancer {
                 mode,
                 routing_preferences: scopes,

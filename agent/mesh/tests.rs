@@ -16,6 +16,7 @@ use super::*;
 struct Told {
     mesh: Mesh,
     waypoints: BTreeMap<String, Option<String>>,
+    weights: BTreeMap<String, Vec<u32>>,
     statuses: BTreeMap<String, Wanted>,
     /// How many resources the last change published.
     published: usize,
@@ -41,8 +42,8 @@ impl Told {
             network: String::new(),
             deploys: true,
         };
-        let (waypoints, statuses) = (BTreeMap::new(), BTreeMap::new());
-        Self { mesh: Mesh::new(settings), waypoints, statuses, published: 0 }
+        let (waypoints, weights, statuses) = Default::default();
+        Self { mesh: Mesh::new(settings), waypoints, weights, statuses, published: 0 }
     }
 
     fn change(&mut self, change: Change) {
@@ -56,6 +57,8 @@ impl Told {
             let (name, waypoint) = match Address::decode(bytes).expect("decodes").r#type.expect("has a type") {
                 Type::Service(wire) => {
                     let service = service_from_wire(wire).expect("a service");
+                    let weights = service.weighted_waypoints.iter().map(|w| w.weight).collect();
+                    self.weights.insert(service.name.to_string(), weights);
                     (service.name.to_string(), service.waypoint)
                 }
                 Type::Workload(wire) => {
@@ -75,15 +78,31 @@ impl Told {
     }
 
     fn namespace(&mut self, name: &str, labels: &[(&str, &str)]) {
-        let namespace = Namespace { name: name.into(), labels: map(labels), ..Namespace::default() };
+        self.annotated_namespace(name, labels, &[]);
+    }
+
+    fn annotated_namespace(&mut self, name: &str, labels: &[(&str, &str)], annotations: &[(&str, &str)]) {
+        let (labels, annotations) = (map(labels), map(annotations));
+        let namespace = Namespace { name: name.into(), labels, annotations, ..Namespace::default() };
         self.change(Change::Apply(Object::Namespace(namespace)));
     }
 
     fn service(&mut self, namespace: &str, name: &str, labels: &[(&str, &str)]) {
+        self.annotated_service(namespace, name, labels, &[]);
+    }
+
+    fn annotated_service(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        labels: &[(&str, &str)],
+        annotations: &[(&str, &str)],
+    ) {
         let port = ServicePort { port: 80, target: Target::Number(8080), ..ServicePort::default() };
         self.change(Change::Apply(Object::Service(object::Service {
             key: key(namespace, name),
             labels: map(labels),
+            annotations: map(annotations),
             selector: map(&[("app", name)]),
             addresses: vec![[10, 96, 0, 1].into()],
             ports: vec![port],
@@ -296,6 +315,52 @@ fn a_waypoint_says_what_and_whom_it_serves() {
     let labels = [(USE, "waypoint"), (labels::USE_WAYPOINT_NAMESPACE, "infra"), ("team", "web")];
     told.namespace("shop", &labels);
     assert_eq!((told.waypoint("web").is_some(), told.reason("Service web")), (true, accepted()));
+}
+
+#[test]
+fn a_second_waypoint_is_tried_with_a_part() {
+    let canary = |name: &'static str| [(USE, "waypoint"), (labels::USE_CANARY, name)];
+    let mut told = Told::new();
+    told.namespace("shop", &[]);
+    told.deployed("shop", true);
+    told.gateway("shop", &[]);
+    told.gateway_with("shop", &[], |g| (g.key.name, g.uid) = ("next".into(), "2".into()));
+    let own = [(labels::GATEWAY_NAME, "next"), (labels::MANAGED, "istio.io-mesh-controller")];
+    let weights = |told: &mut Told, labels: &[(&str, &str)], weight: Option<&str>| {
+        let annotations: Vec<_> = weight.map(|w| (labels::CANARY_WEIGHT, w)).into_iter().collect();
+        told.annotated_service("shop", "web", labels, &annotations);
+        assert_eq!(told.waypoint("web"), OF_SHOP, "the first one stays");
+        let shares: Vec<u32> = told.weights["web"].clone();
+        (shares, told.reason("Service web"))
+    };
+    let accepted = |shares: &[u32]| (shares.to_vec(), "WaypointAccepted".to_owned());
+    let alone = |reason: &str| (vec![], reason.to_owned());
+    assert_eq!(weights(&mut told, &canary("next"), Some("5")), alone("WaypointIsNotReady"));
+    told.service("shop", "next", &own);
+    told.pod("shop", "next", true, &own);
+    assert_eq!(told.weights["web"], [95, 5], "as soon as it is ready");
+    assert_eq!(weights(&mut told, &canary("next"), Some("100")), accepted(&[0, 100]));
+    assert_eq!(weights(&mut told, &canary("next"), None), accepted(&[]));
+    assert_eq!(weights(&mut told, &canary("next"), Some("0")), accepted(&[]));
+    for wrong in ["101", "-1", "half", "5%", ""] {
+        assert_eq!(weights(&mut told, &canary("next"), Some(wrong)), alone("CanaryInvalidWeight"), "{wrong}");
+    }
+    assert_eq!(weights(&mut told, &canary("waypoint"), Some("5")), alone("CanarySameAsPrimary"));
+    assert_eq!(weights(&mut told, &canary("none"), Some("5")), alone("WaypointIsNotReady"));
+    assert!(
+        told.condition("Service web", "istio.io/WaypointBound").2.starts_with("bound to waypoint shop/waypoint alone")
+    );
+
+    // Of the namespace only with the namespace's own waypoint.
+    let annotations = [(labels::CANARY_WEIGHT, "10")];
+    told.annotated_namespace("shop", &canary("next"), &annotations);
+    assert_eq!(weights(&mut told, &[], None), accepted(&[90, 10]));
+    assert_eq!(weights(&mut told, &[(USE, "waypoint")], None), accepted(&[]));
+    assert_eq!(weights(&mut told, &[], None), accepted(&[90, 10]));
+    told.annotated_namespace("shop", &canary("next"), &[(labels::CANARY_WEIGHT, "20")]);
+    assert_eq!(told.weights["web"], [80, 20]);
+    told.change(Change::Delete(Kind::Gateway, key("shop", "next")));
+    assert_eq!((told.weights["web"].len(), told.waypoint("web")), (0, OF_SHOP));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! traffic that was let through its policies does not pass by them because no pod of it is ready. A waypoint that was never ready
 //! is not used yet, so that nothing is lost before it can carry on; the object's status says so.
 
-use model::workload::GatewayAddress;
+use model::{service::WeightedWaypoint, workload::GatewayAddress};
 use serde_json::{Value, json};
 use source::{
     Kind, Object, labels,
@@ -13,8 +13,13 @@ use source::{
 
 use crate::{
     deploy::{Deployed, Problem},
-    gateway::{self, Names, Waypoint, select, status::Facts},
-    mesh::{InNamespace, Mesh, Output, pods::serves, services::selects},
+    gateway::{self, Names, Serves, Waypoint, select, status::Facts},
+    mesh::{
+        Mesh, Output,
+        choice::{Asker, Choice, Unbound, Whose, all_named, choice, is_gateways},
+        pods::serves,
+        services::selects,
+    },
     status::Wanted,
 };
 
@@ -22,6 +27,9 @@ use crate::{
 const BOUND: &str = "istio.io/WaypointBound";
 /// Who writes it.
 const WRITER: &str = "istio-ambient-service";
+
+/// A waypoint that is bound, and where it is.
+pub(super) type Bound = (ObjectKey, GatewayAddress);
 
 /// Who names a waypoint by a label of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,60 +53,20 @@ pub(super) struct State {
     problem: Option<Problem>,
 }
 
-/// What a label says.
-enum Choice<'a> {
-    /// Nothing: what is around decides.
-    Unsaid,
-    /// No waypoint.
-    Never,
-    /// This one.
-    Named(ObjectKey, &'a str),
-}
-
-/// Why a service or workload has no waypoint although a label names one.
-struct Unbound {
-    reason: &'static str,
-    message: String,
-}
-
-fn choice<'a>(labels: &Map, namespace: &str, whose: &'a str) -> Choice<'a> {
-    match labels.get(labels::USE_WAYPOINT).map(String::as_str) {
-        None | Some("") => Choice::Unsaid,
-        Some("none") => Choice::Never,
-        Some(name) => {
-            let elsewhere = labels.get(labels::USE_WAYPOINT_NAMESPACE).filter(|n| !n.is_empty());
-            let namespace = elsewhere.map_or(namespace, String::as_str).to_owned();
-            Choice::Named(ObjectKey { namespace, name: name.to_owned() }, whose)
-        }
-    }
-}
-
-/// Tells whether an object is part of a waypoint or another gateway, which has none before it.
-fn is_gateways(labels: &Map) -> bool {
-    labels.contains_key(labels::GATEWAY_NAME) && labels.contains_key(labels::MANAGED)
-}
-
 impl Mesh {
     /// Takes in which labels somebody had and has.
     pub(super) fn refer(&mut self, user: User, [old, new]: [Option<&Map>; 2], namespace: &str) {
-        let named = |labels: Option<&Map>| match choice(labels?, namespace, "") {
-            Choice::Named(waypoint, _) => Some(waypoint),
-            Choice::Unsaid | Choice::Never => None,
-        };
-        let (old, new) = (named(old), named(new));
-        if old == new {
-            return;
-        }
-        if let Some(old) = old
-            && let Some(users) = self.users.get_mut(&old)
-        {
-            users.remove(&user);
-            if users.is_empty() {
-                self.users.remove(&old);
+        let (old, new) = (all_named(old, namespace), all_named(new, namespace));
+        for waypoint in old.difference(&new) {
+            if let Some(users) = self.users.get_mut(waypoint) {
+                users.remove(&user);
+                if users.is_empty() {
+                    self.users.remove(waypoint);
+                }
             }
         }
-        if let Some(new) = new {
-            self.users.entry(new).or_default().insert(user);
+        for waypoint in new.difference(&old) {
+            self.users.entry(waypoint.clone()).or_default().insert(user.clone());
         }
     }
 
@@ -226,7 +194,7 @@ impl Mesh {
             match user {
                 User::Namespace(name) => {
                     let Some(space) = self.namespaces.get(name) else { continue };
-                    let silent = |labels: &Map| matches!(choice(labels, name, ""), Choice::Unsaid);
+                    let silent = |labels: &Map| matches!(choice(labels, name), Choice::Unsaid);
                     space.services.values().filter(|s| silent(&s.labels)).for_each(|s| self.publish_service(s, out));
                     space.pods.values().filter(|p| silent(&p.labels)).for_each(|p| self.publish_pod(p, out));
                 }
@@ -257,17 +225,32 @@ impl Mesh {
         Some(gateway::status::wanted(&state.gateway, waypoint, &facts))
     }
 
-    /// Finds the waypoint of a service, and returns what its status is to say.
-    pub(super) fn bind_service(&self, service: &Service) -> (Option<GatewayAddress>, Wanted) {
-        let found = self.bind(&service.labels, &service.key.namespace, "service", |w| w.serves.services());
-        let (waypoint, condition) = match found {
-            None => (None, None),
-            Some(Ok((waypoint, address))) => {
-                let message = format!("bound to waypoint {}/{}", waypoint.namespace, waypoint.name);
-                (Some(address), Some(("True", "WaypointAccepted", message)))
+    /// Finds the waypoints of a service, and returns what its status is to say.
+    pub(super) fn bind_service(&self, service: &Service) -> (Option<GatewayAddress>, Vec<WeightedWaypoint>, Wanted) {
+        let asker = Asker { namespace: &service.key.namespace, what: "service", serves: Serves::services };
+        let (mut waypoint, mut shares, mut condition) = (None, Vec::new(), None);
+        match self.bind(&service.labels, asker) {
+            None => {}
+            Some((whose, Ok((key, address)))) => {
+                let first = (key, address);
+                let bound = format!("bound to waypoint {}/{}", first.0.namespace, first.0.name);
+                condition = match self.canary(service, whose, &first, asker) {
+                    None => Some(("True", "WaypointAccepted", bound)),
+                    Some(Ok((told, found))) => {
+                        shares = found;
+                        Some(("True", "WaypointAccepted", format!("{bound}, {told}")))
+                    }
+                    Some(Err(unbound)) => {
+                        Some(("True", unbound.reason, format!("{bound} alone, and to no canary: {}", unbound.message)))
+                    }
+                };
+                waypoint = Some(first.1);
             }
-            Some(Err(unbound)) => (None, Some(("False", unbound.reason, unbound.message))),
-        };
+            Some((_, Err(unbound))) => {
+                let message = format!("{}; traffic goes direct", unbound.message);
+                condition = Some(("False", unbound.reason, message));
+            }
+        }
         let condition = condition.map(|(status, reason, message)| {
             json!({ "type": BOUND, "status": status, "reason": reason, "message": message })
         });
@@ -281,77 +264,66 @@ impl Mesh {
             owns: &[BOUND],
             observed: service.status.clone(),
         };
-        (waypoint, wanted)
+        (waypoint, shares, wanted)
     }
 
     /// Finds the waypoint of a pod, for traffic to its own address. Pods have no status for such things: `lint` tells.
     pub(super) fn bind_pod(&self, pod: &Pod) -> Option<GatewayAddress> {
-        let found = self.bind(&pod.labels, &pod.key.namespace, "pod", |w| w.serves.workloads())?;
+        let asker = Asker { namespace: &pod.key.namespace, what: "pod", serves: Serves::workloads };
+        let (_, found) = self.bind(&pod.labels, asker)?;
         found.ok().map(|(_, address)| address)
     }
 
     /// Decides by the labels of an object and its namespace; none if they name no waypoint.
-    fn bind(
-        &self,
-        own: &Map,
-        namespace: &str,
-        what: &str,
-        serves: impl Fn(&Waypoint) -> bool,
-    ) -> Option<Result<(ObjectKey, GatewayAddress), Unbound>> {
-        let around = self.namespaces.get(namespace);
-        let around_labels = around.map(|s| &s.labels);
-        let choice = match choice(own, namespace, what) {
-            Choice::Unsaid => choice(around_labels?, namespace, "namespace"),
-            own => own,
+    fn bind(&self, own: &Map, asker: Asker<'_>) -> Option<(Whose, Result<Bound, Unbound>)> {
+        let around = self.namespaces.get(asker.namespace).map(|s| &s.labels);
+        let (whose, choice) = match choice(own, asker.namespace) {
+            Choice::Unsaid => (Whose::Namespace, choice(around?, asker.namespace)),
+            own => (Whose::Own, own),
         };
-        let Choice::Named(key, whose) = choice else { return None };
+        let Choice::Named(key) = choice else { return None };
         if is_gateways(own) {
             return None;
         }
+        let found = self.usable(&key, asker, &format!("label {}", labels::USE_WAYPOINT));
+        Some((whose, found.map(|address| (key, address))))
+    }
+
+    /// Returns where a waypoint is, if it may be used; `named_by` says what names it.
+    pub(super) fn usable(&self, key: &ObjectKey, asker: Asker<'_>, named_by: &str) -> Result<GatewayAddress, Unbound> {
         let name = format!("{}/{}", key.namespace, key.name);
-        let label = labels::USE_WAYPOINT;
-        let refuse = |reason, message| Some(Err(Unbound { reason, message }));
-        let state = self.namespaces.get(&key.namespace).and_then(|s: &InNamespace| s.gateways.get(&key.name));
-        let Some(state) = state else {
-            return refuse(
-                "WaypointIsNotReady",
-                format!(
-                    "there is no Gateway {name}, which label {label} of the {whose} names: traffic goes direct; make it with `ambient waypoint apply`, or mend the label"
-                ),
+        let refuse = |reason, message| Err(Unbound { reason, message });
+        let Some(state) = self.namespaces.get(&key.namespace).and_then(|s| s.gateways.get(&key.name)) else {
+            let message = format!(
+                "there is no Gateway {name}, which {named_by} names: make it with `ambient waypoint apply`, or mend the label"
             );
+            return refuse("WaypointIsNotReady", message);
         };
         let Some(waypoint) = &state.waypoint else {
-            return refuse(
-                "AttachmentDenied",
-                format!("Gateway {name} is no waypoint: it has no listener of protocol HBONE; traffic goes direct"),
-            );
+            let message = format!("Gateway {name} is no waypoint: it has no listener of protocol HBONE");
+            return refuse("AttachmentDenied", message);
         };
-        let is_same = key.namespace == namespace;
-        if !select::allows(&waypoint.allowed, is_same, around_labels.unwrap_or(&Map::new())) {
-            return refuse(
-                "AttachmentDenied",
-                format!(
-                    "Gateway {name} does not allow namespace {namespace}: traffic goes direct; see allowedRoutes.namespaces of its listener"
-                ),
+        let namespace = asker.namespace;
+        let labels = self.namespaces.get(namespace).map(|s| s.labels.clone()).unwrap_or_default();
+        if !select::allows(&waypoint.allowed, key.namespace == namespace, &labels) {
+            let message = format!(
+                "Gateway {name} does not allow namespace {namespace}: see allowedRoutes.namespaces of its listener"
             );
+            return refuse("AttachmentDenied", message);
         }
-        if !serves(waypoint) {
-            let label = labels::WAYPOINT_FOR;
-            return refuse(
-                "UnsupportedTrafficType",
-                format!(
-                    "waypoint {name} takes no traffic to {what}s: traffic goes direct; see label {label} of Gateway {name} and of its class"
-                ),
+        if !(asker.serves)(waypoint.serves) {
+            let (what, label) = (asker.what, labels::WAYPOINT_FOR);
+            let message = format!(
+                "waypoint {name} takes no traffic to {what}s: see label {label} of Gateway {name} and of its class"
             );
+            return refuse("UnsupportedTrafficType", message);
         }
         match &waypoint.address {
-            Some(address) if state.was_ready => Some(Ok((key, address.clone()))),
-            _ => refuse(
-                "WaypointIsNotReady",
-                format!(
-                    "waypoint {name} was not ready yet: traffic goes direct until it is; see the status of Gateway {name}"
-                ),
-            ),
+            Some(address) if state.was_ready => Ok(address.clone()),
+            _ => {
+                let message = format!("waypoint {name} was not ready yet: see the status of Gateway {name}");
+                refuse("WaypointIsNotReady", message)
+            }
         }
     }
 }

@@ -108,6 +108,16 @@ pub enum IpFamilies {
     Dual,
 }
 
+/// One of several waypoints, and its share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WeightedWaypoint {
+    /// The waypoint.
+    pub destination: GatewayAddress,
+    /// Its part of the sum of all weights.
+    pub weight: u32,
+}
+
 /// One service of the mesh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
@@ -125,6 +135,8 @@ pub struct Service {
     pub subject_alt_names: Vec<Name>,
     /// The waypoint in front of it.
     pub waypoint: Option<GatewayAddress>,
+    /// How new connections are shared among several waypoints, of which that is one; empty for one alone.
+    pub weighted_waypoints: Vec<WeightedWaypoint>,
     /// How endpoints are chosen.
     pub load_balancer: LoadBalancer,
     /// Its address families.
@@ -133,4 +145,20 @@ pub struct Service {
     pub canonical: bool,
     /// Whether ingress gateways use the waypoint as well.
     pub ingress_use_waypoint: bool,
+}
+
+impl Service {
+    /// Chooses the waypoint of a new connection; `random` decides between several.
+    #[must_use]
+    pub fn choose_waypoint(&self, random: u64) -> Option<&GatewayAddress> {
+        let sum: u64 = self.weighted_waypoints.iter().map(|w| u64::from(w.weight)).sum();
+        let Some(mut left) = random.checked_rem(sum) else { return self.waypoint.as_ref() };
+        let chosen = self.weighted_waypoints.iter().find(|w| {
+            let weight = u64::from(w.weight);
+            let hit = left < weight;
+            left = left.saturating_sub(weight);
+            hit
+        });
+        chosen.map(|w| &w.destination)
+    }
 }

@@ -271,7 +271,16 @@ impl World {
         if let Some(service) = self.service_at(network, destination.ip(), &source.namespace) {
             let service = service.clone();
             if let Some(waypoint) = &service.waypoint {
-                return self.to_waypoint(source, waypoint, destination, Some(service.clone()), random);
+                // Other bits than those that choose an endpoint, or the same endpoints would always be behind one.
+                let chosen = service.choose_waypoint(random >> 32).unwrap_or(waypoint);
+                let hop = self.to_waypoint(source, chosen, destination, Some(service.clone()), random);
+                // One that is only tried is not needed: the first enforces the same of the service.
+                return match hop {
+                    NextHop::Refuse { .. } if chosen != waypoint => {
+                        self.to_waypoint(source, waypoint, destination, Some(service.clone()), random)
+                    }
+                    hop => hop,
+                };
             }
             return match self.choose(&service, source, destination.port(), None, random) {
                 Ok((endpoint, port)) => self.to_workload(source, &endpoint.workload, port, Some(service)),
@@ -439,7 +448,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::service::{IpFamilies, LoadBalancer, TargetPort};
+    use crate::service::{IpFamilies, LoadBalancer, TargetPort, WeightedWaypoint};
 
     fn pod(name: &str, last: u8, protocol: Protocol, services: &[&ServiceKey]) -> Workload {
         Workload {
@@ -464,6 +473,7 @@ mod tests {
             ports: BTreeMap::from([(80, TargetPort { target_port: 8080, app_protocol: 0 })]),
             subject_alt_names: vec![],
             waypoint: None,
+            weighted_waypoints: vec![],
             load_balancer: LoadBalancer::default(),
             ip_families: IpFamilies::Automatic,
             canonical: true,
@@ -489,6 +499,37 @@ mod tests {
         assert!(matches!(hop([1, 1, 1, 1], 80), NextHop::Direct { workload: None, .. }));
         assert!(matches!(hop([10, 96, 0, 1], 81), NextHop::Refuse { reason: Refusal::NoSuchPort, .. }));
         assert!(matches!(hop([10, 96, 0, 2], 80), NextHop::Refuse { reason: Refusal::NoHealthyUpstream, .. }));
+    }
+
+    #[test]
+    fn new_connections_are_shared_among_waypoints_by_weight() {
+        let gateway = |name: &str| GatewayAddress {
+            destination: Destination::Hostname(service(name, 0).key),
+            hbone_mtls_port: 15008,
+        };
+        let mut world = World::default();
+        let share = |name: &str, weight: u32| WeightedWaypoint { destination: gateway(name), weight };
+        let client = pod("client", 1, Protocol::Hbone, &[]);
+        world.insert_workload(client.clone());
+        for (name, vip) in [("first", 2), ("second", 3)] {
+            world.insert_service(service(name, vip));
+            world.insert_workload(pod(name, vip, Protocol::Tcp, &[&service(name, vip).key]));
+        }
+        let count = |world: &mut World, weights: Vec<WeightedWaypoint>| {
+            let web = Service { waypoint: Some(gateway("first")), weighted_waypoints: weights, ..service("web", 1) };
+            world.insert_service(web);
+            let hop = |n: u64| match world.next_hop(&client, ([10, 96, 0, 1], 80).into(), n << 32) {
+                NextHop::Waypoint { workload, .. } => workload.name.to_string(),
+                other => panic!("{other:?}"),
+            };
+            (0..100).filter(|n| hop(*n) == "second").count()
+        };
+        assert_eq!(count(&mut world, vec![]), 0);
+        assert_eq!(count(&mut world, vec![share("first", 0), share("second", 0)]), 0, "no share at all");
+        assert_eq!(count(&mut world, vec![share("first", 95), share("second", 5)]), 5);
+        assert_eq!(count(&mut world, vec![share("first", 0), share("second", 100)]), 100);
+        world.remove_workload("c//Pod/ns/second");
+        assert_eq!(count(&mut world, vec![share("first", 0), share("second", 100)]), 0, "it is only tried");
     }
 
     #[test]

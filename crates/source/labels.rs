@@ -20,6 +20,12 @@ pub const SUBZONE: &str = "topology.istio.io/subzone";
 pub const USE_WAYPOINT: &str = "istio.io/use-waypoint";
 /// Beside it: the namespace of the waypoint, if it is another.
 pub const USE_WAYPOINT_NAMESPACE: &str = "istio.io/use-waypoint-namespace";
+/// On a service or namespace: the name of a second waypoint, which is tried with a part of new connections.
+pub const USE_CANARY: &str = "istio.io/use-waypoint-canary";
+/// Beside it: its namespace, if it is another.
+pub const USE_CANARY_NAMESPACE: &str = "istio.io/use-waypoint-canary-namespace";
+/// Beside it, an annotation: which part of a hundred.
+pub const CANARY_WEIGHT: &str = "istio.io/use-waypoint-canary-weight";
 /// On a service or namespace: `true` sends the traffic of ingress gateways through the waypoint as well.
 pub const INGRESS_USE_WAYPOINT: &str = "istio.io/ingress-use-waypoint";
 /// On a gateway or its class: what a waypoint serves.

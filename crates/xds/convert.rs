@@ -10,7 +10,7 @@ use std::{
 
 use model::{
     policy::{Action, Block, Match, Policy, PolicyScope, ServiceAccountMatch, StringMatch},
-    service::{Cidr, IpFamilies, LoadBalancer, LoadBalancerMode, Scope, Service, TargetPort},
+    service::{Cidr, IpFamilies, LoadBalancer, LoadBalancerMode, Scope, Service, TargetPort, WeightedWaypoint},
     workload::{
         Destination, GatewayAddress, Health, Locality, Name, NetworkAddress, NetworkMode, Ports, Protocol, ServiceKey,
         Workload, WorkloadType,
@@ -251,6 +251,7 @@ pub fn service_from_wire(wire: wire::Service) -> Result<Service, Invalid> {
         ports,
         subject_alt_names: wire.subject_alt_names.into_iter().map(Name::from).collect(),
         waypoint: wire.waypoint.as_ref().map(gateway).transpose()?,
+        weighted_waypoints: wire.weighted_waypoints.iter().map(weighted).collect::<Result<_, _>>()?,
         load_balancer: LoadBalancer {
             mode: match balancing.mode {
                 0 => LoadBalancerMode::Standard,
@@ -275,6 +276,11 @@ pub fn service_from_wire(wire: wire::Service) -> Result<Service, Invalid> {
         canonical: wire.canonical,
         ingress_use_waypoint: wire.ingress_use_waypoint,
     })
+}
+
+fn weighted(wire: &wire::WeightedWaypoint) -> Result<WeightedWaypoint, Invalid> {
+    let destination = wire.destination.as_ref().ok_or(Invalid::Missing("destination"))?;
+    Ok(WeightedWaypoint { destination: gateway(destination)?, weight: wire.weight })
 }
 
 /// Writes a service.
@@ -311,7 +317,11 @@ pub fn service_to_wire(service: &Service) -> wire::Service {
         extensions: vec![],
         canonical: service.canonical,
         ingress_use_waypoint: service.ingress_use_waypoint,
-        weighted_waypoints: vec![],
+        weighted_waypoints: service
+            .weighted_waypoints
+            .iter()
+            .map(|w| wire::WeightedWaypoint { destination: Some(gateway_to_wire(&w.destination)), weight: w.weight })
+            .collect(),
         visibility: 0,
     }
 }
