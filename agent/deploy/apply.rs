@@ -26,6 +26,8 @@ use crate::{
 
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// The most letters of an answer that are told.
+const LONGEST: usize = 2000;
 /// Who keeps the number of pods while an autoscaler takes it over.
 const KEEPER: &str = "ambient-replicas";
 
@@ -173,7 +175,9 @@ fn judge(refusal: Refusal, wanted: &Wanted) -> Refusal {
             Refusal::Waits(format!("the namespace is going: {}", answer.message))
         }
         Refusal::Api(kube::Error::Api(answer)) if (400..500).contains(&answer.code) && answer.code != 429 => {
-            Refusal::Refused(format!("{:?} {} is refused: {}", wanted.kind, wanted.name, answer.message))
+            // It goes into a status, which has its bounds.
+            let message: String = answer.message.chars().take(LONGEST).collect();
+            Refusal::Refused(format!("{:?} {} is refused: {message}", wanted.kind, wanted.name))
         }
         other => other,
     }

@@ -47,7 +47,7 @@ use crate::{
 const WRITER: &str = gateway::CONTROLLER;
 /// How often every gateway is looked at without being asked to.
 const RESYNC: Duration = Duration::from_secs(300);
-/// How long a change waits, at most: a part of it by chance, so that not all replicas are first.
+/// How long an answer to a change waits, at most: a part of it by chance, so that not all replicas are first.
 const GATHER: Duration = Duration::from_millis(200);
 /// First and longest pause before what failed is tried again.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
@@ -206,7 +206,6 @@ impl Deployer {
                 }
                 continue;
             }
-            sleep(rand::random_range(GATHER / 10..GATHER)).await;
             self.look(&key).await;
         }
     }
@@ -261,7 +260,12 @@ impl Deployer {
         let hashes: Vec<String> = wanted.iter().map(|w| w.hash.clone()).collect();
         let before = self.rendered.get(&gateway.key);
         let (first, new) = (before.is_none(), before != Some(&hashes));
-        let plan = self.live.plan(gateway, &wanted, first, new);
+        let mut plan = self.live.plan(gateway, &wanted, first, new);
+        if !plan.is_empty() && !first {
+            // Perhaps another replica is faster.
+            sleep(rand::random_range(GATHER / 10..GATHER)).await;
+            plan = self.live.plan(gateway, &wanted, first, new);
+        }
         if !plan.is_empty() {
             apply::carry_out(&self.client, gateway, &plan, &mut self.live).await?;
         }

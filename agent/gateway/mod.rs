@@ -74,7 +74,7 @@ pub struct Waypoint {
     pub serves: Serves,
     /// Who may use it.
     pub allowed: AllowedNamespaces,
-    /// The service in front of what runs it; none for one that is an address.
+    /// The service in front of what runs it, in the gateway's namespace; none for one that is somewhere else.
     pub service: Option<ObjectKey>,
     /// Where it is; none for one of others that has no address yet.
     pub address: Option<GatewayAddress>,
@@ -258,7 +258,7 @@ fn located(
             // Of another domain: taken as it is.
             None => at_host(&gateway.namespace, value),
         };
-        return (service, Some(address));
+        return (service.filter(|service| service.namespace == gateway.namespace), Some(address));
     }
     let numbered = addresses.iter().find_map(|(_, value)| value.parse().ok());
     let address = numbered.map(|address| GatewayAddress {

@@ -271,6 +271,26 @@ fn a_service_that_happens_to_have_the_name_is_no_waypoint() {
 }
 
 #[test]
+fn a_gateway_may_say_where_its_waypoint_is() {
+    let at = |address: &str| {
+        let mut told = Told::new();
+        told.namespace("shop", &[(USE, "waypoint")]);
+        told.service("shop", "web", &[]);
+        let kind = if address.starts_with("10.") { "IPAddress" } else { "Hostname" };
+        let addresses = json!([{"type": kind, "value": address}]);
+        told.gateway_with("shop", &[], |g| g.spec["addresses"] = addresses);
+        told
+    };
+    let mut told = at("own");
+    assert_eq!(told.waypoint("web"), None);
+    told.service("shop", "own", &[]);
+    told.pod("shop", "own", true, &[]);
+    assert_eq!(told.waypoint("web"), Some("shop/own.shop.svc.cluster.local"), "once a pod of it is ready");
+    assert_eq!(at("far.infra").waypoint("web"), Some("infra/far.infra.svc.cluster.local"));
+    assert_eq!(at("10.1.2.3").waypoint("web"), Some("/10.1.2.3"));
+}
+
+#[test]
 fn what_was_bound_before_a_restart_is_bound_after_it() {
     let mut told = Told::new();
     told.namespace("shop", &[(USE, "waypoint")]);
@@ -400,15 +420,15 @@ fn a_change_touches_what_depends_on_it_alone() {
     told.service("other", "far", &[(USE, "waypoint"), (labels::USE_WAYPOINT_NAMESPACE, "shop")]);
     told.deployed("shop", true);
     told.gateway("shop", &[]);
-    // The two services, and of `shop` those of the waypoint, which have no label of their own.
-    assert_eq!(told.published, 4);
+    // The two services, and the waypoint's own, which has no label of its own; no pod, since it takes services alone.
+    assert_eq!(told.published, 3);
     told.gateway_with("shop", &[], |g| g.annotations = map(&[("a", "b")]));
     assert_eq!(told.published, 0, "nothing that decides about binding");
     told.pod("shop", "waypoint", false, &[(labels::GATEWAY_NAME, "waypoint")]);
     assert_eq!(told.published, 1, "the pod itself");
     told.service("other", "far", &[]);
     told.change(Change::Delete(Kind::Gateway, key("shop", "waypoint")));
-    assert_eq!(told.published, 3, "what says it no longer is not touched");
+    assert_eq!(told.published, 2, "what says it no longer is not touched");
 }
 
 #[test]

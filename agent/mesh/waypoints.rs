@@ -53,6 +53,12 @@ pub(super) struct State {
     problem: Option<Problem>,
 }
 
+impl State {
+    fn serves_workloads(&self) -> bool {
+        self.waypoint.as_ref().is_some_and(|w| w.serves.workloads())
+    }
+}
+
 impl Mesh {
     /// Takes in which labels somebody had and has.
     pub(super) fn refer(&mut self, user: User, [old, new]: [Option<&Map>; 2], namespace: &str) {
@@ -107,7 +113,9 @@ impl Mesh {
             None => space.gateways.remove(&key.name),
         };
         if old.as_ref().map(concerns) != after {
-            self.rebind(key, out);
+            let now = space.gateways.get(&key.name);
+            let workloads = old.iter().chain(now).any(State::serves_workloads);
+            self.rebind(key, workloads, out);
         }
         out.statuses.extend(self.gateway_status(key));
     }
@@ -119,7 +127,7 @@ impl Mesh {
     fn state(&self, gateway: Custom) -> State {
         let class = gateway.spec.get("gatewayClassName").and_then(Value::as_str);
         let waypoint = gateway::read(&gateway, class.and_then(|c| self.classes.get(c)), self.names());
-        let was_ready = waypoint.as_ref().is_some_and(|w| w.told_ready || (w.ours && self.count(w).0 > 0));
+        let was_ready = waypoint.as_ref().is_some_and(|w| w.told_ready || self.is_ready(w));
         let problem = waypoint.as_ref().filter(|w| w.deployed && !self.settings.deploys).map(|_| Problem::no_image());
         State { gateway, waypoint, was_ready, problem }
     }
@@ -137,27 +145,26 @@ impl Mesh {
         out
     }
 
-    /// Counts the pods behind a waypoint: those that are ready, and all.
-    fn count(&self, waypoint: &Waypoint) -> (usize, usize) {
-        let service = waypoint.service.as_ref();
-        let space = service.and_then(|s| self.namespaces.get(&s.namespace));
-        let found = space.and_then(|s| Some((s, s.services.get(&service?.name)?)));
+    /// Tells whether a pod of a waypoint is ready. One of ours that is somewhere else is believed to be, as its gateway says so; one
+    /// of another controller is ready when its status says so.
+    fn is_ready(&self, waypoint: &Waypoint) -> bool {
+        let Some(service) = &waypoint.service else { return waypoint.ours && waypoint.address.is_some() };
+        let found = self.namespaces.get(&service.namespace).and_then(|s| Some((s, s.services.get(&service.name)?)));
         // One of the same name that was there before is none of ours, whatever stands behind it.
         let is_made =
             |s: &Service| is_gateways(&s.labels) && s.labels.get(labels::GATEWAY_NAME) == Some(&waypoint.key.name);
-        let Some((space, service)) = found.filter(|(_, service)| !waypoint.deployed || is_made(service)) else {
-            return (0, 0);
-        };
-        let behind = space.pods.values().filter(|pod| selects(&service.selector, pod) && !pod.ended);
-        behind.fold((0, 0), |(ready, all), pod| (ready + usize::from(serves(pod)), all + 1))
+        waypoint.ours
+            && found.is_some_and(|(space, service)| {
+                let mut behind = space.pods.values().filter(|pod| selects(&service.selector, pod));
+                (!waypoint.deployed || is_made(service)) && behind.any(serves)
+            })
     }
 
     /// Looks again at waypoints behind a service that changed.
     pub(super) fn served_by(&mut self, service: &ObjectKey, out: &mut Output) {
         let behind =
             |state: &&State| state.waypoint.as_ref().is_some_and(|w| w.ours && w.service.as_ref() == Some(service));
-        // A gateway may name a service of another namespace; such ones are few.
-        let all = self.namespaces.values().flat_map(|s| s.gateways.values());
+        let all = self.namespaces.get(&service.namespace).into_iter().flat_map(|s| s.gateways.values());
         let gateways: Vec<ObjectKey> = all.filter(behind).map(|s| s.gateway.key.clone()).collect();
         gateways.iter().for_each(|gateway| self.look_again(gateway, out));
     }
@@ -179,24 +186,27 @@ impl Mesh {
     /// Takes in that a waypoint may be ready now, or no longer.
     fn look_again(&mut self, key: &ObjectKey, out: &mut Output) {
         let state = self.namespaces.get(&key.namespace).and_then(|s| s.gateways.get(&key.name));
-        let ready = state.and_then(|s| s.waypoint.as_ref()).is_some_and(|w| self.count(w).0 > 0);
+        let ready = state.and_then(|s| s.waypoint.as_ref()).is_some_and(|w| self.is_ready(w));
         let state = self.namespaces.get_mut(&key.namespace).and_then(|s| s.gateways.get_mut(&key.name));
         if let Some(state) = state.filter(|state| ready && !state.was_ready) {
             state.was_ready = true;
-            self.rebind(key, out);
+            let workloads = state.serves_workloads();
+            self.rebind(key, workloads, out);
         }
         out.statuses.extend(self.gateway_status(key));
     }
 
-    /// Binds all that names a waypoint anew.
-    fn rebind(&self, waypoint: &ObjectKey, out: &mut Output) {
+    /// Binds all that names a waypoint anew: services in any case, since their status says why not, and workloads if it takes
+    /// or took their traffic.
+    fn rebind(&self, waypoint: &ObjectKey, workloads: bool, out: &mut Output) {
         for user in self.users.get(waypoint).into_iter().flatten() {
             match user {
                 User::Namespace(name) => {
                     let Some(space) = self.namespaces.get(name) else { continue };
                     let silent = |labels: &Map| matches!(choice(labels, name), Choice::Unsaid);
                     space.services.values().filter(|s| silent(&s.labels)).for_each(|s| self.publish_service(s, out));
-                    space.pods.values().filter(|p| silent(&p.labels)).for_each(|p| self.publish_pod(p, out));
+                    let pods = space.pods.values().filter(|p| workloads && silent(&p.labels));
+                    pods.for_each(|p| self.publish_pod(p, out));
                 }
                 User::Service(key) => {
                     let service = self.namespaces.get(&key.namespace).and_then(|s| s.services.get(&key.name));
@@ -204,7 +214,7 @@ impl Mesh {
                 }
                 User::Pod(key) => {
                     let pod = self.namespaces.get(&key.namespace).and_then(|s| s.pods.get(&key.name));
-                    pod.into_iter().for_each(|pod| self.publish_pod(pod, out));
+                    pod.filter(|_| workloads).into_iter().for_each(|pod| self.publish_pod(pod, out));
                 }
             }
         }
@@ -215,9 +225,8 @@ impl Mesh {
         let waypoint = state.waypoint.as_ref().filter(|w| w.ours)?;
         let service = waypoint.service.as_ref();
         let service = service.and_then(|s| self.namespaces.get(&s.namespace)?.services.get(&s.name));
-        let (ready, _) = self.count(waypoint);
         let facts = Facts {
-            ready: ready > 0,
+            ready: self.is_ready(waypoint),
             was_ready: state.was_ready,
             addresses: service.map(|s| s.addresses.clone()).unwrap_or_default(),
             problem: state.problem.clone(),
