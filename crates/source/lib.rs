@@ -3,6 +3,7 @@
 //!
 //! The roles call [`connect`] once; the agent then sees only [`Change`].
 
+pub mod api;
 pub mod folder;
 pub mod identity;
 pub mod kubernetes;

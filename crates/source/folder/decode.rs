@@ -149,8 +149,12 @@ impl<'de> Deserializer<'de> for Walk<'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        match self.value {
-            Value::Object(object) => self.tell_unknown(object, fields),
+        let there = match self.value {
+            Value::Object(object) => {
+                self.tell_unknown(object, fields);
+                // A field without a value is not there: so the API takes it, of its own kinds and of others.
+                object.iter().filter(|(_, value)| !value.is_null())
+            }
             other => {
                 let what = match other {
                     Value::Null => "nothing",
@@ -161,8 +165,8 @@ impl<'de> Deserializer<'de> for Walk<'de> {
                 return Err(Fault::new(finding.want(format!("fields, such as {}", fields.first().unwrap_or(&"name"))))
                     .at(&self.path));
             }
-        }
-        self.deserialize_any(visitor)
+        };
+        visitor.visit_map(Fields { fields: there, next: None, walk: &self }).map_err(|fault| fault.at(&self.path))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -206,13 +210,13 @@ impl<'de> SeqAccess<'de> for Items<'_, 'de> {
     }
 }
 
-struct Fields<'a, 'de> {
-    fields: serde_json::map::Iter<'de>,
+struct Fields<'a, 'de, Each> {
+    fields: Each,
     next: Option<(&'de String, &'de Value)>,
     walk: &'a Walk<'de>,
 }
 
-impl<'de> MapAccess<'de> for Fields<'_, 'de> {
+impl<'de, Each: Iterator<Item = (&'de String, &'de Value)>> MapAccess<'de> for Fields<'_, 'de, Each> {
     type Error = Fault;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {

@@ -5,9 +5,22 @@ use std::fmt;
 use k8s_openapi::api::{apps::v1 as apps, core::v1 as core, discovery::v1 as discovery};
 use serde_json::Value;
 
-use crate::folder::{
-    decode::{self, Findings},
-    istio,
+use crate::{
+    api::{
+        authorization::AuthorizationPolicy,
+        backend_policy::{BackendTlsPolicy, XBackend, XBackendTrafficPolicy},
+        destination_rule::DestinationRule,
+        grpc_route::GrpcRoute,
+        http_route::HttpRoute,
+        peer_authentication::PeerAuthentication,
+        reference::ReferenceGrant,
+        request_authentication::RequestAuthentication,
+        service_entry::{ServiceEntry, WorkloadEntry},
+        stream_route::{TcpRoute, TlsRoute},
+        telemetry::Telemetry,
+        virtual_service::VirtualService,
+    },
+    folder::decode::{self, Findings},
 };
 
 /// One kind of objects.
@@ -77,13 +90,36 @@ const fn kind(
     kind
 }
 
-const fn istio(name: &'static str, plural: &'static str, decode: fn(&Value) -> Findings) -> Kind {
-    let versions = &["v1", "v1beta1"];
-    Kind { versions, ..kind("security.istio.io", name, plural, &[Status, Written], decode) }
+type Decode = fn(&Value) -> Findings;
+
+/// A kind of Gateway API or Istio: in a namespace, with a status, written by operators.
+const fn custom(
+    group: &'static str,
+    versions: &'static [&'static str],
+    (name, plural): (&'static str, &'static str),
+    decode: Decode,
+) -> Kind {
+    Kind { versions, ..kind(group, name, plural, &[Status, Written], decode) }
+}
+
+const fn gateway(versions: &'static [&'static str], names: (&'static str, &'static str), decode: Decode) -> Kind {
+    custom("gateway.networking.k8s.io", versions, names, decode)
+}
+
+const fn experimental(names: (&'static str, &'static str), decode: Decode) -> Kind {
+    custom("gateway.networking.x-k8s.io", &["v1alpha1"], names, decode)
+}
+
+const fn networking(names: (&'static str, &'static str), decode: Decode) -> Kind {
+    custom("networking.istio.io", &["v1", "v1beta1", "v1alpha3"], names, decode)
+}
+
+const fn security(names: (&'static str, &'static str), decode: Decode) -> Kind {
+    custom("security.istio.io", &["v1", "v1beta1"], names, decode)
 }
 
 /// All kinds.
-pub static KINDS: [Kind; 13] = [
+pub static KINDS: [Kind; 27] = [
     kind("", "Namespace", "namespaces", &[Cluster, Status, Label, Written], decode::read::<core::Namespace>),
     kind("", "Node", "nodes", &[Cluster, Status], decode::read::<core::Node>),
     kind("", "ServiceAccount", "serviceaccounts", &[Written], decode::read::<core::ServiceAccount>),
@@ -95,8 +131,22 @@ pub static KINDS: [Kind; 13] = [
     kind("apps", "Deployment", "deployments", &[Status, Written], decode::read::<apps::Deployment>),
     kind("apps", "DaemonSet", "daemonsets", &[Status], decode::read::<apps::DaemonSet>),
     kind("discovery.k8s.io", "EndpointSlice", "endpointslices", &[], decode::read::<discovery::EndpointSlice>),
-    istio("PeerAuthentication", "peerauthentications", decode::read::<istio::PeerAuthentication>),
-    istio("AuthorizationPolicy", "authorizationpolicies", decode::read::<istio::AuthorizationPolicy>),
+    gateway(&["v1", "v1beta1"], ("HTTPRoute", "httproutes"), decode::read::<HttpRoute>),
+    gateway(&["v1"], ("GRPCRoute", "grpcroutes"), decode::read::<GrpcRoute>),
+    gateway(&["v1", "v1alpha3", "v1alpha2"], ("TLSRoute", "tlsroutes"), decode::read::<TlsRoute>),
+    gateway(&["v1", "v1alpha2"], ("TCPRoute", "tcproutes"), decode::read::<TcpRoute>),
+    gateway(&["v1", "v1beta1"], ("ReferenceGrant", "referencegrants"), decode::read::<ReferenceGrant>),
+    gateway(&["v1", "v1alpha3"], ("BackendTLSPolicy", "backendtlspolicies"), decode::read::<BackendTlsPolicy>),
+    experimental(("XBackendTrafficPolicy", "xbackendtrafficpolicies"), decode::read::<XBackendTrafficPolicy>),
+    experimental(("XBackend", "xbackends"), decode::read::<XBackend>),
+    networking(("VirtualService", "virtualservices"), decode::read::<VirtualService>),
+    networking(("DestinationRule", "destinationrules"), decode::read::<DestinationRule>),
+    networking(("ServiceEntry", "serviceentries"), decode::read::<ServiceEntry>),
+    networking(("WorkloadEntry", "workloadentries"), decode::read::<WorkloadEntry>),
+    security(("PeerAuthentication", "peerauthentications"), decode::read::<PeerAuthentication>),
+    security(("AuthorizationPolicy", "authorizationpolicies"), decode::read::<AuthorizationPolicy>),
+    security(("RequestAuthentication", "requestauthentications"), decode::read::<RequestAuthentication>),
+    custom("telemetry.istio.io", &["v1", "v1alpha1"], ("Telemetry", "telemetries"), decode::read::<Telemetry>),
 ];
 
 impl Kind {

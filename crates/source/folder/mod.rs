@@ -17,7 +17,6 @@ mod delete;
 mod disk;
 mod follow;
 mod import;
-mod istio;
 mod kinds;
 pub mod manifests;
 mod merge;

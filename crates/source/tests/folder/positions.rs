@@ -31,13 +31,10 @@ const ROWS: &[Row] = &[
     Row("a: .nan\n", "f:1:4: not YAML: a: neither a number nor text"),
     Row("# nothing\n---\n- 1\n", "f:3:1: no object: want apiVersion, kind, metadata"),
     Row("kind: Pod\n", "f:1:1: apiVersion: required field is missing"),
-    Row(
-        "apiVersion: v1\nkind: Pot\n",
-        "f:2:7: kind: Pot (v1) cannot be written here, did you mean Pod?: want one of Namespace, ServiceAccount, ConfigMap, Secret, Service, Pod, Deployment, PeerAuthentication, AuthorizationPolicy",
-    ),
+    Row("apiVersion: v1\nkind: Pot\n", "f:2:7: kind: Pot (v1) cannot be written here, did you mean Pod?"),
     Row(
         "apiVersion: v1\nkind: Node\nmetadata: {name: n}\n",
-        "f:2:7: kind: Node (v1) cannot be written here: want one of Namespace, ServiceAccount, ConfigMap, Secret, Service, Pod, Deployment, PeerAuthentication, AuthorizationPolicy",
+        "f:2:7: kind: Node (v1) cannot be written here: want one of Namespace, ServiceAccount, ConfigMap, Secret, Service, Pod, Deployment, HTTPRoute, GRPCRoute, TLSRoute, TCPRoute, ReferenceGrant, BackendTLSPolicy, XBackendTrafficPolicy, XBackend, VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, PeerAuthentication, AuthorizationPolicy, RequestAuthentication, Telemetry",
     ),
     Row(
         "apiVersion: apps/v2\nkind: Deployment\n",
@@ -70,6 +67,18 @@ const ROWS: &[Row] = &[
     Row(
         "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: p}\nspec:\n  mtls: STRICT\n",
         "f:5:9: PeerAuthentication default/p: spec.mtls: wrong type, a single value: want fields, such as mode",
+    ),
+    Row(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  rules:\n  - timeouts: {request: 1.5s}\n    backendRef: []\n",
+        "f:7:5: HTTPRoute default/r: spec.rules[0].backendRef: unknown field, did you mean backendRefs?\nf:6:25: HTTPRoute default/r: spec.rules[0].timeouts.request: wrong value, string \"1.5s\": want a duration such as 5s, 500ms or 1h10m",
+    ),
+    Row(
+        "apiVersion: networking.istio.io/v1alpha3\nkind: VirtualService\nmetadata: {name: v}\nspec:\n  hosts:\n  gateways: [mesh]\n  http:\n  - route:\n    - destination: {subset: v1}\n",
+        "f:9:20: VirtualService default/v: spec.http[0].route[0].destination.host: required field is missing",
+    ),
+    Row(
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: d}\nspec:\n  host: a\n  trafficPolicy:\n    tls: {mode: MUTUALLY}\n",
+        "f:7:17: DestinationRule default/d: spec.trafficPolicy.tls.mode: unknown value \"MUTUALLY\": want one of DISABLE, SIMPLE, MUTUAL, ISTIO_MUTUAL",
     ),
     Row(
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: m\ndata:\n  n: 1\n",
