@@ -23,11 +23,17 @@ pub type Findings = Vec<Finding>;
 /// Reads an object as a type.
 #[must_use]
 pub fn read<T: DeserializeOwned>(object: &Value) -> Findings {
+    typed::<T>(object, FieldPath::default()).1
+}
+
+/// Reads a part of an object as a type, and tells all that is wrong with it, at its place in the object.
+#[must_use]
+pub fn typed<T: DeserializeOwned>(part: &Value, path: FieldPath) -> (Option<T>, Findings) {
     let found = RefCell::default();
-    let outcome = T::deserialize(Walk { value: object, path: FieldPath::default(), found: &found });
+    let outcome = T::deserialize(Walk { value: part, path, found: &found });
     let mut found = found.into_inner();
-    found.extend(outcome.err().map(|fault| fault.finding));
-    found
+    let value = outcome.map_err(|fault| found.push(fault.finding)).ok();
+    (value, found)
 }
 
 /// A value on the way down into an object.

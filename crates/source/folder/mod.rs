@@ -12,7 +12,7 @@
 //! ```
 
 mod api;
-mod decode;
+pub(crate) mod decode;
 mod delete;
 mod disk;
 mod follow;
@@ -20,7 +20,7 @@ mod import;
 mod kinds;
 pub mod manifests;
 mod merge;
-mod path;
+pub(crate) mod path;
 mod problem;
 mod refusal;
 mod rules;
