@@ -75,7 +75,10 @@ impl std::error::Error for Fault {}
 /// Says in the words of a manifest what a type expects.
 fn plain(expected: &dyn Expected) -> String {
     match expected.to_string().as_str() {
-        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" => "a whole number".to_owned(),
+        "i8" | "i16" | "i32" | "i64" => "a whole number".to_owned(),
+        "u8" => "a whole number, 0 to 255".to_owned(),
+        "u16" => "a whole number, 0 to 65535".to_owned(),
+        "u32" | "u64" => "a whole number, 0 or more".to_owned(),
         "a string" => "text; quotes make text of a number".to_owned(),
         "a boolean" => "true or false".to_owned(),
         other => other.to_owned(),
