@@ -47,6 +47,9 @@ pub struct JwtRule {
     /// Headers that get claims: header and claim, `.` between nested ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claim_headers: Vec<(Name, Name)>,
+    /// Claims whose text is a list parted by spaces, as `scope` is (RFC 8693 4.2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub space_delimited: Vec<Name>,
     /// Whether the backend sees the token too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forward: bool,

@@ -4,9 +4,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::{
+    filter::Session,
+    matching::{Client, Source},
+};
 use crate::workload::{Name, ServiceKey};
 
-/// The policy of one service, port and subset. The most exact one counts alone: subset and port, subset, port, neither.
+/// The policy of one service, port and subset, for some clients or all. The most exact one counts alone: that of the subset before
+/// one of none, then that of the client's labels before one of its namespace before one for anybody, then that of the port.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DestinationPolicy {
@@ -14,6 +19,9 @@ pub struct DestinationPolicy {
     pub name: Name,
     /// The service.
     pub service: ServiceKey,
+    /// Whose requests it is for.
+    #[serde(default, skip_serializing_if = "Source::is_anybody")]
+    pub source: Source,
     /// One of its ports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
@@ -23,6 +31,32 @@ pub struct DestinationPolicy {
     /// How it is reached.
     #[serde(default)]
     pub traffic: TrafficPolicy,
+}
+
+impl DestinationPolicy {
+    /// Returns how exactly it is for a client that asks for a port, of a subset or of none; none if it is for others.
+    fn exactness(&self, client: &Client<'_>, port: u16, subset: Option<&str>) -> Option<(bool, usize, bool)> {
+        let of_subset = self.subset.as_ref().is_none_or(|own| subset == Some(&*own.name));
+        let of_port = self.port.is_none_or(|own| own == port);
+        let meant = of_subset && of_port && self.source.matches(client);
+        let source = usize::from(!self.source.labels.is_empty()) * 2 + usize::from(self.source.namespace.is_some());
+        meant.then_some((self.subset.is_some(), source, self.port.is_some()))
+    }
+
+    /// Returns the one that counts among those of a service.
+    ///
+    /// A subset that nobody describes has none of its own, and no endpoints: that of the whole says nothing about it.
+    pub fn choose<'p>(
+        policies: impl IntoIterator<Item = &'p Self>,
+        client: &Client<'_>,
+        port: u16,
+        subset: Option<&str>,
+    ) -> Option<&'p Self> {
+        let meant = policies.into_iter().filter_map(|p| Some((p.exactness(client, port, subset)?, p)));
+        // Of two that are as exact the one of the first name, so that every proxy takes the same.
+        let best = meant.max_by(|(a, one), (b, other)| a.cmp(b).then_with(|| other.name.cmp(&one.name)));
+        best.map(|(_, policy)| policy).filter(|policy| subset.is_none() || policy.subset.is_some())
+    }
 }
 
 /// A part of the endpoints of a service: those with these labels.
@@ -61,6 +95,25 @@ pub struct TrafficPolicy {
     /// How much of the load may be repetitions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_budget: Option<RetryBudget>,
+    /// Whether a client stays with its endpoint, where its rule says nothing about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<Session>,
+    /// The endpoints are proxies, through which connections are led to somebody else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<Tunnel>,
+}
+
+/// Where a connection is led by a proxy (RFC 9110 9.3.6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tunnel {
+    /// The host.
+    pub host: Name,
+    /// The port.
+    pub port: u16,
+    /// Asked for by POST instead of CONNECT.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub post: bool,
 }
 
 /// How an endpoint is chosen.
@@ -114,6 +167,9 @@ pub enum HashKey {
         /// How long it lives; without, none is made.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ttl: Option<Duration>,
+        /// Further attributes of one that is made (RFC 6265 5.2), with their values.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        attributes: Vec<(Name, Name)>,
     },
 }
 
@@ -131,7 +187,7 @@ pub struct Warmup {
 
 /// Which endpoints come first by where they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Locality {
     /// The nearest that are well; then, by region, these: `(from, to)`.
     Failover(Vec<(Name, Name)>),
@@ -139,6 +195,17 @@ pub enum Locality {
     Priority(Vec<Name>),
     /// Shares by `region/zone/subzone` (`*` for any): `from`, and `to` with percent.
     Distribute(Vec<(Name, BTreeMap<Name, u32>)>),
+    /// The share of the own zone goes to its endpoints, as far as they are enough for it; the rest to other zones.
+    ZoneAware {
+        /// Below how many endpoints there is no preference.
+        min_endpoints: u32,
+        /// By region, where to go when none of the own is well: `(from, to)`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        failover: Vec<(Name, Name)>,
+        /// The labels in which endpoints should agree with the client, in this order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        priority: Vec<Name>,
+    },
     /// No preference at all.
     Disabled,
 }
@@ -182,6 +249,9 @@ pub struct Pool {
     /// How many streams one HTTP/2 connection carries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_streams: Option<u32>,
+    /// When an HTTP/2 connection is pinged: after how much silence, and how long it may take to answer (RFC 9113 6.7).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ping: Option<(Duration, Duration)>,
 }
 
 /// When the kernel asks whether a peer is there.
@@ -221,6 +291,9 @@ pub struct Outliers {
     pub consecutive_gateway: u32,
     /// Broken connections in a row, counted apart from answers; 0 for not apart.
     pub consecutive_local: u32,
+    /// The statuses that count as failures; those from 500 on without any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub statuses: Vec<u16>,
     /// How often it is looked at.
     pub interval: Duration,
     /// How long the first time; each further time as much longer.
@@ -256,6 +329,8 @@ pub enum Roots {
     System,
     /// These, PEM.
     Pem(Name),
+    /// Those of this Secret of the waypoint's namespace.
+    Secret(Name),
     /// Anybody's: what was written asks for no check (`insecureSkipVerify`).
     Unchecked,
     /// Nobody's: what was written cannot be used, for this reason.
@@ -270,4 +345,51 @@ pub struct RetryBudget {
     pub percent: f64,
     /// How many always may.
     pub minimum: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_exact_policy_counts() {
+        let labels = BTreeMap::from([(Name::from("app"), Name::from("x"))]);
+        let policy =
+            |name: &str, subset: Option<&str>, (namespace, labelled): (Option<&str>, bool), port: Option<u16>| {
+                let labels = if labelled { labels.clone() } else { BTreeMap::new() };
+                DestinationPolicy {
+                    name: name.into(),
+                    service: ServiceKey { namespace: "shop".into(), hostname: "a".into() },
+                    source: Source { namespace: namespace.map(Into::into), labels },
+                    port,
+                    subset: subset.map(|s| Subset { name: s.into(), labels: BTreeMap::new() }),
+                    traffic: TrafficPolicy::default(),
+                }
+            };
+        let all = [
+            policy("all", None, (None, false), None),
+            policy("all-80", None, (None, false), Some(80)),
+            policy("web", None, (Some("web"), false), None),
+            policy("web-x", None, (Some("web"), true), None),
+            policy("v1", Some("v1"), (None, false), None),
+            policy("v1-80", Some("v1"), (None, false), Some(80)),
+        ];
+        let rows = [
+            (None, false, 80, None, Some("all-80")),
+            (None, false, 81, None, Some("all")),
+            (Some("other"), true, 81, None, Some("all")),
+            (Some("web"), false, 80, None, Some("web")),
+            (Some("web"), true, 80, None, Some("web-x")),
+            (Some("web"), true, 80, Some("v1"), Some("v1-80")),
+            (Some("web"), true, 81, Some("v1"), Some("v1")),
+            (None, false, 80, Some("v2"), None),
+        ];
+        for (namespace, labelled, port, subset, wanted) in rows {
+            let client = Client { namespace, labels: labelled.then_some(&labels) };
+            let found = DestinationPolicy::choose(&all, &client, port, subset).map(|p| &*p.name);
+            assert_eq!(found, wanted, "{namespace:?} {labelled} {port} {subset:?}");
+            let turned = DestinationPolicy::choose(all.iter().rev(), &client, port, subset).map(|p| &*p.name);
+            assert_eq!(turned, wanted, "in any order");
+        }
+    }
 }

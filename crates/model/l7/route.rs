@@ -97,6 +97,9 @@ pub struct HttpRule {
     /// Whether a client stays with its endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
+    /// Who is asked before whether the request may pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_auth: Option<ExternalAuth>,
 }
 
 /// What comes of a request.
@@ -153,6 +156,43 @@ pub struct Mirror {
     pub share: Share,
 }
 
+/// Somebody who is asked whether a request may pass (Gateway API, `ExternalAuth`); who cannot be asked lets nothing pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExternalAuth {
+    /// Who it is.
+    pub target: BackendTarget,
+    /// How it is asked.
+    pub protocol: AuthProtocol,
+    /// How many bytes of the body it is told at most; none of the body without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_body: Option<u32>,
+}
+
+/// How somebody is asked whether a request may pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum AuthProtocol {
+    /// By `envoy.service.auth.v3.Authorization`.
+    Grpc {
+        /// The headers that it is told, in lower case; all of them without any.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        headers: Vec<Name>,
+    },
+    /// By the same request: 200 lets it pass, any other answer goes to the client.
+    Http {
+        /// What stands before the path of the request.
+        #[serde(default, skip_serializing_if = "str::is_empty")]
+        path: Name,
+        /// The headers that it is told beside `host`, method, path, `content-length` and `authorization`, in lower case.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        headers: Vec<Name>,
+        /// The headers of its answer that the backend sees, in lower case; all of them without any.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        response_headers: Vec<Name>,
+    },
+}
+
 /// When a request is tried again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -167,6 +207,9 @@ pub struct Retry {
     /// How long to wait before the first repetition; doubled with each further one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Duration>,
+    /// Whether endpoints elsewhere come into question once those near failed (Istio's `retryRemoteLocalities`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub elsewhere: bool,
     /// Whether an endpoint that failed is asked again (Istio's `retryIgnorePreviousHosts: false`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub same_endpoint: bool,
@@ -176,7 +219,7 @@ impl Default for Retry {
     /// Istio's default: two repetitions of what certainly did nothing, or is said to pass.
     fn default() -> Self {
         let on = vec![RetryOn::ConnectFailure, RetryOn::RefusedStream, RetryOn::Grpc(14), RetryOn::Grpc(1)];
-        Self { attempts: 2, per_try: None, on, backoff: None, same_endpoint: false }
+        Self { attempts: 2, per_try: None, on, backoff: None, elsewhere: false, same_endpoint: false }
     }
 }
 
