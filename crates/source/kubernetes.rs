@@ -233,6 +233,7 @@ fn slice(object: discovery::EndpointSlice) -> Option<Object> {
 fn custom(object: DynamicObject) -> Custom {
     Custom {
         key: key(&object.metadata),
+        labels: object.metadata.labels.unwrap_or_default(),
         annotations: object.metadata.annotations.unwrap_or_default(),
         created: object.metadata.creation_timestamp.map(|t| t.0.to_string()).unwrap_or_default(),
         generation: object.metadata.generation.unwrap_or_default(),

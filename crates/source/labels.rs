@@ -16,3 +16,7 @@ pub const REGION: &str = "topology.kubernetes.io/region";
 pub const ZONE: &str = "topology.kubernetes.io/zone";
 /// On a node: the part of its zone.
 pub const SUBZONE: &str = "topology.istio.io/subzone";
+/// On a service, workload or namespace: its waypoint, or `none`.
+pub const USE_WAYPOINT: &str = "istio.io/use-waypoint";
+/// Beside it: the waypoint's namespace, if it is another.
+pub const USE_WAYPOINT_NAMESPACE: &str = "istio.io/use-waypoint-namespace";

@@ -181,6 +181,9 @@ pub struct Custom {
     /// Namespace and name.
     #[serde(skip)]
     pub key: ObjectKey,
+    /// The labels.
+    #[serde(skip)]
+    pub labels: Map,
     /// The annotations.
     #[serde(skip)]
     pub annotations: Map,
