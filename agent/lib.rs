@@ -5,6 +5,7 @@
 mod auth;
 pub mod config;
 mod issue;
+pub mod l7;
 mod mesh;
 mod policy;
 mod roots;
