@@ -172,6 +172,8 @@ impl L7 {
     pub fn object(&mut self, sort: Sort, key: &ObjectKey, custom: Option<&Custom>) -> Output {
         let name = (sort, key.clone());
         let before = self.objects.remove(&name);
+        // Told again, even if it is the same: somebody else may have written it.
+        self.statuses.remove(&name);
         if sort == Sort::DestinationRule {
             self.forget_rule(key, before.as_ref());
         }
