@@ -7,6 +7,7 @@ pub mod config;
 mod deploy;
 mod gateway;
 mod issue;
+pub mod l7;
 mod mesh;
 mod policy;
 mod roots;

@@ -85,18 +85,25 @@ pub struct Get {
 }
 
 /// Short names that are no beginning of the whole one, as kubectl has them.
-const SHORT: [(&str, &str); 11] = [
+const SHORT: [(&str, &str); 18] = [
     ("ap", "AuthorizationPolicy"),
+    ("btlspolicy", "BackendTLSPolicy"),
     ("cm", "ConfigMap"),
     ("deploy", "Deployment"),
+    ("dr", "DestinationRule"),
     ("ds", "DaemonSet"),
     ("ev", "Event"),
     ("no", "Node"),
     ("ns", "Namespace"),
     ("pa", "PeerAuthentication"),
     ("po", "Pod"),
+    ("ra", "RequestAuthentication"),
+    ("refgrant", "ReferenceGrant"),
     ("sa", "ServiceAccount"),
+    ("se", "ServiceEntry"),
     ("svc", "Service"),
+    ("vs", "VirtualService"),
+    ("we", "WorkloadEntry"),
 ];
 
 /// Finds the kind that a text names: by its plural, its name or its short name, in any case.
@@ -149,7 +156,7 @@ pub async fn delete(args: Delete, global: &Global, screen: &Screen) -> Result<u8
     Ok(0)
 }
 
-/// Namespaces come before what is in them, accounts before the pods that have them.
+/// Namespaces come before what is in them; accounts, services and policies before the pods that they concern.
 fn in_order(mut manifests: Vec<Manifest>) -> Vec<Manifest> {
     manifests.sort_by_key(|m| rank(&m.object));
     manifests
@@ -159,8 +166,8 @@ fn rank(object: &Value) -> u8 {
     match object["kind"].as_str() {
         Some("Namespace") => 0,
         Some("ServiceAccount" | "ConfigMap" | "Secret") => 1,
-        Some("Service" | "PeerAuthentication" | "AuthorizationPolicy") => 2,
-        _ => 3,
+        Some("Pod" | "Deployment") => 3,
+        _ => 2,
     }
 }
 

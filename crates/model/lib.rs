@@ -4,6 +4,7 @@
 //! line share one data model and one evaluator.
 
 pub mod identity;
+pub mod l7;
 pub mod policy;
 pub mod service;
 pub mod workload;

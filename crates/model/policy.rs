@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{identity::Identity, service::contains, workload::Name};
 
@@ -57,7 +57,7 @@ impl StringMatch {
 }
 
 /// A block of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Block {
     /// An address in the block.
     pub address: IpAddr,
@@ -66,7 +66,7 @@ pub struct Block {
 }
 
 /// A namespace and a service account in it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceAccountMatch {
     /// The namespace.

@@ -3,4 +3,6 @@
 pub mod apps;
 pub mod cache;
 pub mod cluster;
+#[cfg(test)]
+mod definitions;
 pub mod image;

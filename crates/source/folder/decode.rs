@@ -23,11 +23,17 @@ pub type Findings = Vec<Finding>;
 /// Reads an object as a type.
 #[must_use]
 pub fn read<T: DeserializeOwned>(object: &Value) -> Findings {
+    typed::<T>(object, FieldPath::default()).1
+}
+
+/// Reads a part of an object as a type, and tells all that is wrong with it, at its place in the object.
+#[must_use]
+pub fn typed<T: DeserializeOwned>(part: &Value, path: FieldPath) -> (Option<T>, Findings) {
     let found = RefCell::default();
-    let outcome = T::deserialize(Walk { value: object, path: FieldPath::default(), found: &found });
+    let outcome = T::deserialize(Walk { value: part, path, found: &found });
     let mut found = found.into_inner();
-    found.extend(outcome.err().map(|fault| fault.finding));
-    found
+    let value = outcome.map_err(|fault| found.push(fault.finding)).ok();
+    (value, found)
 }
 
 /// A value on the way down into an object.
@@ -69,7 +75,10 @@ impl std::error::Error for Fault {}
 /// Says in the words of a manifest what a type expects.
 fn plain(expected: &dyn Expected) -> String {
     match expected.to_string().as_str() {
-        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" => "a whole number".to_owned(),
+        "i8" | "i16" | "i32" | "i64" => "a whole number".to_owned(),
+        "u8" => "a whole number, 0 to 255".to_owned(),
+        "u16" => "a whole number, 0 to 65535".to_owned(),
+        "u32" | "u64" => "a whole number, 0 or more".to_owned(),
         "a string" => "text; quotes make text of a number".to_owned(),
         "a boolean" => "true or false".to_owned(),
         other => other.to_owned(),
@@ -149,8 +158,12 @@ impl<'de> Deserializer<'de> for Walk<'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        match self.value {
-            Value::Object(object) => self.tell_unknown(object, fields),
+        let there = match self.value {
+            Value::Object(object) => {
+                self.tell_unknown(object, fields);
+                // A field without a value is not there: so the API takes it, of its own kinds and of others.
+                object.iter().filter(|(_, value)| !value.is_null())
+            }
             other => {
                 let what = match other {
                     Value::Null => "nothing",
@@ -161,8 +174,8 @@ impl<'de> Deserializer<'de> for Walk<'de> {
                 return Err(Fault::new(finding.want(format!("fields, such as {}", fields.first().unwrap_or(&"name"))))
                     .at(&self.path));
             }
-        }
-        self.deserialize_any(visitor)
+        };
+        visitor.visit_map(Fields { fields: there, next: None, walk: &self }).map_err(|fault| fault.at(&self.path))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -206,13 +219,13 @@ impl<'de> SeqAccess<'de> for Items<'_, 'de> {
     }
 }
 
-struct Fields<'a, 'de> {
-    fields: serde_json::map::Iter<'de>,
+struct Fields<'a, 'de, Each> {
+    fields: Each,
     next: Option<(&'de String, &'de Value)>,
     walk: &'a Walk<'de>,
 }
 
-impl<'de> MapAccess<'de> for Fields<'_, 'de> {
+impl<'de, Each: Iterator<Item = (&'de String, &'de Value)>> MapAccess<'de> for Fields<'_, 'de, Each> {
     type Error = Fault;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {

@@ -9,11 +9,22 @@ use k8s_openapi::api::{
 use serde_json::Value;
 
 use crate::{
-    api::gateway,
-    folder::{
-        decode::{self, Findings},
-        istio,
+    api::{
+        authorization::AuthorizationPolicy,
+        backend_policy::{BackendTlsPolicy, XBackend, XBackendTrafficPolicy},
+        destination_rule::DestinationRule,
+        gateway::{Gateway, GatewayClass},
+        grpc_route::GrpcRoute,
+        http_route::HttpRoute,
+        peer_authentication::PeerAuthentication,
+        reference::ReferenceGrant,
+        request_authentication::RequestAuthentication,
+        service_entry::{ServiceEntry, WorkloadEntry},
+        stream_route::{TcpRoute, TlsRoute},
+        telemetry::Telemetry,
+        virtual_service::VirtualService,
     },
+    folder::decode::{self, Findings},
 };
 
 /// One kind of objects.
@@ -83,18 +94,36 @@ const fn kind(
     kind
 }
 
-const fn istio(name: &'static str, plural: &'static str, decode: fn(&Value) -> Findings) -> Kind {
-    let versions = &["v1", "v1beta1"];
-    Kind { versions, ..kind("security.istio.io", name, plural, &[Status, Written], decode) }
+type Decode = fn(&Value) -> Findings;
+
+/// A kind of Gateway API or Istio: in a namespace, with a status, written by operators.
+const fn custom(
+    group: &'static str,
+    versions: &'static [&'static str],
+    (name, plural): (&'static str, &'static str),
+    decode: Decode,
+) -> Kind {
+    Kind { versions, ..kind(group, name, plural, &[Status, Written], decode) }
 }
 
-const fn gateway(name: &'static str, plural: &'static str, traits: &[Trait], decode: fn(&Value) -> Findings) -> Kind {
-    let versions = &["v1", "v1beta1"];
-    Kind { versions, ..kind("gateway.networking.k8s.io", name, plural, traits, decode) }
+const fn gateway(versions: &'static [&'static str], names: (&'static str, &'static str), decode: Decode) -> Kind {
+    custom("gateway.networking.k8s.io", versions, names, decode)
+}
+
+const fn experimental(names: (&'static str, &'static str), decode: Decode) -> Kind {
+    custom("gateway.networking.x-k8s.io", &["v1alpha1"], names, decode)
+}
+
+const fn networking(names: (&'static str, &'static str), decode: Decode) -> Kind {
+    custom("networking.istio.io", &["v1", "v1beta1", "v1alpha3"], names, decode)
+}
+
+const fn security(names: (&'static str, &'static str), decode: Decode) -> Kind {
+    custom("security.istio.io", &["v1", "v1beta1"], names, decode)
 }
 
 /// All kinds.
-pub static KINDS: [Kind; 17] = [
+pub static KINDS: [Kind; 31] = [
     kind("", "Namespace", "namespaces", &[Cluster, Status, Label, Written], decode::read::<core::Namespace>),
     kind("", "Node", "nodes", &[Cluster, Status], decode::read::<core::Node>),
     kind("", "ServiceAccount", "serviceaccounts", &[Written], decode::read::<core::ServiceAccount>),
@@ -121,10 +150,27 @@ pub static KINDS: [Kind; 17] = [
         decode::read::<policy::PodDisruptionBudget>,
     ),
     kind("discovery.k8s.io", "EndpointSlice", "endpointslices", &[], decode::read::<discovery::EndpointSlice>),
-    istio("PeerAuthentication", "peerauthentications", decode::read::<istio::PeerAuthentication>),
-    istio("AuthorizationPolicy", "authorizationpolicies", decode::read::<istio::AuthorizationPolicy>),
-    gateway("GatewayClass", "gatewayclasses", &[Cluster, Status, Written], decode::read::<gateway::GatewayClass>),
-    gateway("Gateway", "gateways", &[Status, Written], decode::read::<gateway::Gateway>),
+    Kind {
+        namespaced: false,
+        ..gateway(&["v1", "v1beta1"], ("GatewayClass", "gatewayclasses"), decode::read::<GatewayClass>)
+    },
+    gateway(&["v1", "v1beta1"], ("Gateway", "gateways"), decode::read::<Gateway>),
+    gateway(&["v1", "v1beta1"], ("HTTPRoute", "httproutes"), decode::read::<HttpRoute>),
+    gateway(&["v1"], ("GRPCRoute", "grpcroutes"), decode::read::<GrpcRoute>),
+    gateway(&["v1", "v1alpha3", "v1alpha2"], ("TLSRoute", "tlsroutes"), decode::read::<TlsRoute>),
+    gateway(&["v1", "v1alpha2"], ("TCPRoute", "tcproutes"), decode::read::<TcpRoute>),
+    gateway(&["v1", "v1beta1"], ("ReferenceGrant", "referencegrants"), decode::read::<ReferenceGrant>),
+    gateway(&["v1", "v1alpha3"], ("BackendTLSPolicy", "backendtlspolicies"), decode::read::<BackendTlsPolicy>),
+    experimental(("XBackendTrafficPolicy", "xbackendtrafficpolicies"), decode::read::<XBackendTrafficPolicy>),
+    experimental(("XBackend", "xbackends"), decode::read::<XBackend>),
+    networking(("VirtualService", "virtualservices"), decode::read::<VirtualService>),
+    networking(("DestinationRule", "destinationrules"), decode::read::<DestinationRule>),
+    networking(("ServiceEntry", "serviceentries"), decode::read::<ServiceEntry>),
+    networking(("WorkloadEntry", "workloadentries"), decode::read::<WorkloadEntry>),
+    security(("PeerAuthentication", "peerauthentications"), decode::read::<PeerAuthentication>),
+    security(("AuthorizationPolicy", "authorizationpolicies"), decode::read::<AuthorizationPolicy>),
+    security(("RequestAuthentication", "requestauthentications"), decode::read::<RequestAuthentication>),
+    custom("telemetry.istio.io", &["v1", "v1alpha1"], ("Telemetry", "telemetries"), decode::read::<Telemetry>),
 ];
 
 impl Kind {

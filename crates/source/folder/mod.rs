@@ -12,15 +12,14 @@
 //! ```
 
 mod api;
-mod decode;
+pub(crate) mod decode;
 mod delete;
 mod disk;
 mod follow;
 mod import;
-mod istio;
 mod kinds;
 pub mod manifests;
-mod path;
+pub(crate) mod path;
 mod problem;
 mod refusal;
 mod resources;

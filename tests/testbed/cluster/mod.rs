@@ -6,7 +6,7 @@
 mod command;
 mod components;
 mod control;
-mod go;
+pub(crate) mod go;
 mod groups;
 mod host;
 mod network;

@@ -208,7 +208,9 @@ fn kind(document: &Value) -> Result<&'static Kind, Box<(Names, Finding)>> {
     if let Some(meant) = meant {
         message.push_str(&format!(", did you mean {meant}?"));
     }
-    let finding = Finding::new(FieldPath::of(&["kind"]), message).want(format!("one of {}", names.join(", ")));
+    let mut finding = Finding::new(FieldPath::of(&["kind"]), message);
+    // Many: told only to who is far from all of them.
+    finding.expected = meant.is_none().then(|| format!("one of {}", names.join(", ")));
     let names = if meant.is_some() { Names::Unclear } else { Names::Foreign };
     Err(Box::new((names, finding)))
 }

@@ -72,6 +72,18 @@ const ROWS: &[Row] = &[
         "f:5:9: PeerAuthentication default/p: spec.mtls: wrong type, a single value: want fields, such as mode",
     ),
     Row(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  rules:\n  - timeouts: {request: 1.5s}\n    backendRef: []\n",
+        "f:7:5: HTTPRoute default/r: spec.rules[0].backendRef: unknown field, did you mean backendRefs?\nf:6:25: HTTPRoute default/r: spec.rules[0].timeouts.request: wrong value, string \"1.5s\": want a duration such as 5s, 500ms or 1h10m",
+    ),
+    Row(
+        "apiVersion: networking.istio.io/v1alpha3\nkind: VirtualService\nmetadata: {name: v}\nspec:\n  hosts:\n  gateways: [mesh]\n  http:\n  - route:\n    - destination: {subset: v1}\n",
+        "f:9:20: VirtualService default/v: spec.http[0].route[0].destination.host: required field is missing",
+    ),
+    Row(
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: d}\nspec:\n  host: a\n  trafficPolicy:\n    tls: {mode: MUTUALLY}\n",
+        "f:7:17: DestinationRule default/d: spec.trafficPolicy.tls.mode: unknown value \"MUTUALLY\": want one of DISABLE, SIMPLE, MUTUAL, ISTIO_MUTUAL",
+    ),
+    Row(
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: m\ndata:\n  n: 1\n",
         "f:6:6: ConfigMap default/m: data.n: wrong type, integer `1`: want text; quotes make text of a number",
     ),

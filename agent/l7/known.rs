@@ -1,0 +1,344 @@
+//! What a conversion may look up, and the record of what it looked up: so a change finds all that depends on it.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use model::workload::{Name, ServiceKey};
+use source::{
+    api::{
+        reference::{ReferenceGrantFrom, ReferenceGrantSpec},
+        virtual_service::VirtualServiceSpec,
+    },
+    labels,
+    object::{Map, ObjectKey},
+};
+
+use crate::l7::hosts::{Audience, above};
+
+/// Something that can be looked up.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Topic {
+    /// The services of a host.
+    Host(Name),
+    /// All hosts below a domain.
+    Below(Name),
+    /// The services of a ServiceEntry.
+    Entry(ObjectKey),
+    /// The ReferenceGrants of a namespace.
+    Grants(String),
+    /// A VirtualService, as a delegate.
+    Delegate(ObjectKey),
+    /// The authorities of a ConfigMap.
+    Authorities(ObjectKey),
+}
+
+/// A service of the mesh, as far as routes ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// When its object was made.
+    pub created: String,
+    /// Its ports and their names.
+    pub ports: BTreeMap<u16, String>,
+    /// Whether Kubernetes knows it.
+    pub native: bool,
+    /// Whose clients see it.
+    pub audience: Audience,
+    /// Its own word about a waypoint.
+    pub waypoint: Choice,
+}
+
+/// What labels say about a waypoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// Nothing.
+    #[default]
+    Unsaid,
+    /// None is wanted.
+    Never,
+    /// This one.
+    Named(ObjectKey),
+}
+
+impl Choice {
+    /// Reads the labels of an object of a namespace, or of the namespace.
+    #[must_use]
+    pub fn of(labels: &Map, namespace: &str) -> Self {
+        match labels.get(labels::USE_WAYPOINT).map(String::as_str) {
+            None | Some("") => Self::Unsaid,
+            Some("none") => Self::Never,
+            Some(name) => {
+                let elsewhere = labels.get(labels::USE_WAYPOINT_NAMESPACE).filter(|n| !n.is_empty());
+                let namespace = elsewhere.map_or(namespace, String::as_str).to_owned();
+                Self::Named(ObjectKey { namespace, name: name.to_owned() })
+            }
+        }
+    }
+}
+
+/// Everything that is known.
+#[derive(Debug, Default)]
+pub struct Known {
+    domain: String,
+    root: String,
+    // Several objects of a namespace may describe one host: the first counts.
+    hosts: BTreeMap<Name, BTreeMap<ServiceKey, BTreeMap<Claim, Service>>>,
+    entries: HashMap<ObjectKey, (Claim, Vec<ServiceKey>)>,
+    namespaces: HashMap<String, Choice>,
+    grants: HashMap<String, BTreeMap<String, ReferenceGrantSpec>>,
+    delegates: HashMap<ObjectKey, Arc<VirtualServiceSpec>>,
+    authorities: HashMap<ObjectKey, Name>,
+}
+
+type Touched = BTreeSet<Topic>;
+
+/// Who describes a service. A service of Kubernetes comes first, then the oldest ServiceEntry.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Claim {
+    /// When the entry was made; none for a service of Kubernetes.
+    pub entry: Option<String>,
+    /// The name of the object.
+    pub key: ObjectKey,
+}
+
+impl Known {
+    /// Makes one that knows nothing, of a mesh with a domain of service names and a namespace of mesh-wide policies.
+    #[must_use]
+    pub fn new(domain: String, root: String) -> Self {
+        Self { domain, root, ..Self::default() }
+    }
+
+    /// Returns the key of a service of Kubernetes.
+    #[must_use]
+    pub fn service_key(&self, key: &ObjectKey) -> ServiceKey {
+        let hostname = format!("{}.{}.svc.{}", key.name, key.namespace, self.domain);
+        ServiceKey { namespace: (*key.namespace).into(), hostname: hostname.into() }
+    }
+
+    /// Takes in what somebody says a service is, or that it says so no more.
+    pub fn set_service(&mut self, key: &ServiceKey, claim: &Claim, service: Option<Service>, touched: &mut Touched) {
+        let host = self.hosts.entry(key.hostname.clone()).or_default();
+        let was_empty = host.is_empty();
+        let claims = host.entry(key.clone()).or_default();
+        let same = claims.get(claim) == service.as_ref();
+        match service {
+            Some(service) => drop(claims.insert(claim.clone(), service)),
+            None => drop(claims.remove(claim)),
+        }
+        if claims.is_empty() {
+            host.remove(key);
+        }
+        let is_empty = host.is_empty();
+        if is_empty {
+            self.hosts.remove(&key.hostname);
+        }
+        if !same {
+            touched.insert(Topic::Host(key.hostname.clone()));
+        }
+        if was_empty != is_empty {
+            touched.extend(above(&key.hostname).map(|domain| Topic::Below(domain.into())));
+        }
+    }
+
+    /// Takes in the services of a ServiceEntry.
+    pub fn set_entry(
+        &mut self,
+        key: &ObjectKey,
+        created: &str,
+        services: Vec<(ServiceKey, Service)>,
+        touched: &mut Touched,
+    ) {
+        let claim = Claim { entry: Some(created.to_owned()), key: key.clone() };
+        let keys: Vec<ServiceKey> = services.iter().map(|(key, _)| key.clone()).collect();
+        let (old_claim, old) = self.entries.remove(key).unwrap_or_else(|| (claim.clone(), vec![]));
+        if old != keys {
+            touched.insert(Topic::Entry(key.clone()));
+        }
+        for gone in old.iter().filter(|k| old_claim != claim || !keys.contains(k)) {
+            self.set_service(gone, &old_claim, None, touched);
+        }
+        for (key, service) in services {
+            self.set_service(&key, &claim, Some(service), touched);
+        }
+        if !keys.is_empty() {
+            self.entries.insert(key.clone(), (claim, keys));
+        }
+    }
+
+    /// Takes in the labels of a namespace.
+    pub fn set_namespace(&mut self, name: &str, labels: Option<&Map>, touched: &mut Touched) {
+        let choice = labels.map_or(Choice::Unsaid, |labels| Choice::of(labels, name));
+        if self.namespaces.get(name).unwrap_or(&Choice::Unsaid) == &choice {
+            return;
+        }
+        self.namespaces.insert(name.to_owned(), choice);
+        let ours = self.hosts.iter().filter(|(_, services)| services.keys().any(|k| &*k.namespace == name));
+        touched.extend(ours.map(|(host, _)| Topic::Host(host.clone())));
+    }
+
+    /// Takes in a ReferenceGrant.
+    pub fn set_grant(&mut self, key: &ObjectKey, grant: Option<ReferenceGrantSpec>, touched: &mut Touched) {
+        let grants = self.grants.entry(key.namespace.clone()).or_default();
+        match grant {
+            Some(grant) => drop(grants.insert(key.name.clone(), grant)),
+            None => drop(grants.remove(&key.name)),
+        }
+        touched.insert(Topic::Grants(key.namespace.clone()));
+    }
+
+    /// Takes in a VirtualService that others may delegate to.
+    pub fn set_delegate(&mut self, key: &ObjectKey, spec: Option<Arc<VirtualServiceSpec>>, touched: &mut Touched) {
+        match spec {
+            Some(spec) => drop(self.delegates.insert(key.clone(), spec)),
+            None => drop(self.delegates.remove(key)),
+        }
+        touched.insert(Topic::Delegate(key.clone()));
+    }
+
+    /// Takes in the authorities of a ConfigMap, PEM.
+    pub fn set_authorities(&mut self, key: &ObjectKey, pem: Option<Name>, touched: &mut Touched) {
+        if self.authorities.get(key) == pem.as_ref() {
+            return;
+        }
+        match pem {
+            Some(pem) => drop(self.authorities.insert(key.clone(), pem)),
+            None => drop(self.authorities.remove(key)),
+        }
+        touched.insert(Topic::Authorities(key.clone()));
+    }
+}
+
+/// One conversion's way to what is known.
+#[derive(Debug)]
+pub struct Lookup<'k> {
+    known: &'k Known,
+    asked: RefCell<Touched>,
+}
+
+/// Who refers to something.
+#[derive(Clone, Copy, Debug)]
+pub struct Referrer<'a> {
+    /// The group of its kind.
+    pub group: &'a str,
+    /// Its kind.
+    pub kind: &'a str,
+    /// Its namespace.
+    pub namespace: &'a str,
+}
+
+impl<'k> Lookup<'k> {
+    /// Makes one that asked nothing yet.
+    #[must_use]
+    pub fn new(known: &'k Known) -> Self {
+        Self { known, asked: RefCell::default() }
+    }
+
+    /// Returns what was asked.
+    #[must_use]
+    pub fn asked(self) -> BTreeSet<Topic> {
+        self.asked.into_inner()
+    }
+
+    fn ask(&self, topic: Topic) {
+        self.asked.borrow_mut().insert(topic);
+    }
+
+    /// Returns the domain of service names.
+    #[must_use]
+    pub fn domain(&self) -> &'k str {
+        &self.known.domain
+    }
+
+    /// Returns the namespace of mesh-wide policies.
+    #[must_use]
+    pub fn root(&self) -> &'k str {
+        &self.known.root
+    }
+
+    /// Returns the key of a service of Kubernetes, whether it is there or not.
+    #[must_use]
+    pub fn service_key(&self, namespace: &str, name: &str) -> ServiceKey {
+        self.known.service_key(&ObjectKey { namespace: namespace.to_owned(), name: name.to_owned() })
+    }
+
+    /// Returns the service of a key.
+    #[must_use]
+    pub fn service(&self, key: &ServiceKey) -> Option<&'k Service> {
+        self.ask(Topic::Host(key.hostname.clone()));
+        self.known.hosts.get(&key.hostname)?.get(key)?.values().next()
+    }
+
+    /// Returns all services of a host.
+    pub fn host(&self, host: &str) -> impl Iterator<Item = (&'k ServiceKey, &'k Service)> + use<'k> {
+        self.ask(Topic::Host(host.into()));
+        let services = self.known.hosts.get(host).into_iter().flatten();
+        services.filter_map(|(key, claims)| Some((key, claims.values().next()?)))
+    }
+
+    /// Returns the service that a host means to those of a namespace: their own, else one of Kubernetes, else the oldest.
+    #[must_use]
+    pub fn meant(&self, host: &str, namespace: &str) -> Option<(&'k ServiceKey, &'k Service)> {
+        let seen = self.host(host).filter(|(_, service)| service.audience.has(namespace));
+        seen.min_by_key(|(key, service)| (&*key.namespace != namespace, !service.native, &service.created, *key))
+    }
+
+    /// Returns the hosts below a domain.
+    pub fn below(&self, domain: &str) -> impl Iterator<Item = &'k Name> + use<'k> {
+        self.ask(Topic::Below(domain.into()));
+        let domain = domain.to_owned();
+        self.known.hosts.keys().filter(move |host| above(host).any(|d| d == domain))
+    }
+
+    /// Returns the services of a ServiceEntry.
+    #[must_use]
+    pub fn entry(&self, namespace: &str, name: &str) -> &'k [ServiceKey] {
+        let key = ObjectKey { namespace: namespace.to_owned(), name: name.to_owned() };
+        let found = self.known.entries.get(&key);
+        self.ask(Topic::Entry(key));
+        found.map_or(&[], |(_, services)| services.as_slice())
+    }
+
+    /// Returns the waypoint that a service is to use.
+    #[must_use]
+    pub fn waypoint(&self, key: &ServiceKey) -> Option<&'k ObjectKey> {
+        let own = &self.service(key)?.waypoint;
+        match (own, self.known.namespaces.get(&*key.namespace)) {
+            (Choice::Named(waypoint), _) | (Choice::Unsaid, Some(Choice::Named(waypoint))) => Some(waypoint),
+            _ => None,
+        }
+    }
+
+    /// Tells whether a reference into another namespace is permitted there (Gateway API, ReferenceGrant).
+    #[must_use]
+    pub fn granted(&self, from: Referrer<'_>, group: &str, kind: &str, to: &ObjectKey) -> bool {
+        if from.namespace == to.namespace {
+            return true;
+        }
+        self.ask(Topic::Grants(to.namespace.clone()));
+        let referrer =
+            |f: &ReferenceGrantFrom| (&*f.group, &*f.kind, &*f.namespace) == (from.group, from.kind, from.namespace);
+        let grants = self.known.grants.get(&to.namespace).into_iter().flat_map(BTreeMap::values);
+        grants.filter(|g| g.from.iter().any(referrer)).flat_map(|g| &g.to).any(|t| {
+            let name = t.name.as_deref().is_none_or(|name| name.is_empty() || name == to.name);
+            name && (&*t.group, &*t.kind) == (group, kind)
+        })
+    }
+
+    /// Returns a VirtualService that is delegated to.
+    #[must_use]
+    pub fn delegate(&self, key: &ObjectKey) -> Option<&'k Arc<VirtualServiceSpec>> {
+        self.ask(Topic::Delegate(key.clone()));
+        self.known.delegates.get(key)
+    }
+
+    /// Returns the authorities of a ConfigMap, PEM.
+    #[must_use]
+    pub fn authorities(&self, namespace: &str, name: &str) -> Option<&'k Name> {
+        let key = ObjectKey { namespace: namespace.to_owned(), name: name.to_owned() };
+        let found = self.known.authorities.get(&key);
+        self.ask(Topic::Authorities(key));
+        found
+    }
+}

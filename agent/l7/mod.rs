@@ -1,0 +1,31 @@
+//! Layer 7: what the objects of all APIs come to for waypoints, as small keyed resources.
+//!
+//! The agent tells every object and its changes; what depends on them is converted anew, and only what came out different is
+//! told on. Conversions are functions of an object and of what they look up in [`known`], which keeps in mind who asked for what:
+//!
+//! ```text
+//!  objects ──► known ──topics──► units that asked ──convert──► resources, statuses
+//!     └──────────── own unit ───────────▲
+//! ```
+
+mod convert;
+pub mod destination;
+mod hosts;
+mod index;
+mod known;
+mod labels;
+mod object;
+pub mod policy;
+mod registry;
+pub mod route;
+pub mod status;
+mod text;
+pub mod virtual_service;
+
+pub use self::{
+    index::{Change, L7, Output, Settings},
+    object::Sort,
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! What a route is attached to in the mesh: services, and hosts of ServiceEntries.
+
+use model::{l7::route::Parent, workload::ServiceKey};
+use source::api::route::ParentReference;
+
+use crate::l7::{
+    known::{Lookup, Service},
+    route::{Bound, Place},
+    status::Condition,
+};
+
+/// A parent of the mesh.
+#[derive(Clone, Debug)]
+pub struct Attached<'a> {
+    /// The reference.
+    pub reference: &'a ParentReference,
+    /// The services; none if it is refused.
+    pub bound: Vec<Bound>,
+    /// Why it is refused.
+    pub refused: Option<String>,
+    /// Whether a waypoint looks at the route.
+    pub waypoint: Option<Condition>,
+}
+
+/// Attaches a route to those of its parents that are of the mesh; gateways have others to look after them.
+#[must_use]
+pub fn attach<'a>(place: Place<'_>, parents: &'a [ParentReference]) -> Vec<Attached<'a>> {
+    parents.iter().filter_map(|reference| one(place, reference)).collect()
+}
+
+fn one<'a>(place: Place<'_>, reference: &'a ParentReference) -> Option<Attached<'a>> {
+    let lookup = place.lookup;
+    let namespace = reference.namespace.as_deref().unwrap_or(&place.key.namespace);
+    let services: Vec<ServiceKey> = match (&*reference.group, &*reference.kind) {
+        ("" | "core", "Service") => vec![lookup.service_key(namespace, &reference.name)],
+        ("networking.istio.io", "ServiceEntry") => lookup.entry(namespace, &reference.name).to_vec(),
+        _ => return None,
+    };
+    // Whoever writes a route into another namespace than the service's writes it for its own clients (GEP-1294).
+    let consumer = (namespace != place.key.namespace).then(|| (*place.key.namespace).into());
+    let mut bound = Vec::new();
+    let mut refused = services.is_empty().then(|| absent(reference, namespace));
+    for service in services {
+        // What is not shown to the namespace is not there for it.
+        let found = lookup.service(&service).filter(|found| found.audience.has(&place.key.namespace));
+        match found.map(|found| port(found, reference)) {
+            Some(Ok(port)) => bound.push(Bound { parent: Parent { service, port }, consumer: consumer.clone() }),
+            Some(Err(message)) => refused = Some(message),
+            None => refused = Some(absent(reference, namespace)),
+        }
+    }
+    let waypoint = bound.first().map(|bound| waypoint(lookup, &bound.parent.service));
+    Some(Attached { reference, refused: refused.filter(|_| bound.is_empty()), bound, waypoint })
+}
+
+fn absent(reference: &ParentReference, namespace: &str) -> String {
+    format!("there is no {} {namespace}/{}", reference.kind, reference.name)
+}
+
+/// Returns the port that is meant; a section of a service is one of its ports, by name.
+fn port(service: &Service, reference: &ParentReference) -> Result<Option<u16>, String> {
+    let named = |wanted: &str| service.ports.iter().find(|(_, name)| *name == wanted).map(|(port, _)| *port);
+    let all = || {
+        let ports: Vec<String> =
+            service.ports.iter().map(|(port, name)| format!("{port} {name}").trim().to_owned()).collect();
+        ports.join(", ")
+    };
+    let section = match &reference.section_name {
+        Some(name) => {
+            Some(named(name).ok_or_else(|| format!("sectionName: no port is named {name:?}; there are: {}", all()))?)
+        }
+        None => None,
+    };
+    match (reference.port, section) {
+        (Some(port), _) if !service.ports.contains_key(&port) => {
+            Err(format!("port: there is no port {port}; there are: {}", all()))
+        }
+        (Some(port), Some(section)) if port != section => Err(format!("port {port} and sectionName name two ports")),
+        (port, section) => Ok(port.or(section)),
+    }
+}
+
+fn waypoint(lookup: &Lookup<'_>, service: &ServiceKey) -> Condition {
+    match lookup.waypoint(service) {
+        Some(waypoint) => {
+            let message = format!("waypoint {}/{} applies the route", waypoint.namespace, waypoint.name);
+            Condition::holds("ResolvedWaypoints", "ResolvedWaypoints", message)
+        }
+        None => Condition::fails(
+            "ResolvedWaypoints",
+            "MissingUseWaypointLabel",
+            "nobody applies the route: label the service or its namespace with istio.io/use-waypoint",
+        ),
+    }
+}
