@@ -4,7 +4,7 @@
 //! its targets.
 
 use model::{
-    l7::authorization::{Action, Attribute, Authorization, Condition, Rule, Value_},
+    l7::authorization::{Action, Attribute, Authorization, Condition, Rule, Wanted},
     l7::text::TextMatch,
     policy::ServiceAccountMatch,
     workload::Name,
@@ -97,7 +97,7 @@ fn rule(rule: &written::Rule, namespace: &str) -> Result<Rule, String> {
     })
 }
 
-type Read = fn(&str, &str) -> Result<Value_, String>;
+type Read = fn(&str, &str) -> Result<Wanted, String>;
 
 /// Makes one condition of what may and what may not be; none of two empty lists.
 fn one(
@@ -108,7 +108,7 @@ fn one(
     if values.is_empty() && not_values.is_empty() {
         return None;
     }
-    let all = |list: &[String]| -> Result<Vec<Value_>, String> {
+    let all = |list: &[String]| -> Result<Vec<Wanted>, String> {
         list.iter().map(|value| read(value, namespace).map_err(|why| format!("{field}: {value:?} {why}"))).collect()
     };
     let made = all(values).and_then(|values| Ok(Condition { attribute, values, not_values: all(not_values)? }));
@@ -214,37 +214,37 @@ fn pattern(value: &str) -> TextMatch {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "one of several readers")]
-fn text(value: &str, _: &str) -> Result<Value_, String> {
-    Ok(Value_::Text(pattern(value)))
+fn text(value: &str, _: &str) -> Result<Wanted, String> {
+    Ok(Wanted::Text(pattern(value)))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "one of several readers")]
-fn principal(value: &str, _: &str) -> Result<Value_, String> {
-    Ok(Value_::Text(pattern(value.strip_prefix("spiffe://").unwrap_or(value))))
+fn principal(value: &str, _: &str) -> Result<Wanted, String> {
+    Ok(Wanted::Text(pattern(value.strip_prefix("spiffe://").unwrap_or(value))))
 }
 
-fn account(value: &str, namespace: &str) -> Result<Value_, String> {
+fn account(value: &str, namespace: &str) -> Result<Wanted, String> {
     let (namespace, account) = value.split_once('/').unwrap_or((namespace, value));
     if namespace.is_empty() || account.is_empty() || account.contains('/') {
         return Err("is no service account: want NAME or NAMESPACE/NAME".to_owned());
     }
-    Ok(Value_::Account(ServiceAccountMatch { namespace: namespace.into(), service_account: account.into() }))
+    Ok(Wanted::Account(ServiceAccountMatch { namespace: namespace.into(), service_account: account.into() }))
 }
 
-fn address(value: &str, _: &str) -> Result<Value_, String> {
-    block(value).map(Value_::Block).ok_or_else(|| "is no address block".to_owned())
+fn address(value: &str, _: &str) -> Result<Wanted, String> {
+    block(value).map(Wanted::Block).ok_or_else(|| "is no address block".to_owned())
 }
 
-fn port(value: &str, _: &str) -> Result<Value_, String> {
+fn port(value: &str, _: &str) -> Result<Wanted, String> {
     let port = value.parse().ok().filter(|port| *port != 0);
-    port.map(Value_::Port).ok_or_else(|| "is no port".to_owned())
+    port.map(Wanted::Port).ok_or_else(|| "is no port".to_owned())
 }
 
 /// Reads a path: with `{*}` for one segment and `{**}` for any, each a segment of its own, the latter the last of both; else a
 /// text with a star at one end.
-fn path(value: &str, _: &str) -> Result<Value_, String> {
+fn path(value: &str, _: &str) -> Result<Wanted, String> {
     if !value.contains(['{', '}']) {
-        return Ok(Value_::Text(pattern(value)));
+        return Ok(Wanted::Text(pattern(value)));
     }
     let segments: Vec<&str> = value.split('/').collect();
     let wild = |s: &&str| *s == "{*}" || *s == "{**}";
@@ -253,5 +253,5 @@ fn path(value: &str, _: &str) -> Result<Value_, String> {
     if !good || rest.is_some_and(|rest| rest.iter().any(wild)) {
         return Err("is no template: {*} and {**} are whole segments, and none comes after {**}".to_owned());
     }
-    Ok(Value_::Template(value.into()))
+    Ok(Wanted::Template(value.into()))
 }

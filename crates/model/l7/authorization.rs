@@ -1,14 +1,19 @@
-//! Who may ask what: authorization policies over requests.
+//! Who may ask what: authorization policies over requests, and the one function that decides.
 //!
 //! Rules are alternatives; of a rule one `from`, one `to` and every `when` must hold; all fields of one `from` or `to` must hold;
 //! values of a field are alternatives; of a `not` field none may hold. A condition over what a connection does not have (a method
 //! of plain TCP) never holds in a permission and always holds in a refusal, so that nothing is let in by a lack.
 
-use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
 
-use super::{Target, text::TextMatch};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Target, matching::Request, text::TextMatch};
 use crate::{
+    identity::Identity,
     policy::{Block, ServiceAccountMatch},
+    service::contains,
     workload::Name,
 };
 
@@ -68,10 +73,10 @@ pub struct Condition {
     pub attribute: Attribute,
     /// What it may be; any of them, and none for anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub values: Vec<Value_>,
+    pub values: Vec<Wanted>,
     /// What it may not be; none of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub not_values: Vec<Value_>,
+    pub not_values: Vec<Wanted>,
 }
 
 /// What a condition looks at.
@@ -135,7 +140,7 @@ impl Attribute {
 /// What an attribute may be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Value_ {
+pub enum Wanted {
     /// A text.
     Text(TextMatch),
     /// A path with `{*}` and `{**}` (Istio's URI templates).
@@ -147,3 +152,198 @@ pub enum Value_ {
     /// A service account.
     Account(ServiceAccountMatch),
 }
+
+/// What is known of a request or connection when policies are asked.
+pub struct Asked<'a> {
+    /// The client's proven identity.
+    pub identity: Option<&'a Identity>,
+    /// The address of the connection.
+    pub source: IpAddr,
+    /// The client's address, as trusted proxies in front tell it.
+    pub remote: IpAddr,
+    /// The address and port that were asked for.
+    pub destination: SocketAddr,
+    /// The server name of a TLS client.
+    pub server_name: Option<&'a str>,
+    /// The request; none for a plain connection.
+    pub request: Option<&'a dyn Request>,
+    /// The claims of the token that was believed.
+    pub claims: Option<&'a Value>,
+    /// The trust domain and its aliases: all count as one.
+    pub trust_domains: &'a [Name],
+}
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It may pass; the policy that allows it, if one had to.
+    Allow(Option<Name>),
+    /// This policy refuses it.
+    DeniedBy(Name),
+    /// Policies that allow are attached, and none allows it.
+    NotAllowed,
+}
+
+impl Decision {
+    /// Tells whether it may pass.
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        matches!(self, Self::Allow(_))
+    }
+}
+
+/// Decides by policies that are attached: refusals first, then permissions. Custom, audit and dry-run policies say nothing here.
+pub fn decide<'p>(policies: impl IntoIterator<Item = &'p Authorization>, asked: &Asked<'_>) -> Decision {
+    judge(policies.into_iter().filter(|policy| !policy.dry_run), asked)
+}
+
+/// Decides as if the policies that are only tried were in force.
+pub fn trial<'p>(policies: impl IntoIterator<Item = &'p Authorization>, asked: &Asked<'_>) -> Decision {
+    judge(policies.into_iter(), asked)
+}
+
+fn judge<'p>(policies: impl Iterator<Item = &'p Authorization>, asked: &Asked<'_>) -> Decision {
+    let mut allowed = Decision::Allow(None);
+    for policy in policies {
+        match &policy.action {
+            Action::Deny if policy.matches(asked) => return Decision::DeniedBy(policy.key()),
+            Action::Allow if matches!(allowed, Decision::Allow(Some(_))) => {}
+            Action::Allow if policy.matches(asked) => allowed = Decision::Allow(Some(policy.key())),
+            Action::Allow => allowed = Decision::NotAllowed,
+            Action::Deny | Action::Audit | Action::Custom(_) => {}
+        }
+    }
+    allowed
+}
+
+impl Authorization {
+    /// Returns `namespace/name`.
+    #[must_use]
+    pub fn key(&self) -> Name {
+        format!("{}/{}", self.namespace, self.name).into()
+    }
+
+    /// Tells whether one of its rules matches.
+    #[must_use]
+    pub fn matches(&self, asked: &Asked<'_>) -> bool {
+        let lacking = self.action == Action::Deny;
+        let all = |conditions: &Vec<Condition>| conditions.iter().all(|c| c.holds(asked, lacking));
+        let any = |alternatives: &[Vec<Condition>]| alternatives.is_empty() || alternatives.iter().any(all);
+        self.rules.iter().any(|rule| any(&rule.from) && any(&rule.to) && all(&rule.when))
+    }
+}
+
+impl Condition {
+    /// Tells whether it holds; `lacking` is the answer where a connection has no such attribute at all.
+    fn holds(&self, asked: &Asked<'_>, lacking: bool) -> bool {
+        if asked.request.is_none() && self.attribute.is_of_request() {
+            return lacking;
+        }
+        let is = |wanted: &Wanted| self.attribute.is(wanted, asked);
+        (self.values.is_empty() || self.values.iter().any(is)) && !self.not_values.iter().any(is)
+    }
+}
+
+impl Attribute {
+    fn is(&self, wanted: &Wanted, asked: &Asked<'_>) -> bool {
+        let text = |found: Option<&str>| match wanted {
+            Wanted::Text(pattern) => found.is_some_and(|found| pattern.matches(found)),
+            _ => false,
+        };
+        let block =
+            |found: IpAddr| matches!(wanted, Wanted::Block(block) if contains(block.address, block.length, found));
+        let claim = |path: &[&str]| asked.claims.is_some_and(|claims| claim_is(claims, path, wanted));
+        let identity = asked.identity;
+        match self {
+            Self::Principal => identity.is_some_and(|id| principal_is(id, wanted, asked.trust_domains)),
+            Self::Namespace => text(identity.map(Identity::namespace)),
+            Self::TrustDomain => identity.is_some_and(|id| {
+                let own = asked.trust_domains.iter().any(|d| **d == *id.trust_domain());
+                let aliases = asked.trust_domains.iter().filter(|_| own).map(|d| &**d);
+                [id.trust_domain()].into_iter().chain(aliases).any(|domain| text(Some(domain)))
+            }),
+            Self::ServiceAccount => match wanted {
+                Wanted::Account(account) => identity.is_some_and(|id| {
+                    id.namespace() == &*account.namespace && id.service_account() == &*account.service_account
+                }),
+                _ => text(identity.map(Identity::service_account)),
+            },
+            Self::SourceIp => block(asked.source),
+            Self::RemoteIp => block(asked.remote),
+            Self::DestinationIp => block(asked.destination.ip()),
+            Self::DestinationPort => matches!(wanted, Wanted::Port(port) if *port == asked.destination.port()),
+            Self::Host => asked.request.is_some_and(|request| host_is(request.authority(), wanted)),
+            Self::Method => text(asked.request.map(|request| request.method())),
+            Self::Path => asked.request.is_some_and(|request| match wanted {
+                Wanted::Template(template) => template_matches(template, request.path()),
+                _ => text(Some(request.path())),
+            }),
+            Self::RequestPrincipal => asked.claims.is_some_and(|claims| {
+                let of = |name: &str| claims.get(name).and_then(Value::as_str);
+                of("iss").zip(of("sub")).is_some_and(|(issuer, subject)| text(Some(&format!("{issuer}/{subject}"))))
+            }),
+            Self::RequestAudience => claim(&["aud"]),
+            Self::RequestPresenter => claim(&["azp"]),
+            Self::Claim(path) => claim(&path.iter().map(|name| &**name).collect::<Vec<_>>()),
+            Self::Header(name) => asked.request.is_some_and(|request| match wanted {
+                Wanted::Text(pattern) => request.header(name, &mut |value| pattern.matches(value)),
+                _ => false,
+            }),
+            Self::ServerName => text(asked.server_name),
+        }
+    }
+}
+
+/// Compares an identity under its own trust domain and, if that is the mesh's or an alias of it, under all of those.
+fn principal_is(identity: &Identity, wanted: &Wanted, trust_domains: &[Name]) -> bool {
+    let Wanted::Text(pattern) = wanted else { return false };
+    let own = identity.trust_domain();
+    let aliased = trust_domains.iter().any(|domain| **domain == *own);
+    let others = trust_domains.iter().filter(|domain| aliased && ***domain != *own).map(|domain| &**domain);
+    [own].into_iter().chain(others).any(|domain| {
+        pattern.matches(&format!("{domain}/ns/{}/sa/{}", identity.namespace(), identity.service_account()))
+    })
+}
+
+/// Compares a host without regard to case, with its port and without: `shop.example` is for `shop.example:8080` as well.
+fn host_is(authority: &str, wanted: &Wanted) -> bool {
+    let Wanted::Text(pattern) = wanted else { return false };
+    let port = authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    let bare = port.map_or(authority, |(host, _)| host);
+    pattern.matches_ignoring_case(authority) || pattern.matches_ignoring_case(bare)
+}
+
+/// Compares a claim: a list with any of its texts, a text with any of its words as well (RFC 8693 4.2, `scope`).
+fn claim_is(claims: &Value, path: &[&str], wanted: &Wanted) -> bool {
+    let Wanted::Text(pattern) = wanted else { return false };
+    let found = path.iter().try_fold(claims, |value, name| value.get(name));
+    match found {
+        Some(Value::String(text)) => pattern.matches(text) || text.split(' ').any(|word| pattern.matches(word)),
+        Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).any(|text| pattern.matches(text)),
+        Some(Value::Bool(truth)) => pattern.matches(if *truth { "true" } else { "false" }),
+        Some(Value::Number(number)) => pattern.matches(&number.to_string()),
+        Some(Value::Null | Value::Object(_)) | None => false,
+    }
+}
+
+/// Matches a path with a template: `{*}` stands for one segment that is not empty, `{**}` for any number of them.
+#[must_use]
+pub fn template_matches(template: &str, path: &str) -> bool {
+    let wanted: Vec<&str> = template.split('/').collect();
+    let found: Vec<&str> = path.split('/').collect();
+    let segment = |(wanted, found): (&&str, &&str)| wanted == found || *wanted == "{*}" && !found.is_empty();
+    // One `{**}` only, as Istio allows: what is behind it has to be the end of the path.
+    match wanted.iter().position(|segment| *segment == "{**}") {
+        Some(at) => {
+            let (head, tail) = (&wanted[..at], &wanted[at + 1..]);
+            found.len() >= head.len() + tail.len()
+                && head.iter().zip(&found).all(segment)
+                && tail.iter().zip(&found[found.len() - tail.len()..]).all(segment)
+        }
+        None => wanted.len() == found.len() && wanted.iter().zip(&found).all(segment),
+    }
+}
+
+#[cfg(test)]
+#[path = "authorization/tests.rs"]
+mod tests;

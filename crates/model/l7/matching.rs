@@ -165,8 +165,46 @@ impl HttpMatch {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A request of plain texts.
+    pub(crate) struct Plain {
+        texts: [String; 3],
+        pub(crate) headers: Vec<(&'static str, &'static str)>,
+        pub(crate) query: Vec<(&'static str, &'static str)>,
+    }
+
+    impl Plain {
+        pub(crate) fn new(method: &str, authority: &str, path: &str) -> Self {
+            Self { texts: [method, authority, path].map(str::to_owned), headers: vec![], query: vec![] }
+        }
+    }
+
+    fn first(of: &[(&str, &str)], name: &str, holds: &mut dyn FnMut(&str) -> bool) -> bool {
+        of.iter().find(|(n, _)| *n == name).is_some_and(|(_, value)| holds(value))
+    }
+
+    impl Request for Plain {
+        fn path(&self) -> &str {
+            &self.texts[2]
+        }
+        fn method(&self) -> &str {
+            &self.texts[0]
+        }
+        fn scheme(&self) -> &str {
+            "http"
+        }
+        fn authority(&self) -> &str {
+            &self.texts[1]
+        }
+        fn header(&self, name: &str, holds: &mut dyn FnMut(&str) -> bool) -> bool {
+            first(&self.headers, name, holds)
+        }
+        fn query(&self, name: &str, holds: &mut dyn FnMut(&str) -> bool) -> bool {
+            first(&self.query, name, holds)
+        }
+    }
 
     #[test]
     fn paths_match_by_segments_or_by_text() {

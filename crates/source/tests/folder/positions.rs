@@ -31,10 +31,7 @@ const ROWS: &[Row] = &[
     Row("a: .nan\n", "f:1:4: not YAML: a: neither a number nor text"),
     Row("# nothing\n---\n- 1\n", "f:3:1: no object: want apiVersion, kind, metadata"),
     Row("kind: Pod\n", "f:1:1: apiVersion: required field is missing"),
-    Row(
-        "apiVersion: v1\nkind: Pot\n",
-        "f:2:7: kind: Pot (v1) cannot be written here, did you mean Pod?: want one of KINDS",
-    ),
+    Row("apiVersion: v1\nkind: Pot\n", "f:2:7: kind: Pot (v1) cannot be written here, did you mean Pod?"),
     Row(
         "apiVersion: v1\nkind: Node\nmetadata: {name: n}\n",
         "f:2:7: kind: Node (v1) cannot be written here: want one of KINDS",
