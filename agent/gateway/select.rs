@@ -1,17 +1,18 @@
 //! Who may use a waypoint: its own namespace, all, or those whose labels are selected.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
-use source::{api::gateway::AllowedNamespaces, object::Map};
+use source::{
+    api::gateway::{AllowedNamespaces, FromNamespaces},
+    object::Map,
+};
 
 /// Tells whether what is in a namespace may use a waypoint of another one, or of the same.
 #[must_use]
 pub fn allows(allowed: &AllowedNamespaces, is_same: bool, labels: &Map) -> bool {
-    match allowed.from.as_deref() {
-        None | Some("Same") => is_same,
-        Some("All") => true,
-        Some("Selector") => allowed.selector.as_ref().is_some_and(|selector| selects(selector, labels)),
-        // A word of later days: what is not understood allows nobody.
-        Some(_) => false,
+    match allowed.from {
+        FromNamespaces::Same => is_same,
+        FromNamespaces::All => true,
+        FromNamespaces::Selector => allowed.selector.as_ref().is_some_and(|selector| selects(selector, labels)),
     }
 }
 
@@ -63,7 +64,6 @@ mod tests {
             (expression("Exists", &[]), false, true),
             (expression("DoesNotExist", &[]), false, false),
             (expression("Resembles", &["web"]), false, false),
-            (json!({"from": "None"}), true, false),
         ];
         for (allowed, is_same, want) in rows {
             let read: AllowedNamespaces = serde_json::from_value(allowed.clone()).expect("readable");
