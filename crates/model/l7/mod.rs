@@ -10,6 +10,7 @@ pub mod destination;
 pub mod filter;
 pub mod matching;
 pub mod route;
+pub mod router;
 pub mod text;
 
 use std::{collections::BTreeMap, fmt};
@@ -21,6 +22,7 @@ pub use self::{
     authorization::Authorization,
     destination::DestinationPolicy,
     route::{HttpRule, StreamRule},
+    router::{Router, StreamRouter},
 };
 use crate::workload::{Name, ServiceKey};
 
