@@ -11,6 +11,7 @@ pub mod filter;
 pub mod matching;
 pub mod route;
 pub mod router;
+pub mod state;
 pub mod text;
 
 use std::{collections::BTreeMap, fmt};
@@ -23,6 +24,7 @@ pub use self::{
     destination::DestinationPolicy,
     route::{HttpRule, StreamRule},
     router::{Router, StreamRouter},
+    state::State,
 };
 use crate::workload::{Name, ServiceKey};
 
