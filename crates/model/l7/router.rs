@@ -6,6 +6,7 @@
 
 mod entry;
 mod group;
+mod index;
 mod rank;
 mod stream;
 
@@ -15,9 +16,10 @@ pub use self::stream::{Connection, StreamRouter};
 use self::{
     entry::Entry,
     group::{Alternative, Groups},
+    index::{Asks, Index},
 };
 use super::{
-    matching::{Client, Request},
+    matching::{Client, PathMatch, Request},
     route::HttpRule,
 };
 
@@ -32,6 +34,7 @@ pub struct Router {
 #[derive(Debug)]
 struct Group {
     entries: Vec<Entry>,
+    index: Index,
 }
 
 /// The rule that a request follows.
@@ -78,11 +81,21 @@ impl Router {
 impl Group {
     fn new(mut entries: Vec<Entry>) -> Self {
         entries.sort_by(|a, b| a.rank().cmp(&b.rank()));
-        Self { entries }
+        let mut index = Index::default();
+        for (order, entry) in entries.iter().enumerate() {
+            match entry.path() {
+                Some(PathMatch::Exact(exact)) => index.insert(order, Asks::Whole, exact.bytes()),
+                Some(PathMatch::Segments(prefix)) => index.insert(order, Asks::Segments, prefix.bytes()),
+                Some(PathMatch::Prefix(prefix)) => index.insert(order, Asks::Beginning, prefix.bytes()),
+                Some(PathMatch::Regex(_)) | None => index.insert_rest(order),
+            }
+        }
+        Self { entries, index: index.sorted() }
     }
 
     fn choose<R: Request + ?Sized>(&self, request: &R, client: &Client<'_>, port: u16) -> Option<Chosen<'_>> {
-        self.entries.iter().find(|entry| entry.matches(request, client, port)).map(Entry::chosen)
+        let holds = |order: usize| self.entries[order].matches(request, client, port);
+        self.index.first(request.path().bytes(), holds).map(|order| self.entries[order].chosen())
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{cmp::Reverse, net::IpAddr, ops::Range, sync::Arc};
 
-use super::group::{Alternative, Groups};
+use super::{
+    group::{Alternative, Groups},
+    index::{Asks, Index},
+};
 use crate::{
     l7::{
         matching::{Client, Source},
@@ -32,7 +35,7 @@ pub struct Connection<'c> {
 #[derive(Debug)]
 pub struct StreamRouter {
     rules: Vec<Arc<StreamRule>>,
-    groups: Groups<Vec<Entry>>,
+    groups: Groups<Group>,
 }
 
 impl StreamRouter {
@@ -40,10 +43,7 @@ impl StreamRouter {
     #[must_use]
     pub fn new<'r>(rules: impl IntoIterator<Item = &'r Arc<StreamRule>>) -> Self {
         let rules: Vec<Arc<StreamRule>> = rules.into_iter().cloned().collect();
-        let groups = Groups::new(rules.iter().flat_map(Entry::of), |mut entries: Vec<Entry>| {
-            entries.sort_by(|a, b| a.rank().cmp(&b.rank()));
-            entries
-        });
+        let groups = Groups::new(rules.iter().flat_map(Entry::of), Group::new);
         Self { rules, groups }
     }
 
@@ -52,8 +52,7 @@ impl StreamRouter {
     /// Without one, [`Self::covers`] tells whether the connection goes to the service itself, or nowhere.
     #[must_use]
     pub fn choose(&self, connection: &Connection<'_>) -> Option<&Arc<StreamRule>> {
-        let entries = self.groups.first(&connection.client, connection.port)?;
-        entries.iter().find(|entry| entry.matches(connection)).map(|entry| &entry.rule)
+        self.groups.first(&connection.client, connection.port)?.choose(connection)
     }
 
     /// Tells whether any rule is for a client and port: then connections that no rule matches are closed, and otherwise they go
@@ -66,6 +65,39 @@ impl StreamRouter {
     /// Returns all rules.
     pub fn rules(&self) -> impl Iterator<Item = &Arc<StreamRule>> {
         self.rules.iter()
+    }
+}
+
+/// Alternatives in the order in which they are tried.
+#[derive(Debug)]
+struct Group {
+    entries: Vec<Entry>,
+    // By their server names, read from the end: all names of a domain begin alike then.
+    index: Index,
+}
+
+impl Group {
+    fn new(mut entries: Vec<Entry>) -> Self {
+        entries.sort_by(|a, b| a.rank().cmp(&b.rank()));
+        let mut index = Index::default();
+        for (order, entry) in entries.iter().enumerate() {
+            for name in entry.names() {
+                match name.strip_prefix('*') {
+                    Some(domain) => index.insert(order, Asks::Beginning, domain.bytes().rev()),
+                    None => index.insert(order, Asks::Whole, name.bytes().rev()),
+                }
+            }
+            if entry.names().is_empty() {
+                index.insert_rest(order);
+            }
+        }
+        Self { entries, index: index.sorted() }
+    }
+
+    fn choose(&self, connection: &Connection<'_>) -> Option<&Arc<StreamRule>> {
+        let name = connection.server_name.unwrap_or_default();
+        let first = self.index.first(name.bytes().rev(), |order| self.entries[order].matches(connection));
+        first.map(|order| &self.entries[order].rule)
     }
 }
 

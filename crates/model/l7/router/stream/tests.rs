@@ -1,4 +1,5 @@
 use OriginKind::{TCPRoute, TLSRoute, VirtualService};
+use proptest::prelude::*;
 
 use super::*;
 use crate::{
@@ -122,5 +123,97 @@ fn one_kind_counts_and_consumers_come_first() {
     ];
     for (rules, server_name, wanted) in rows {
         assert_eq!(chosen(&rules, &connection(server_name)).as_deref(), wanted);
+    }
+}
+
+/// Looks at every rule: the groups one after the other, and in the one that counts every alternative.
+fn slow<'r>(rules: &'r [Arc<StreamRule>], connection: &Connection<'_>) -> (Option<&'r Arc<StreamRule>>, bool) {
+    let of = |own: bool, kind: OriginKind| {
+        let consumer = connection.client.namespace.filter(|_| own);
+        let meant = rules.iter().filter(move |r| r.consumer.as_deref() == consumer && r.origin.kind == kind);
+        meant.flat_map(Entry::of).collect::<Vec<_>>()
+    };
+    for (own, kind) in [true, false].into_iter().flat_map(|own| [TLSRoute, TCPRoute, VirtualService].map(|k| (own, k)))
+    {
+        if own && connection.client.namespace.is_none() {
+            continue;
+        }
+        let mut entries = of(own, kind);
+        let covers =
+            |e: &Entry| e.is_for(connection.port) && e.source().is_none_or(|source| source.matches(&connection.client));
+        if entries.iter().any(covers) {
+            entries.sort_by(|a, b| a.rank().cmp(&b.rank()));
+            let found = entries.iter().find(|entry| entry.matches(connection));
+            return (found.and_then(|found| rules.iter().find(|rule| Arc::ptr_eq(rule, &found.rule))), true);
+        }
+    }
+    (None, false)
+}
+
+fn any_name() -> impl Strategy<Value = String> {
+    let label = || prop::sample::select(vec!["a", "b", "A", "ab", "é"]);
+    let name = prop::collection::vec(label(), 1..4).prop_map(|labels| labels.join("."));
+    (prop::sample::select(vec!["", "", "*.", "*", "."]), name).prop_map(|(front, name)| format!("{front}{name}"))
+}
+
+prop_compose! {
+    fn any_match()(
+        server_names in prop::collection::vec(any_name(), 0..3),
+        port in prop::option::weighted(0.2, 443..445u16),
+        namespace in prop::option::weighted(0.2, prop::sample::select(vec!["web", "other"])),
+        source in prop::option::weighted(0.2, 0..2u8),
+    ) -> StreamMatch {
+        StreamMatch {
+            server_names: server_names.into_iter().map(Into::into).collect(),
+            port,
+            sources: source.map(|net| Block { address: [10, net, 0, 0].into(), length: 16 }).into_iter().collect(),
+            source: Source { namespace: namespace.map(Into::into), ..Source::default() },
+            ..StreamMatch::default()
+        }
+    }
+}
+
+prop_compose! {
+    fn any_rule()(
+        kind in prop::sample::select(vec![TLSRoute, TLSRoute, TCPRoute, VirtualService]),
+        consumer in prop::option::weighted(0.2, prop::sample::select(vec!["web", "other"])),
+        port in prop::option::weighted(0.3, 443..445u16),
+        matches in prop::collection::vec(any_match(), 0..3),
+        (created, index) in (0..3u8, 0..3u32),
+    ) -> StreamRule {
+        let rule = rule(kind, "", matches);
+        StreamRule {
+            consumer: consumer.map(Into::into),
+            parent: Parent { port, ..rule.parent },
+            origin: Origin { created: created.to_string().into(), index, ..rule.origin },
+            ..rule
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_index_finds_what_looking_at_every_rule_finds(
+        rules in prop::collection::vec(any_rule(), 0..12),
+        asked in prop::collection::vec((prop::option::weighted(0.9, any_name()), 443..445u16, 0..3u8, 0..4usize), 8),
+    ) {
+        let named = rules.into_iter().enumerate();
+        let rules: Vec<_> = named.map(|(n, r)| Arc::new(StreamRule { name: n.to_string().into(), ..r })).collect();
+        let router = StreamRouter::new(&rules);
+        for (server_name, port, net, namespace) in asked {
+            let connection = Connection {
+                server_name: server_name.as_deref(),
+                destination: [10, 0, 0, 1].into(),
+                source: (net < 2).then(|| [10, net, 0, 1].into()),
+                client: Client { namespace: ["web", "other", "third"].get(namespace).copied(), labels: None },
+                port,
+            };
+            let found = router.choose(&connection).map(|rule| &*rule.name);
+            let (wanted, covered) = slow(&rules, &connection);
+            prop_assert_eq!(found, wanted.map(|rule| &*rule.name), "{:?}", connection);
+            prop_assert_eq!(router.covers(&connection.client, port), covered);
+        }
     }
 }
