@@ -9,6 +9,7 @@ pub mod authorization;
 pub mod destination;
 pub mod filter;
 pub mod matching;
+pub mod path;
 pub mod route;
 pub mod router;
 pub mod state;
