@@ -40,8 +40,8 @@ pub fn normalize(path: &str, how: Normalization) -> Result<Cow<'_, str>, Refused
         "" => return Ok("/".into()),
         _ => {}
     }
-    if let Some(character) = path.chars().find(|c| c.is_ascii_control() || *c == '#') {
-        return Err(Refused::Character(character));
+    if let Some(byte) = path.bytes().find(|byte| byte.is_ascii_control() || *byte == b'#') {
+        return Err(Refused::Character(byte.into()));
     }
     let rooted = path.starts_with('/') || how > Normalization::None && path.starts_with('\\');
     if !rooted {
@@ -60,9 +60,13 @@ pub fn normalize(path: &str, how: Normalization) -> Result<Cow<'_, str>, Refused
 
 /// Tells at a glance whether nothing has to be done: true for most paths, and for none of the others.
 fn is_normal(path: &str, how: Normalization) -> bool {
-    let dots = path.contains("/.");
-    let slashes = how >= Normalization::MergeSlashes && path.contains("//");
-    !dots && !slashes && !path.bytes().any(|byte| byte == b'%' || byte == b'\\' || wants_escape(byte))
+    let mut last = 0;
+    let mut plain = |byte: u8| {
+        let pair = last == b'/' && (byte == b'.' || byte == b'/' && how >= Normalization::MergeSlashes);
+        last = byte;
+        !pair && byte != b'%' && byte != b'\\' && !wants_escape(byte)
+    };
+    path.bytes().all(&mut plain)
 }
 
 /// Undoes escapes that need not be, and makes those that should.
@@ -99,7 +103,7 @@ fn is_unreserved(byte: u8) -> bool {
 
 /// Tells whether a character has no place in a path but as an escape; brackets are let through, as everybody does.
 fn wants_escape(byte: u8) -> bool {
-    !byte.is_ascii() || b" \"<>^`{|}".contains(&byte)
+    !byte.is_ascii() || matches!(byte, b' ' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}')
 }
 
 /// Resolves dot segments; nothing is above the root.
