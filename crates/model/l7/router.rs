@@ -61,6 +61,7 @@ impl Router {
     /// Returns the rule that a request of a client to a port of the service follows.
     ///
     /// Without one, [`Self::covers`] tells whether the request goes to the service itself, or nowhere (404).
+    #[must_use]
     pub fn choose<R: Request + ?Sized>(&self, request: &R, client: &Client<'_>, port: u16) -> Option<Chosen<'_>> {
         self.groups.first(client, port)?.choose(request, client, port)
     }

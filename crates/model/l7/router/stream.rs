@@ -130,11 +130,12 @@ impl Entry {
         self.matched().and_then(|matched| matched.server_names.get(self.names.clone())).unwrap_or_default()
     }
 
-    /// Returns its place among others: the longest name first, and one that is written out before all of one domain; those of
-    /// a VirtualService as they are written.
+    /// Returns its place among others: the longest name first, and one that is written out before all of one domain. Those of
+    /// a VirtualService are tried as they are written, but of all its objects those with names first.
     fn rank(&self) -> impl Ord {
-        let name = self.names().first().filter(|_| self.rule.origin.kind != OriginKind::VirtualService);
-        let exactness = name.map(|name| (!name.starts_with('*'), name.len()));
+        let as_written = self.rule.origin.kind == OriginKind::VirtualService;
+        let exact = |name: &Name| if as_written { (false, 0) } else { (!name.starts_with('*'), name.len()) };
+        let exactness = self.names().first().map(exact);
         (Reverse(exactness), &self.rule.origin, &self.rule.name, self.index)
     }
 

@@ -80,6 +80,19 @@ fn a_virtual_service_is_tried_as_it_is_written() {
 }
 
 #[test]
+fn names_of_a_younger_virtual_service_come_before_what_an_older_one_does_with_all() {
+    let at = |created: &str, matches| {
+        let mut rule = rule(VirtualService, created, matches);
+        rule.origin.created = created.into();
+        rule
+    };
+    let rules = [at("1", vec![]), at("2", vec![names(&["*.example.com"])]), at("3", vec![names(&["x.example.com"])])];
+    for (server_name, wanted) in [(Some("x.example.com"), "2"), (Some("org"), "1"), (None, "1")] {
+        assert_eq!(chosen(&rules, &connection(server_name)).as_deref(), Some(wanted), "{server_name:?}");
+    }
+}
+
+#[test]
 fn all_conditions_of_a_match_hold() {
     let block = |ip: [u8; 4], length| Block { address: ip.into(), length };
     let all = StreamMatch {
