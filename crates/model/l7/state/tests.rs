@@ -1,7 +1,10 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::l7::{
     Target,
     authorization::Action,
+    destination::TrafficPolicy,
     matching::{Client, HttpMatch, PathMatch, Source, tests::Plain},
     route::{self, Origin, OriginKind, Parent},
 };
@@ -43,6 +46,17 @@ fn stream(name: &str, service: ServiceKey) -> Resource {
         origin: origin(name, OriginKind::TCPRoute),
         matches: vec![],
         backends: vec![],
+    })
+}
+
+fn destination(name: &str, service: &ServiceKey) -> Resource {
+    Resource::Destination(DestinationPolicy {
+        name: name.into(),
+        service: service.clone(),
+        source: Source::default(),
+        port: None,
+        subset: None,
+        traffic: TrafficPolicy::default(),
     })
 }
 
@@ -136,18 +150,8 @@ fn policies_are_found_by_what_they_are_attached_to_and_once() {
 fn everything_else_is_found_by_its_name() {
     let mut state = State::default();
     let a = service("a");
-    let policy = |name: &str, service: &ServiceKey| {
-        Resource::Destination(DestinationPolicy {
-            name: name.into(),
-            service: service.clone(),
-            source: Source::default(),
-            port: None,
-            subset: None,
-            traffic: crate::l7::destination::TrafficPolicy::default(),
-        })
-    };
-    state.insert(policy("d", &a));
-    state.insert(policy("e", &a));
+    state.insert(destination("d", &a));
+    state.insert(destination("e", &a));
     state.insert(stream("s", a.clone()));
     let labels = BTreeMap::from([(Name::from("app"), Name::from("x"))]);
     state.insert(Resource::Labels(WorkloadLabels { workload: "uid".into(), labels: labels.clone() }));
@@ -179,4 +183,69 @@ fn everything_else_is_found_by_its_name() {
     }
     assert!(state.is_empty() && state.settings().is_none() && state.labels("uid").is_none());
     assert!(state.streams(&a).is_none() && state.destinations(&a).count() == 0);
+}
+
+/// What readers see of a state, whatever way it came about.
+fn seen(state: &State) -> Vec<String> {
+    let mut out = vec![format!("{} {:?}", state.len(), state.settings().map(|s| s.normalization))];
+    let keys: std::collections::BTreeSet<&Name> = state.resources().map(|(key, _)| key).collect();
+    out.extend(keys.into_iter().map(|key| format!("{key} {:?}", state.resources[key])));
+    for service in ["a", "b"].map(service) {
+        let rules = state.http(&service).map(|router| router.rules().cloned().collect::<Vec<_>>());
+        let paths = ["/x", "/y"].map(|path| chosen(state, &service, path));
+        let streams = state.streams(&service).map(|router| router.rules().cloned().collect::<Vec<_>>());
+        let destinations: Vec<_> = state.destinations(&service).collect();
+        out.push(format!("{service} {rules:?} {paths:?} {streams:?} {destinations:?}"));
+        for waypoint in ["a", "b"].map(gateway) {
+            let policies: Vec<_> = state.authorizations(&waypoint, Some(&service)).map(|policy| &policy.name).collect();
+            out.push(format!("{waypoint} {policies:?}"));
+        }
+    }
+    out
+}
+
+fn any_resource() -> impl Strategy<Value = Resource> {
+    let name = || prop::sample::select(vec!["a", "b"]);
+    let named = || (name(), name().prop_map(service));
+    let target = prop_oneof![
+        Just(Target::AnyWaypoint),
+        name().prop_map(|name| Target::Service(service(name))),
+        name().prop_map(|name| Target::Waypoint(gateway(name))),
+    ];
+    prop_oneof![
+        3 => (named(), prop::sample::select(vec!["/x", "/y", "/"])).prop_map(|((n, s), path)| rule(n, s, path)),
+        1 => named().prop_map(|(name, service)| stream(name, service)),
+        1 => named().prop_map(|(name, service)| destination(name, &service)),
+        2 => (name(), prop::collection::vec(target, 0..4)).prop_map(|(name, targets)| authorization(name, targets)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_seen_is_what_is_there_whatever_was_before(
+        changes in prop::collection::vec((any_resource(), prop::bool::weighted(0.7), any::<bool>()), 0..24),
+    ) {
+        let mut state = State::default();
+        let mut there = BTreeMap::new();
+        for (resource, put, look) in changes {
+            let key = resource.key();
+            let before = state.clone();
+            let was = look.then(|| seen(&before));
+            if put {
+                there.insert(key, resource.clone());
+                state.insert(resource);
+            } else {
+                prop_assert_eq!(state.remove(&key), there.remove(&key).is_some());
+            }
+            let mut fresh = State::default();
+            there.values().rev().cloned().for_each(|resource| fresh.insert(resource));
+            prop_assert_eq!(seen(&state), seen(&fresh));
+            prop_assert!(was.is_none_or(|was| was == seen(&before)), "a snapshot changed");
+        }
+        there.keys().for_each(|key| assert!(state.remove(key)));
+        state.prepare();
+        prop_assert_eq!(format!("{state:?}"), format!("{:?}", State::default()), "something is left");
+    }
 }
