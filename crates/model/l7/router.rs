@@ -88,7 +88,10 @@ impl Group {
                 Some(PathMatch::Exact(exact)) => index.insert(order, Asks::Whole, exact.bytes()),
                 Some(PathMatch::Segments(prefix)) => index.insert(order, Asks::Segments, prefix.bytes()),
                 Some(PathMatch::Prefix(prefix)) => index.insert(order, Asks::Beginning, prefix.bytes()),
-                Some(PathMatch::Regex(_)) | None => index.insert_rest(order),
+                Some(PathMatch::Regex(pattern)) => {
+                    index.insert(order, Asks::Beginning, pattern.beginning().iter().copied());
+                }
+                None => index.insert_rest(order),
             }
         }
         Self { entries, index: index.sorted() }

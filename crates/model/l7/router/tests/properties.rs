@@ -55,7 +55,7 @@ fn any_path_match() -> impl Strategy<Value = PathMatch> {
         3 => any_path().prop_map(|path| PathMatch::segments(&path)),
         1 => any_path().prop_map(|path| PathMatch::Segments(path.into())),
         3 => cut.prop_map(|path| PathMatch::Prefix(path.into())),
-        1 => select(vec!["/a.*", "/[^/]+/b", "(?i)/ab?", ".*"])
+        1 => select(vec!["/a.*", "/[^/]+/b", "(?i)/ab?", ".*", "/a/b?", "/(a|ab)/?", "/é.*", "/[éa]", "|/b.*"])
             .prop_map(|pattern| PathMatch::Regex(pattern.parse().expect("valid"))),
     ]
 }
