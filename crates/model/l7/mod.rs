@@ -9,7 +9,10 @@ pub mod authorization;
 pub mod destination;
 pub mod filter;
 pub mod matching;
+pub mod path;
 pub mod route;
+pub mod router;
+pub mod state;
 pub mod text;
 
 use std::{collections::BTreeMap, fmt};
@@ -21,6 +24,8 @@ pub use self::{
     authorization::Authorization,
     destination::DestinationPolicy,
     route::{HttpRule, StreamRule},
+    router::{Router, StreamRouter},
+    state::State,
 };
 use crate::workload::{Name, ServiceKey};
 

@@ -1,8 +1,9 @@
 //! Patterns for texts.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use regex::Regex;
+use regex_syntax::hir::literal::Extractor;
 use serde::{Deserialize, Serialize};
 
 use crate::workload::Name;
@@ -18,6 +19,7 @@ pub struct Pattern {
     whole: Regex,
     // For rewriting, where a part of the text is enough.
     part: Regex,
+    beginning: Arc<[u8]>,
 }
 
 /// Tells why a text is no pattern.
@@ -56,6 +58,12 @@ impl Pattern {
         self.part.replace_all(text, with).into_owned()
     }
 
+    /// Returns what every text begins with that matches; a letter may be cut.
+    #[must_use]
+    pub fn beginning(&self) -> &[u8] {
+        &self.beginning
+    }
+
     /// Returns the expression.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -74,8 +82,16 @@ impl FromStr for Pattern {
             text: text.to_owned(),
             reason: error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
         })?;
-        Ok(Self { text: text.into(), whole, part })
+        let beginning = beginning(whole.as_str()).into();
+        Ok(Self { text: text.into(), whole, part, beginning })
     }
+}
+
+/// Returns what every match of an expression begins with, as far as that can be told.
+fn beginning(whole: &str) -> Vec<u8> {
+    let parsed = regex_syntax::parse(whole).ok();
+    let beginnings = parsed.map(|parsed| Extractor::new().extract(&parsed));
+    beginnings.and_then(|all| all.longest_common_prefix().map(<[u8]>::to_vec)).unwrap_or_default()
 }
 
 impl TryFrom<String> for Pattern {
@@ -172,6 +188,27 @@ mod tests {
         assert_eq!(pattern.replace("/v1/users", r"/api/\2/\1$1"), "/api/users/1$1");
         assert_eq!(pattern.replace("/x", r"/\1"), "/x");
         assert_eq!(pattern.replace("/v1/a", r"\\\9"), r"\");
+    }
+
+    #[test]
+    fn what_all_matches_begin_with_is_known() {
+        let rows = [
+            ("/api/v[0-9]+/x", "/api/v"),
+            ("^/a/.*$", "/a/"),
+            ("/a/(b|bc)d", "/a/b"),
+            ("/a|/b", "/"),
+            ("/ab?", "/a"),
+            ("(?i)/ab", "/"),
+            ("/a\\.b.*", "/a.b"),
+            (".*", ""),
+            ("|/a", ""),
+            ("a{0}b", "b"),
+            ("[^/]+/b", ""),
+        ];
+        for (pattern, wanted) in rows {
+            let pattern: Pattern = pattern.parse().expect("valid");
+            assert_eq!(pattern.beginning(), wanted.as_bytes(), "{pattern:?}");
+        }
     }
 
     #[test]
