@@ -2,19 +2,30 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
 use kube::{Api, Client, api::PostParams};
+use model::l7::GatewayKey;
+use prost_types::value::Kind;
 use sha2::{Digest, Sha256};
 use tonic::{Status, metadata::MetadataMap};
 use tracing::warn;
-use xds::{proto::discovery::Node, server::Admit};
+use xds::{
+    proto::discovery::Node,
+    server::{Admit, Reader},
+};
+
+use crate::proof::Waypoints;
 
 /// The audience that tokens must be made for.
 const AUDIENCE: &str = "istio-ca";
+/// How the node id of a waypoint begins.
+const WAYPOINT: &str = "waypoint";
+/// The metadata in which a waypoint names its gateway, which is in its own namespace.
+const GATEWAY_NAME: &str = "GATEWAY_NAME";
 /// How long a review is believed: a stream of requests of one node costs one review.
 const BELIEVED: Duration = Duration::from_secs(30);
 /// The most reviews that are remembered.
@@ -109,16 +120,21 @@ impl Authenticator {
     }
 }
 
-/// Lets clients of discovery in: the node id must be the caller's own.
+/// Lets clients of discovery in: the node id must be the caller's own, and a waypoint must be one.
 #[derive(Clone)]
-pub struct Gate(pub std::sync::Arc<Authenticator>);
+pub struct Gate {
+    /// Knows callers.
+    pub authenticator: Arc<Authenticator>,
+    /// Knows waypoints.
+    pub waypoints: Waypoints,
+}
 
 impl Admit for Gate {
-    async fn admit(&self, metadata: &MetadataMap, node: &Node) -> Result<(), Status> {
-        let caller = self.0.caller(metadata).await?;
+    async fn admit(&self, metadata: &MetadataMap, node: &Node) -> Result<Reader, Status> {
+        let caller = self.authenticator.caller(metadata).await?;
         // type~ip~pod.namespace~namespace.svc.domain
         let parts: Vec<&str> = node.id.split('~').collect();
-        let [_, _, name, _] = parts[..] else {
+        let [kind, _, name, _] = parts[..] else {
             return Err(Status::invalid_argument(format!("node id {:?} is not type~ip~pod.namespace~domain", node.id)));
         };
         let (pod, namespace) = name.rsplit_once('.').unwrap_or((name, ""));
@@ -126,6 +142,19 @@ impl Admit for Gate {
             let own = format!("{}.{}", caller.pod.as_deref().unwrap_or("*"), caller.namespace);
             return Err(Status::permission_denied(format!("node id names pod {name}, but the token is that of {own}")));
         }
-        Ok(())
+        if kind != WAYPOINT {
+            return Ok(Reader::Proxy);
+        }
+        let gateway = gateway_name(node)
+            .ok_or_else(|| Status::invalid_argument(format!("a waypoint's node has metadata {GATEWAY_NAME}")))?;
+        self.waypoints.proves(&caller, gateway)?;
+        Ok(Reader::Waypoint(GatewayKey { namespace: (*caller.namespace).into(), name: gateway.into() }))
+    }
+}
+
+fn gateway_name(node: &Node) -> Option<&str> {
+    match node.metadata.as_ref()?.fields.get(GATEWAY_NAME)?.kind.as_ref()? {
+        Kind::StringValue(name) if !name.is_empty() => Some(name),
+        _ => None,
     }
 }

@@ -10,6 +10,7 @@ mod issue;
 pub mod l7;
 mod mesh;
 mod policy;
+mod proof;
 mod roots;
 mod secured;
 mod serve;
@@ -22,7 +23,7 @@ use runtime::{Drain, Readiness, drain::stop_signal};
 use source::{Change, Kind};
 use tokio::sync::mpsc;
 use tracing::info;
-use xds::server::Resources;
+use xds::server::{Resources, Server};
 
 pub use crate::config::Config;
 
@@ -56,7 +57,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let client = source::connect().await.map_err(Error::Source)?;
     let authority = Arc::new(roots::authority(&client, &config.namespace, &config.trust_domain).await?);
     let resources = Resources::new();
-    let placement = issue::Placement::default();
+    let (placement, proof) = (issue::Placement::default(), proof::Waypoints::default());
     let authenticator = Arc::new(auth::Authenticator::new(client.clone()));
     let issuer = issue::Issuer {
         authority: authority.clone(),
@@ -65,7 +66,9 @@ pub async fn run(config: Config) -> Result<(), Error> {
         trust_domain: config.trust_domain.clone(),
         trusted: config.trusted.clone(),
     };
-    serve::start(&config, &resources, issuer, &readiness, &drain).await?;
+    let gate = auth::Gate { authenticator, waypoints: proof.clone() };
+    let discovery = Server::new(resources.clone(), gate, drain.clone());
+    serve::start(&config, discovery, issuer, &readiness, &drain).await?;
 
     tokio::spawn(roots::distribute(client.clone(), authority.root_pem().to_owned()));
     let settings = mesh::Settings {
@@ -76,8 +79,8 @@ pub async fn run(config: Config) -> Result<(), Error> {
         network: config.network.clone(),
         deploys: config.waypoints.is_some(),
     };
-    let work =
-        Work { client, settings, waypoints: config.waypoints, placement, resources, readiness: readiness.clone() };
+    let waypoints = config.waypoints;
+    let work = Work { client, settings, waypoints, placement, proof, resources, readiness: readiness.clone() };
     tokio::spawn(work.run());
     info!(version = env!("CARGO_PKG_VERSION"), trust_domain = config.trust_domain, "agent started");
 
@@ -94,6 +97,7 @@ struct Work {
     settings: mesh::Settings,
     waypoints: Option<config::Waypoints>,
     placement: issue::Placement,
+    proof: proof::Waypoints,
     resources: Resources,
     readiness: Readiness,
 }
@@ -115,6 +119,7 @@ impl Work {
             }
             for change in batch.drain(..) {
                 self.placement.apply(&change);
+                self.proof.apply(&change);
                 inbox.hear(&change);
                 if let Change::Synced(kind) = &change {
                     synced.insert(*kind);

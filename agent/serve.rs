@@ -23,7 +23,7 @@ use tokio::{net::TcpListener, sync::mpsc, time::timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 use tracing::{debug, warn};
-use xds::{proto::discovery::aggregated_discovery_service_server::AggregatedDiscoveryServiceServer, server::Resources};
+use xds::{proto::discovery::aggregated_discovery_service_server::AggregatedDiscoveryServiceServer, server::Server};
 
 use crate::{Config, auth::Gate, issue::Issuer, secured::Secured};
 
@@ -52,7 +52,7 @@ pub enum Error {
 /// A port that is taken, or no certificate.
 pub async fn start(
     config: &Config,
-    resources: &Resources,
+    discovery: Server<Gate>,
     issuer: Issuer,
     readiness: &Readiness,
     drain: &Drain,
@@ -80,7 +80,6 @@ pub async fn start(
     let tls = Arc::new(ArcSwap::from_pointee(own(&issuer.authority, &names)?));
     tokio::spawn(renew(issuer.authority.clone(), names, tls.clone()));
     let connections = accept(listen(config.tls_port).await?, tls, drain.clone());
-    let discovery = xds::server::Server::new(resources.clone(), Gate(issuer.authenticator.clone()), drain.clone());
     let router = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))

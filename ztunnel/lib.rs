@@ -95,6 +95,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     tokio::spawn(xds::client::run(
         config.node(),
         channel,
+        xds::client::OF_ZTUNNEL,
         bearer,
         shared.store.clone(),
         readiness.clone(),

@@ -25,7 +25,7 @@ use crate::{
         overlays::{Overlay, Overlays},
         sizes,
     },
-    gateway::{PROTOCOL, is_label, made_name},
+    gateway::{PROTOCOL, account, is_label, made_name},
 };
 
 const TEMPLATE: &str = include_str!("../../templates/waypoint.yaml");
@@ -193,7 +193,7 @@ fn template(input: &Input<'_>, spec: &GatewaySpec, sizes: &sizes::Sizes) -> Resu
         context! {
             name, listener, service_type, replicas, least, most,
             gateway => gateway.key.name,
-            account => gateway.annotations.get(labels::GATEWAY_ACCOUNT).map_or(name, String::as_str),
+            account => account(gateway),
             autoscale => sizes.autoscale.is_some(),
             pull_secrets => secrets,
             pull_policy => settings.pull_policy,

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::{Work, issue, mesh};
+use crate::{Work, issue, mesh, proof};
 
 /// A folder, and replicas of the control plane that work on it.
 struct Here {
@@ -78,6 +78,7 @@ impl Here {
             settings,
             waypoints: Some(waypoints),
             placement: issue::Placement::default(),
+            proof: proof::Waypoints::default(),
             resources: xds::server::Resources::new(),
             readiness: Readiness::pending([]),
         };

@@ -190,6 +190,12 @@ pub fn made_name(gateway: &Custom) -> &str {
     gateway.annotations.get(labels::NAME_OVERRIDE).unwrap_or(&gateway.key.name)
 }
 
+/// Returns the service account that a waypoint's pods run under, in the gateway's namespace.
+#[must_use]
+pub fn account(gateway: &Custom) -> &str {
+    gateway.annotations.get(labels::GATEWAY_ACCOUNT).map_or_else(|| made_name(gateway), String::as_str)
+}
+
 /// Tells whether a text is one label of DNS (RFC 1123).
 #[must_use]
 pub fn is_label(name: &str) -> bool {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use model::{
-    l7::{Resource, WorkloadLabels, destination::ClientTls},
+    l7::{GatewayKey, Resource, WorkloadLabels, destination::ClientTls},
     workload::{Name, ServiceKey},
 };
 use source::{
@@ -18,10 +18,11 @@ use source::{
 };
 
 use crate::l7::{
+    binding::{Binding, Subject},
     convert::{Made, Sparing, asked, convert},
     destination::{self, Extras, Rule, Rules, Stand, covers},
     hosts::{Audience, full, wildcard},
-    known::{Choice, Claim, Known, Lookup, Service, Topic},
+    known::{Claim, Known, Lookup, Service, Topic},
     labels::{Asked, Labels, Told},
     object::{Object, Sort, Spec},
     registry::Registry,
@@ -55,6 +56,8 @@ pub struct Output {
     pub resources: Vec<Change>,
     /// For those who wrote the objects.
     pub statuses: Vec<(Sort, Status)>,
+    /// The waypoints of services, where they are others than they were; none for a service that is gone.
+    pub bound: Vec<(ServiceKey, BTreeSet<GatewayKey>)>,
 }
 
 /// What is computed as one.
@@ -81,6 +84,7 @@ pub struct L7 {
     watched: HashMap<Unit, BTreeSet<Topic>>,
     published: HashMap<Unit, BTreeMap<Name, Arc<Resource>>>,
     statuses: HashMap<(Sort, ObjectKey), Status>,
+    bound: HashMap<ServiceKey, BTreeSet<GatewayKey>>,
     dirty: BTreeSet<Unit>,
     out: Output,
 }
@@ -93,9 +97,9 @@ impl L7 {
         Self { cluster: settings.cluster, known, ..Self::default() }
     }
 
-    /// Takes in a namespace.
-    pub fn namespace(&mut self, name: &str, labels: Option<&Map>) -> Output {
-        self.change(|known, touched| known.set_namespace(name, labels, touched))
+    /// Takes in which waypoints an object uses; none by default.
+    pub fn bind(&mut self, subject: Subject, binding: Binding) -> Output {
+        self.change(|known, touched| known.set_binding(subject, binding, touched))
     }
 
     /// Takes in a service.
@@ -105,7 +109,6 @@ impl L7 {
             ports: s.ports.iter().map(|p| (p.port, p.name.clone())).collect(),
             native: true,
             audience: Audience::Everybody,
-            waypoint: Choice::of(&s.labels, &key.namespace),
         });
         let claim = Claim { entry: None, key: key.clone() };
         let key = self.known.service_key(key);
@@ -152,6 +155,9 @@ impl L7 {
             let told = self.labels.set(&key.namespace, &name, Some(labels));
             self.tell_labels(told);
         }
+        // Those that it describes no longer are not found by their hosts.
+        let before = Lookup::new(&self.known).entry(&key.namespace, &key.name);
+        self.dirty.extend(before.iter().cloned().map(Unit::Destination));
         let services = entry.zip(spec.as_ref()).map(|(entry, spec)| services(key, entry, spec)).unwrap_or_default();
         let created = entry.map(|e| e.created.clone()).unwrap_or_default();
         self.change(|known, touched| known.set_entry(key, &created, services, touched))
@@ -282,6 +288,15 @@ impl L7 {
     fn reach(&mut self, service: &ServiceKey) {
         let unit = Unit::Destination(service.clone());
         let lookup = Lookup::new(&self.known);
+        let waypoints = lookup.binding(service).map(Binding::waypoints).unwrap_or_default();
+        if self.bound.get(service).unwrap_or(&BTreeSet::new()) != &waypoints {
+            self.out.bound.push((service.clone(), waypoints.clone()));
+            if waypoints.is_empty() {
+                self.bound.remove(service);
+            } else {
+                self.bound.insert(service.clone(), waypoints);
+            }
+        }
         let there = lookup.service(service);
         let waypoint = lookup.waypoint(service).map(|w| &*w.namespace);
         let policies = there.map(|found| {
@@ -413,7 +428,6 @@ fn services(key: &ObjectKey, entry: &Custom, spec: &ServiceEntrySpec) -> Vec<(Se
             ports: ports.clone(),
             native: false,
             audience: Audience::of(&spec.export_to, &key.namespace),
-            waypoint: Choice::of(&entry.labels, &key.namespace),
         };
         (ServiceKey { namespace: (*key.namespace).into(), hostname: host.into() }, service)
     };

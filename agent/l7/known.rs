@@ -12,11 +12,13 @@ use source::{
         reference::{ReferenceGrantFrom, ReferenceGrantSpec},
         virtual_service::VirtualServiceSpec,
     },
-    labels,
-    object::{Map, ObjectKey},
+    object::ObjectKey,
 };
 
-use crate::l7::hosts::{Audience, above};
+use crate::l7::{
+    binding::{Binding, Subject},
+    hosts::{Audience, above},
+};
 
 /// Something that can be looked up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,36 +48,6 @@ pub struct Service {
     pub native: bool,
     /// Whose clients see it.
     pub audience: Audience,
-    /// Its own word about a waypoint.
-    pub waypoint: Choice,
-}
-
-/// What labels say about a waypoint.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Choice {
-    /// Nothing.
-    #[default]
-    Unsaid,
-    /// None is wanted.
-    Never,
-    /// This one.
-    Named(ObjectKey),
-}
-
-impl Choice {
-    /// Reads the labels of an object of a namespace, or of the namespace.
-    #[must_use]
-    pub fn of(labels: &Map, namespace: &str) -> Self {
-        match labels.get(labels::USE_WAYPOINT).map(String::as_str) {
-            None | Some("") => Self::Unsaid,
-            Some("none") => Self::Never,
-            Some(name) => {
-                let elsewhere = labels.get(labels::USE_WAYPOINT_NAMESPACE).filter(|n| !n.is_empty());
-                let namespace = elsewhere.map_or(namespace, String::as_str).to_owned();
-                Self::Named(ObjectKey { namespace, name: name.to_owned() })
-            }
-        }
-    }
 }
 
 /// Everything that is known.
@@ -86,7 +58,7 @@ pub struct Known {
     // Several objects of a namespace may describe one host: the first counts.
     hosts: BTreeMap<Name, BTreeMap<ServiceKey, BTreeMap<Claim, Service>>>,
     entries: HashMap<ObjectKey, (Claim, Vec<ServiceKey>)>,
-    namespaces: HashMap<String, Choice>,
+    bindings: HashMap<Subject, Binding>,
     grants: HashMap<String, BTreeMap<String, ReferenceGrantSpec>>,
     delegates: HashMap<ObjectKey, Arc<VirtualServiceSpec>>,
     authorities: HashMap<ObjectKey, Name>,
@@ -101,6 +73,14 @@ pub struct Claim {
     pub entry: Option<String>,
     /// The name of the object.
     pub key: ObjectKey,
+}
+
+impl Claim {
+    /// Returns the object as one that uses waypoints.
+    fn subject(&self) -> Subject {
+        let key = self.key.clone();
+        if self.entry.is_some() { Subject::Entry(key) } else { Subject::Service(key) }
+    }
 }
 
 impl Known {
@@ -167,15 +147,23 @@ impl Known {
         }
     }
 
-    /// Takes in the labels of a namespace.
-    pub fn set_namespace(&mut self, name: &str, labels: Option<&Map>, touched: &mut Touched) {
-        let choice = labels.map_or(Choice::Unsaid, |labels| Choice::of(labels, name));
-        if self.namespaces.get(name).unwrap_or(&Choice::Unsaid) == &choice {
+    /// Takes in which waypoints an object uses; none by default.
+    pub fn set_binding(&mut self, subject: Subject, binding: Binding, touched: &mut Touched) {
+        if self.bindings.get(&subject).cloned().unwrap_or_default() == binding {
             return;
         }
-        self.namespaces.insert(name.to_owned(), choice);
-        let ours = self.hosts.iter().filter(|(_, services)| services.keys().any(|k| &*k.namespace == name));
-        touched.extend(ours.map(|(host, _)| Topic::Host(host.clone())));
+        match &subject {
+            Subject::Service(key) => drop(touched.insert(Topic::Host(self.service_key(key).hostname))),
+            Subject::Entry(key) => {
+                let services = self.entries.get(key).into_iter().flat_map(|(_, services)| services);
+                touched.extend(services.map(|service| Topic::Host(service.hostname.clone())));
+            }
+        }
+        if binding == Binding::default() {
+            self.bindings.remove(&subject);
+        } else {
+            self.bindings.insert(subject, binding);
+        }
     }
 
     /// Takes in a ReferenceGrant.
@@ -300,14 +288,18 @@ impl<'k> Lookup<'k> {
         found.map_or(&[], |(_, services)| services.as_slice())
     }
 
-    /// Returns the waypoint that a service is to use.
+    /// Returns what a service is bound to, if a label names a waypoint.
+    #[must_use]
+    pub fn binding(&self, key: &ServiceKey) -> Option<&'k Binding> {
+        self.ask(Topic::Host(key.hostname.clone()));
+        let (claim, _) = self.known.hosts.get(&key.hostname)?.get(key)?.first_key_value()?;
+        self.known.bindings.get(&claim.subject())
+    }
+
+    /// Returns the waypoint that a service uses, or will when it is ready.
     #[must_use]
     pub fn waypoint(&self, key: &ServiceKey) -> Option<&'k ObjectKey> {
-        let own = &self.service(key)?.waypoint;
-        match (own, self.known.namespaces.get(&*key.namespace)) {
-            (Choice::Named(waypoint), _) | (Choice::Unsaid, Some(Choice::Named(waypoint))) => Some(waypoint),
-            _ => None,
-        }
+        self.binding(key)?.waypoint.as_ref()
     }
 
     /// Tells whether a reference into another namespace is permitted there (Gateway API, ReferenceGrant).

@@ -8,6 +8,7 @@
 //!     └──────────── own unit ───────────▲
 //! ```
 
+mod binding;
 mod convert;
 pub mod destination;
 mod hosts;
@@ -23,6 +24,7 @@ mod text;
 pub mod virtual_service;
 
 pub use self::{
+    binding::{Binding, Refusal, Subject, gateway},
     index::{Change, L7, Output, Settings},
     object::Sort,
 };

@@ -1,11 +1,11 @@
 //! A mesh for the tests of layer 7: a few services, and what waypoints would have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use source::object::{self, Custom, Map, ObjectKey, ServicePort};
+use source::object::{self, Custom, ObjectKey, ServicePort};
 
-use crate::l7::{Change, L7, Output, Settings, Sort, status::Status};
+use crate::l7::{Binding, Change, L7, Output, Settings, Sort, Subject, status::Status};
 
 /// Names an object by `namespace/name`.
 pub fn key(name: &str) -> ObjectKey {
@@ -33,6 +33,9 @@ pub struct Mesh {
     /// How many resources the last change put or removed.
     pub changed: usize,
     generation: i64,
+    /// The waypoints that namespaces name, and who uses them.
+    waypoints: BTreeMap<String, ObjectKey>,
+    subjects: BTreeSet<Subject>,
 }
 
 impl Mesh {
@@ -46,6 +49,8 @@ impl Mesh {
             statuses: BTreeMap::new(),
             changed: 0,
             generation: 0,
+            waypoints: BTreeMap::new(),
+            subjects: BTreeSet::new(),
         };
         mesh.namespace("shop", &[("istio.io/use-waypoint", "waypoint")]);
         mesh.namespace("web", &[("istio.io/use-waypoint", "waypoint"), ("istio.io/use-waypoint-namespace", "infra")]);
@@ -57,9 +62,24 @@ impl Mesh {
     }
 
     pub fn namespace(&mut self, name: &str, labels: &[(&str, &str)]) {
-        let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<Map>();
-        let out = self.l7.namespace(name, Some(&labels));
-        self.take(out);
+        let label = |label: &str| labels.iter().find(|(k, _)| *k == label).map(|(_, value)| (*value).to_owned());
+        match label("istio.io/use-waypoint") {
+            Some(waypoint) => {
+                let namespace = label("istio.io/use-waypoint-namespace").unwrap_or_else(|| name.to_owned());
+                self.waypoints.insert(name.to_owned(), ObjectKey { namespace, name: waypoint });
+            }
+            None => drop(self.waypoints.remove(name)),
+        }
+        let out = self.subjects.clone().into_iter().map(|subject| self.bind(subject)).reduce(joined);
+        self.take(out.unwrap_or_default());
+    }
+
+    /// Binds an object as the mesh does: here by its namespace alone.
+    fn bind(&mut self, subject: Subject) -> Output {
+        self.subjects.insert(subject.clone());
+        let (Subject::Service(key) | Subject::Entry(key)) = &subject;
+        let binding = Binding { waypoint: self.waypoints.get(&key.namespace).cloned(), ..Binding::default() };
+        self.l7.bind(subject, binding)
     }
 
     pub fn service(&mut self, name: &str, ports: &[u16]) {
@@ -68,7 +88,8 @@ impl Mesh {
         let ports = ports.iter().map(port).collect();
         let service = object::Service { key: key.clone(), ports, ..object::Service::default() };
         let out = self.l7.service(&key, Some(&service));
-        self.take(out);
+        let bound = self.bind(Subject::Service(key));
+        self.take(joined(out, bound));
     }
 
     pub fn no_service(&mut self, name: &str) {
@@ -89,7 +110,8 @@ impl Mesh {
 
     pub fn entry(&mut self, name: &str, spec: Value) {
         let out = self.l7.service_entry(&key(name), Some(&custom(name, 1, spec)));
-        self.take(out);
+        let bound = self.bind(Subject::Entry(key(name)));
+        self.take(joined(out, bound));
     }
 
     pub fn grant(&mut self, name: &str, spec: Value) {
@@ -157,6 +179,13 @@ impl Mesh {
             .collect::<Vec<_>>()
             .join(" | ")
     }
+}
+
+fn joined(mut one: Output, other: Output) -> Output {
+    one.resources.extend(other.resources);
+    one.statuses.extend(other.statuses);
+    one.bound.extend(other.bound);
+    one
 }
 
 /// Asserts that a value has what another one has: of objects all fields of the other, of lists all items.

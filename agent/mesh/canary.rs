@@ -6,7 +6,7 @@
 use model::{service::WeightedWaypoint, workload::GatewayAddress};
 use source::{
     labels,
-    object::{Map, Service},
+    object::{Map, ObjectKey, Service},
 };
 
 use crate::mesh::{
@@ -31,6 +31,15 @@ fn weight(annotations: &Map) -> Result<u32, Unbound> {
 }
 
 impl Mesh {
+    /// Returns the waypoint that is named beside the first one of a service.
+    pub(super) fn second(&self, service: &Service, whose: Whose) -> Option<ObjectKey> {
+        let namespace = &service.key.namespace;
+        match whose {
+            Whose::Own => choice::canary(&service.labels, namespace),
+            Whose::Namespace => choice::canary(&self.namespaces.get(namespace)?.labels, namespace),
+        }
+    }
+
     /// Finds the waypoint that is tried beside the first one of a service; none if there is none.
     pub(super) fn canary(
         &self,
@@ -39,14 +48,11 @@ impl Mesh {
         (first, address): &Bound,
         asker: Asker<'_>,
     ) -> Option<Result<Shares, Unbound>> {
-        let (labels, annotations) = match whose {
-            Whose::Own => (&service.labels, &service.annotations),
-            Whose::Namespace => {
-                let space = self.namespaces.get(asker.namespace)?;
-                (&space.labels, &space.annotations)
-            }
+        let annotations = match whose {
+            Whose::Own => &service.annotations,
+            Whose::Namespace => &self.namespaces.get(asker.namespace)?.annotations,
         };
-        let key = choice::canary(labels, asker.namespace)?;
+        let key = self.second(service, whose)?;
         let found = weight(annotations).and_then(|weight| {
             if key == *first {
                 let (label, name) = (labels::USE_CANARY, &key.name);

@@ -39,6 +39,9 @@ pub(super) struct Asker<'a> {
     pub(super) serves: fn(Serves) -> bool,
 }
 
+/// The word for a waypoint that will be used as soon as it is there and ready.
+pub(super) const NOT_READY: &str = "WaypointIsNotReady";
+
 /// Why a service or workload has no waypoint although a label names one.
 pub(super) struct Unbound {
     /// The word for it in a status.

@@ -2,6 +2,7 @@
 
 mod canary;
 mod choice;
+mod entries;
 mod pods;
 mod policies;
 mod publish;
@@ -23,6 +24,8 @@ use xds::server;
 
 use self::waypoints::{State, User};
 use crate::{
+    gateway::Serves,
+    l7::{Binding, Subject},
     policy::{self, Converted},
     status::Wanted,
 };
@@ -50,6 +53,8 @@ struct InNamespace {
     annotations: Map,
     pods: BTreeMap<String, Pod>,
     services: BTreeMap<String, object::Service>,
+    /// Labels of ServiceEntries.
+    entries: BTreeMap<String, Map>,
     slices: BTreeMap<String, object::EndpointSlice>,
     peers: BTreeMap<String, Custom>,
     policies: BTreeMap<String, Converted>,
@@ -76,6 +81,10 @@ pub struct Output {
     pub resources: Vec<server::Change>,
     /// For those who wrote the objects.
     pub statuses: Vec<Wanted>,
+    /// Which waypoints are used by whom.
+    pub bindings: Vec<(Subject, Binding)>,
+    /// Waypoints, and what they take; none for what is no waypoint any more.
+    pub waypoints: Vec<(ObjectKey, Option<Serves>)>,
 }
 
 impl Mesh {
@@ -115,11 +124,11 @@ impl Mesh {
             Kind::AuthorizationPolicy => self.authorization(&key, object, &mut out),
             Kind::GatewayClass => self.class(key, object, &mut out),
             Kind::Gateway => self.gateway(&key, object, &mut out),
+            Kind::ServiceEntry => self.entry(&key, object, &mut out),
             Kind::RequestAuthentication
             | Kind::Telemetry
             | Kind::VirtualService
             | Kind::DestinationRule
-            | Kind::ServiceEntry
             | Kind::WorkloadEntry
             | Kind::HTTPRoute
             | Kind::GRPCRoute
@@ -148,6 +157,10 @@ impl Mesh {
         let space = &self.namespaces[&key.name];
         if other_labels {
             space.pods.values().for_each(|pod| self.publish_pod(pod, out));
+        }
+        if other_labels {
+            let entry = |name: &String| ObjectKey { namespace: key.name.clone(), name: name.clone() };
+            space.entries.keys().for_each(|name| self.publish_entry(&entry(name), out));
         }
         if other_labels || other_annotations {
             space.services.values().for_each(|service| self.publish_service(service, out));

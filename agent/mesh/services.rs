@@ -13,7 +13,10 @@ use source::{
 };
 use xds::ADDRESS_TYPE;
 
-use crate::mesh::{Mesh, Output, User, publish, slices::pods_of};
+use crate::{
+    l7::{Binding, Subject},
+    mesh::{Mesh, Output, User, publish, slices::pods_of, waypoints::BoundService},
+};
 
 impl Mesh {
     pub(super) fn service(&mut self, key: ObjectKey, object: Option<Object>, out: &mut Output) {
@@ -33,7 +36,10 @@ impl Mesh {
         );
         match &new {
             Some(service) => self.publish_service(service, out),
-            None => out.resources.push(publish::remove(ADDRESS_TYPE, &self.service_key(&key).to_string())),
+            None => {
+                out.resources.push(publish::remove(ADDRESS_TYPE, &self.service_key(&key).to_string()));
+                out.bindings.push((Subject::Service(key.clone()), Binding::default()));
+            }
         }
         // What does not change which pods are endpoints, and by which ports, does not touch them.
         let concerns = |s: &object::Service| (s.selector.clone(), s.ports.clone());
@@ -81,8 +87,9 @@ impl Mesh {
             (p.port, TargetPort { target_port, app_protocol: app_protocol(p) })
         };
         let has = |family: &str| service.families.iter().any(|f| f == family);
-        let (waypoint, weighted_waypoints, status) = self.bind_service(service);
+        let BoundService { waypoint, weighted_waypoints, status, binding } = self.bind_service(service);
         out.statuses.push(status);
+        out.bindings.push((Subject::Service(service.key.clone()), binding));
         let ingress = service.labels.get(labels::INGRESS_USE_WAYPOINT);
         let ingress = ingress.or_else(|| space.and_then(|s| s.labels.get(labels::INGRESS_USE_WAYPOINT)));
         let resource = Service {

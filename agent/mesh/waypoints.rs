@@ -14,9 +14,10 @@ use source::{
 use crate::{
     deploy::{Deployed, Problem},
     gateway::{self, Names, Serves, Waypoint, select, status::Facts},
+    l7::{Binding, Refusal},
     mesh::{
         Mesh, Output,
-        choice::{Asker, Choice, Unbound, Whose, all_named, choice, is_gateways},
+        choice::{Asker, Choice, NOT_READY, Unbound, Whose, all_named, choice, is_gateways},
         pods::serves,
         services::selects,
     },
@@ -31,6 +32,28 @@ const WRITER: &str = "istio-ambient-service";
 /// A waypoint that is bound, and where it is.
 pub(super) type Bound = (ObjectKey, GatewayAddress);
 
+/// What the labels of an object and its namespace come to.
+pub(super) struct Found {
+    /// Whose label names the waypoint.
+    whose: Whose,
+    /// The waypoint.
+    key: ObjectKey,
+    /// Where it is, if it may be used.
+    address: Result<GatewayAddress, Unbound>,
+}
+
+/// What a service is bound to.
+pub(super) struct BoundService {
+    /// Its waypoint.
+    pub(super) waypoint: Option<GatewayAddress>,
+    /// The shares of its waypoints, if there are two.
+    pub(super) weighted_waypoints: Vec<WeightedWaypoint>,
+    /// What its status is to say.
+    pub(super) status: Wanted,
+    /// Its waypoints, for layer 7.
+    pub(super) binding: Binding,
+}
+
 /// Who names a waypoint by a label of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum User {
@@ -38,6 +61,8 @@ pub(super) enum User {
     Namespace(String),
     /// A service.
     Service(ObjectKey),
+    /// A ServiceEntry.
+    Entry(ObjectKey),
     /// A pod.
     Pod(ObjectKey),
 }
@@ -117,6 +142,8 @@ impl Mesh {
             let workloads = old.iter().chain(now).any(State::serves_workloads);
             self.rebind(key, workloads, out);
         }
+        let state = self.namespaces.get(&key.namespace).and_then(|s| s.gateways.get(&key.name));
+        out.waypoints.push((key.clone(), state.and_then(|s| s.waypoint.as_ref()).map(|w| w.serves)));
         out.statuses.extend(self.gateway_status(key));
     }
 
@@ -205,6 +232,9 @@ impl Mesh {
                     let Some(space) = self.namespaces.get(name) else { continue };
                     let silent = |labels: &Map| matches!(choice(labels, name), Choice::Unsaid);
                     space.services.values().filter(|s| silent(&s.labels)).for_each(|s| self.publish_service(s, out));
+                    let entries = space.entries.iter().filter(|(_, labels)| silent(labels)).map(|(entry, _)| entry);
+                    let entry = |entry: &String| ObjectKey { namespace: name.clone(), name: entry.clone() };
+                    entries.for_each(|e| self.publish_entry(&entry(e), out));
                     let pods = space.pods.values().filter(|p| workloads && silent(&p.labels));
                     pods.for_each(|p| self.publish_pod(p, out));
                 }
@@ -212,6 +242,7 @@ impl Mesh {
                     let service = self.namespaces.get(&key.namespace).and_then(|s| s.services.get(&key.name));
                     service.into_iter().for_each(|service| self.publish_service(service, out));
                 }
+                User::Entry(key) => self.publish_entry(key, out),
                 User::Pod(key) => {
                     let pod = self.namespaces.get(&key.namespace).and_then(|s| s.pods.get(&key.name));
                     pod.filter(|_| workloads).into_iter().for_each(|pod| self.publish_pod(pod, out));
@@ -235,12 +266,21 @@ impl Mesh {
     }
 
     /// Finds the waypoints of a service, and returns what its status is to say.
-    pub(super) fn bind_service(&self, service: &Service) -> (Option<GatewayAddress>, Vec<WeightedWaypoint>, Wanted) {
+    pub(super) fn bind_service(&self, service: &Service) -> BoundService {
         let asker = Asker { namespace: &service.key.namespace, what: "service", serves: Serves::services };
         let (mut waypoint, mut shares, mut condition) = (None, Vec::new(), None);
-        match self.bind(&service.labels, asker) {
+        let found = self.bind(&service.labels, asker);
+        let mut binding = found.as_ref().map(binding_of).unwrap_or_default();
+        if let Some(found) = found.as_ref().filter(|_| binding.waypoint.is_some()) {
+            let second = self.second(service, found.whose).filter(|key| *key != found.key);
+            binding.canary = second.filter(|key| match self.usable(key, asker, "") {
+                Ok(_) => true,
+                Err(unbound) => unbound.reason == NOT_READY,
+            });
+        }
+        match found {
             None => {}
-            Some((whose, Ok((key, address)))) => {
+            Some(Found { whose, key, address: Ok(address) }) => {
                 let first = (key, address);
                 let bound = format!("bound to waypoint {}/{}", first.0.namespace, first.0.name);
                 condition = match self.canary(service, whose, &first, asker) {
@@ -255,7 +295,7 @@ impl Mesh {
                 };
                 waypoint = Some(first.1);
             }
-            Some((_, Err(unbound))) => {
+            Some(Found { address: Err(unbound), .. }) => {
                 let message = format!("{}; traffic goes direct", unbound.message);
                 condition = Some(("False", unbound.reason, message));
             }
@@ -263,7 +303,7 @@ impl Mesh {
         let condition = condition.map(|(status, reason, message)| {
             json!({ "type": BOUND, "status": status, "reason": reason, "message": message })
         });
-        let wanted = Wanted {
+        let status = Wanted {
             kind: Kind::Service,
             key: service.key.clone(),
             served: "",
@@ -273,18 +313,23 @@ impl Mesh {
             owns: &[BOUND],
             observed: service.status.clone(),
         };
-        (waypoint, shares, wanted)
+        BoundService { waypoint, weighted_waypoints: shares, status, binding }
+    }
+
+    /// Finds the waypoint of a ServiceEntry of a namespace.
+    pub(super) fn bind_entry(&self, labels: &Map, namespace: &str) -> Binding {
+        let asker = Asker { namespace, what: "service", serves: Serves::services };
+        self.bind(labels, asker).as_ref().map(binding_of).unwrap_or_default()
     }
 
     /// Finds the waypoint of a pod, for traffic to its own address. Pods have no status for such things: `lint` tells.
     pub(super) fn bind_pod(&self, pod: &Pod) -> Option<GatewayAddress> {
         let asker = Asker { namespace: &pod.key.namespace, what: "pod", serves: Serves::workloads };
-        let (_, found) = self.bind(&pod.labels, asker)?;
-        found.ok().map(|(_, address)| address)
+        self.bind(&pod.labels, asker)?.address.ok()
     }
 
     /// Decides by the labels of an object and its namespace; none if they name no waypoint.
-    fn bind(&self, own: &Map, asker: Asker<'_>) -> Option<(Whose, Result<Bound, Unbound>)> {
+    fn bind(&self, own: &Map, asker: Asker<'_>) -> Option<Found> {
         let around = self.namespaces.get(asker.namespace).map(|s| &s.labels);
         let (whose, choice) = match choice(own, asker.namespace) {
             Choice::Unsaid => (Whose::Namespace, choice(around?, asker.namespace)),
@@ -294,8 +339,8 @@ impl Mesh {
         if is_gateways(own) {
             return None;
         }
-        let found = self.usable(&key, asker, &format!("label {}", labels::USE_WAYPOINT));
-        Some((whose, found.map(|address| (key, address))))
+        let address = self.usable(&key, asker, &format!("label {}", labels::USE_WAYPOINT));
+        Some(Found { whose, key, address })
     }
 
     /// Returns where a waypoint is, if it may be used; `named_by` says what names it.
@@ -306,7 +351,7 @@ impl Mesh {
             let message = format!(
                 "there is no Gateway {name}, which {named_by} names: make it with `ambient waypoint apply`, or mend the label"
             );
-            return refuse("WaypointIsNotReady", message);
+            return refuse(NOT_READY, message);
         };
         let Some(waypoint) = &state.waypoint else {
             let message = format!("Gateway {name} is no waypoint: it has no listener of protocol HBONE");
@@ -331,9 +376,20 @@ impl Mesh {
             Some(address) if state.was_ready => Ok(address.clone()),
             _ => {
                 let message = format!("waypoint {name} was not ready yet: see the status of Gateway {name}");
-                refuse("WaypointIsNotReady", message)
+                refuse(NOT_READY, message)
             }
         }
+    }
+}
+
+/// Says who is to know what an object is bound to: one that is not ready is told all the same, so that it is when traffic comes.
+fn binding_of(found: &Found) -> Binding {
+    let refusal = found.address.as_ref().err();
+    let told = refusal.is_none_or(|unbound| unbound.reason == NOT_READY);
+    Binding {
+        waypoint: told.then(|| found.key.clone()),
+        canary: None,
+        refusal: refusal.map(|u| Refusal { reason: u.reason, message: u.message.clone() }),
     }
 }
 

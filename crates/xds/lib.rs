@@ -38,6 +38,8 @@ pub mod proto {
 pub const ADDRESS_TYPE: &str = "type.googleapis.com/istio.workload.Address";
 /// The type URL of L4 policies.
 pub const AUTHORIZATION_TYPE: &str = "type.googleapis.com/istio.security.Authorization";
+/// The type URL of what waypoints do at layer 7: the value is a `model::l7::Resource` in JSON, the name its key.
+pub const L7_TYPE: &str = "type.googleapis.com/ambient.l7.Resource";
 
 /// A `google.protobuf.Any` whose bytes are shared: a resource is encoded once for all clients.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]

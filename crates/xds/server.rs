@@ -1,9 +1,12 @@
 //! The server of delta discovery: one store of encoded resources, shared by all clients, and per client only what it lacks.
 //!
 //! A client that is idle is told of a change at once; while an answer is under way, changes gather and go out as one.
+//!
+//! Every resource has an audience: what is not for a client does not exist for it. And changes keep their order over types: what
+//! guards something comes before it and goes after it, so that no client sees the one without the other.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     future::Future,
     pin::Pin,
     sync::{
@@ -15,6 +18,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::Stream;
+use model::l7::GatewayKey;
 use runtime::Drain;
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
@@ -23,15 +27,15 @@ use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
 use tracing::{debug, info, warn};
 
 use crate::{
-    ADDRESS_TYPE, AUTHORIZATION_TYPE, Any,
+    ADDRESS_TYPE, AUTHORIZATION_TYPE, Any, L7_TYPE,
     proto::discovery::{
         DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node, Resource,
         aggregated_discovery_service_server::AggregatedDiscoveryService,
     },
 };
 
-/// The types that are served, in the order in which changes go out: a policy before the workloads that name it.
-const TYPES: [&str; 2] = [AUTHORIZATION_TYPE, ADDRESS_TYPE];
+/// The types that are served, in the order in which changes go out: policies before the workloads and services that they guard.
+const TYPES: [&str; 3] = [AUTHORIZATION_TYPE, L7_TYPE, ADDRESS_TYPE];
 /// How many changes are remembered; a client that lags behind further is compared with the whole store.
 const LOG: usize = 1 << 16;
 /// How long a client may take to accept an answer.
@@ -39,12 +43,46 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a new client may take to say who it is.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Who a client is, as it was proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// A proxy that is no waypoint.
+    Proxy,
+    /// The waypoint of this gateway.
+    Waypoint(GatewayKey),
+}
+
+/// Who is told of a resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Audience {
+    /// Every client.
+    #[default]
+    Everybody,
+    /// Every waypoint.
+    Waypoints,
+    /// These waypoints.
+    These(BTreeSet<GatewayKey>),
+}
+
+impl Audience {
+    /// Tells whether a client is told.
+    #[must_use]
+    pub fn has(&self, reader: &Reader) -> bool {
+        match (self, reader) {
+            (Self::Everybody, _) | (Self::Waypoints, Reader::Waypoint(_)) => true,
+            (Self::These(waypoints), Reader::Waypoint(waypoint)) => waypoints.contains(waypoint),
+            (Self::Waypoints | Self::These(_), Reader::Proxy) => false,
+        }
+    }
+}
+
 /// One resource: encoded once, shared by all clients.
 #[derive(Debug, PartialEq, Eq)]
 struct Entry {
     version: String,
     any: Any,
     aliases: Vec<String>,
+    audience: Audience,
 }
 
 /// One change of the store.
@@ -58,6 +96,8 @@ pub struct Change {
     pub value: Option<Bytes>,
     /// Other names that clients may ask for.
     pub aliases: Vec<String>,
+    /// Who is told.
+    pub audience: Audience,
 }
 
 #[derive(Default)]
@@ -105,7 +145,8 @@ impl Resources {
             let new = change.value.map(|value| {
                 let digest = Sha256::digest(&value);
                 let version = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
-                Entry { version, any: Any { type_url: change.type_url.to_owned(), value }, aliases: change.aliases }
+                let any = Any { type_url: change.type_url.to_owned(), value };
+                Entry { version, any, aliases: change.aliases, audience: change.audience }
             });
             let same = match (&new, of.entries.get(&change.name)) {
                 (Some(new), Some(old)) => *new == **old,
@@ -132,6 +173,21 @@ impl Resources {
         self.0.sequence.send_if_modified(|current| std::mem::replace(current, sequence) != sequence);
     }
 
+    /// Looks at all types at one moment, for a client that was told of each up to a change; none for what it did not ask for.
+    fn look(&self, told: impl Fn(&'static str) -> Option<u64>) -> Vec<View> {
+        let types = self.0.types.lock().unwrap_or_else(PoisonError::into_inner);
+        let sequence = *self.0.sequence.borrow();
+        let view = |type_url| {
+            let (told, of) = (told(type_url)?, types.get(type_url)?);
+            let known = told > 0 && told >= of.forgotten;
+            let news = of.log.iter().rev().take_while(|(s, _)| *s > told).map(|(_, name)| name.clone());
+            let changed = known.then(|| news.collect());
+            // A copy of the persistent map: the lock is not held while an answer is made.
+            Some(View { type_url, entries: of.entries.clone(), changed, sequence })
+        };
+        TYPES.into_iter().filter_map(view).collect()
+    }
+
     /// Begins to serve.
     pub fn synced(&self) {
         self.0.synced.store(true, Ordering::Release);
@@ -144,10 +200,19 @@ impl Resources {
     }
 }
 
+/// The resources of a type at one moment.
+struct View {
+    type_url: &'static str,
+    entries: imbl::HashMap<Arc<str>, Arc<Entry>>,
+    /// The names that changed since the client was told; none if everything is to be compared.
+    changed: Option<HashSet<Arc<str>>>,
+    sequence: u64,
+}
+
 /// Lets clients in.
 pub trait Admit: Send + Sync + 'static {
-    /// Decides by a client's headers and the node of its first request.
-    fn admit(&self, metadata: &MetadataMap, node: &Node) -> impl Future<Output = Result<(), Status>> + Send;
+    /// Decides by a client's headers and the node of its first request, and finds out who it is.
+    fn admit(&self, metadata: &MetadataMap, node: &Node) -> impl Future<Output = Result<Reader, Status>> + Send;
 }
 
 /// The discovery service.
@@ -180,13 +245,12 @@ impl<A: Admit> AggregatedDiscoveryService for Server<A> {
         let first = first.map_err(|_| Status::deadline_exceeded("no first request"))??;
         let first = first.ok_or_else(|| Status::invalid_argument("no first request"))?;
         let node = first.node.clone().ok_or_else(|| Status::invalid_argument("the first request names no node"))?;
-        self.admit
-            .admit(&metadata, &node)
-            .await
-            .inspect_err(|s| warn!(node = node.id, reason = s.message(), "client refused"))?;
+        let refused = |s: &Status| warn!(node = node.id, reason = s.message(), "client refused");
+        let reader = self.admit.admit(&metadata, &node).await.inspect_err(refused)?;
         let (answers, outgoing) = mpsc::channel(16);
         let client = Client {
             node: node.id,
+            reader,
             resources: self.resources.clone(),
             sequence: self.resources.0.sequence.subscribe(),
             types: HashMap::new(),
@@ -214,10 +278,13 @@ struct Subscription {
     under_way: Option<String>,
     // A subscription is always answered, be it with nothing.
     owed: bool,
+    // What the client has and is to forget, and was not told yet.
+    gone: BTreeSet<Arc<str>>,
 }
 
 struct Client {
     node: String,
+    reader: Reader,
     resources: Resources,
     sequence: watch::Receiver<u64>,
     types: HashMap<&'static str, Subscription>,
@@ -290,76 +357,93 @@ impl Client {
     /// Sends what each type lacks; tells whether the client is still there.
     async fn push(&mut self) -> bool {
         self.sequence.mark_unchanged();
-        for type_url in TYPES {
-            let Some(subscription) = self.types.get_mut(type_url).filter(|s| s.under_way.is_none()) else { continue };
-            let (resources, removed) = subscription.lacks(type_url, &self.resources);
-            if resources.is_empty() && removed.is_empty() && !subscription.owed {
-                continue;
+        let views = self.resources.look(|type_url| self.types.get(type_url).map(|s| s.told));
+        let (mut found, mut held) = (Vec::new(), false);
+        for view in views {
+            let Some(subscription) = self.types.get_mut(view.type_url) else { continue };
+            if subscription.under_way.is_none() {
+                found.push((view.type_url, subscription.lacks(&view, &self.reader)));
+            } else if view.changed.as_ref().is_none_or(|changed| !changed.is_empty()) {
+                // What comes after it waits for it.
+                held = true;
+                break;
             }
-            self.nonce += 1;
-            let nonce = self.nonce.to_string();
-            (subscription.owed, subscription.under_way) = (false, Some(nonce.clone()));
-            debug!(node = self.node, r#type = type_url, changed = resources.len(), removed = removed.len(), "push");
-            let answer = DeltaDiscoveryResponse {
-                system_version_info: env!("CARGO_PKG_VERSION").to_owned(),
-                resources,
-                type_url: type_url.to_owned(),
-                nonce,
-                removed_resources: removed,
-            };
-            if !matches!(tokio::time::timeout(SEND_TIMEOUT, self.answers.send(Ok(answer))).await, Ok(Ok(()))) {
-                warn!(node = self.node, "client does not read, dropped");
+        }
+        // What is to be forgotten goes along where nothing that it may guard is sent after it.
+        let news = |(type_url, lacking): &(&'static str, Vec<Resource>)| {
+            !lacking.is_empty() || self.types.get(type_url).is_some_and(|s| !s.gone.is_empty())
+        };
+        let last = found.iter().rposition(news);
+        for (at, (type_url, lacking)) in found.iter_mut().enumerate() {
+            let forget = !held && last.is_none_or(|last| at >= last);
+            if !self.answer(type_url, std::mem::take(lacking), forget).await {
                 return false;
             }
+        }
+        for (type_url, _) in found.iter().rev().filter(|_| !held) {
+            let idle = self.types.get(type_url).is_some_and(|s| s.under_way.is_none());
+            if idle && !self.answer(type_url, vec![], true).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Sends an answer, if there is anything to say; tells whether the client is still there.
+    async fn answer(&mut self, type_url: &'static str, resources: Vec<Resource>, forget: bool) -> bool {
+        let Some(subscription) = self.types.get_mut(type_url) else { return true };
+        let gone = if forget { std::mem::take(&mut subscription.gone) } else { BTreeSet::new() };
+        if resources.is_empty() && gone.is_empty() && !subscription.owed {
+            return true;
+        }
+        self.nonce += 1;
+        let nonce = self.nonce.to_string();
+        (subscription.owed, subscription.under_way) = (false, Some(nonce.clone()));
+        debug!(node = self.node, r#type = type_url, changed = resources.len(), removed = gone.len(), "push");
+        let answer = DeltaDiscoveryResponse {
+            system_version_info: env!("CARGO_PKG_VERSION").to_owned(),
+            resources,
+            type_url: type_url.to_owned(),
+            nonce,
+            removed_resources: gone.iter().map(ToString::to_string).collect(),
+        };
+        if !matches!(tokio::time::timeout(SEND_TIMEOUT, self.answers.send(Ok(answer))).await, Ok(Ok(()))) {
+            warn!(node = self.node, "client does not read, dropped");
+            return false;
         }
         true
     }
 }
 
 impl Subscription {
-    /// Finds what the client lacks and what it has too much, and counts it as told.
-    fn lacks(&mut self, type_url: &'static str, resources: &Resources) -> (Vec<Resource>, Vec<String>) {
-        // A copy of the persistent map: the lock is not held while the answer is made.
-        let (entries, changed, sequence) = {
-            let types = resources.0.types.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(of) = types.get(type_url) else { return (vec![], vec![]) };
-            let sequence = *resources.0.sequence.borrow();
-            let known = self.told > 0 && self.told >= of.forgotten;
-            let changed: Option<HashSet<Arc<str>>> = known
-                .then(|| of.log.iter().rev().take_while(|(s, _)| *s > self.told).map(|(_, n)| n.clone()).collect());
-            (of.entries.clone(), changed, sequence)
-        };
-        let mut out = Vec::new();
-        let mut removed = Vec::new();
+    /// Finds what the client lacks and what it has too much, and counts it as told; the latter waits to be sent.
+    fn lacks(&mut self, view: &View, reader: &Reader) -> Vec<Resource> {
         let wanted = |name: &str, entry: &Entry| {
             self.wildcard || self.names.contains(name) || entry.aliases.iter().any(|a| self.names.contains(a))
         };
-        match changed {
+        let visible = |name: &Arc<str>| view.entries.get(name).filter(|entry| entry.audience.has(reader));
+        let lacking = |name: &Arc<str>| {
+            let entry = visible(name).filter(|entry| wanted(name, entry))?;
+            (self.has.get(name) != Some(&entry.version)).then(|| (name.clone(), entry.clone()))
+        };
+        let too_much = |name: &&Arc<str>| self.has.contains_key(*name) && visible(name).is_none();
+        let (out, gone): (Vec<(Arc<str>, Arc<Entry>)>, Vec<Arc<str>>) = match &view.changed {
             Some(changed) => {
-                for name in changed {
-                    match entries.get(&name) {
-                        Some(entry) if wanted(&name, entry) && self.has.get(&name) != Some(&entry.version) => {
-                            out.push((name, entry))
-                        }
-                        Some(_) => {}
-                        None if self.has.remove(&name).is_some() => removed.push(name.to_string()),
-                        None => {}
-                    }
-                }
+                (changed.iter().filter_map(lacking).collect(), changed.iter().filter(too_much).cloned().collect())
             }
             None => {
-                let lacking = entries.iter().filter(|(n, e)| wanted(n, e) && self.has.get(*n) != Some(&e.version));
-                out.extend(lacking.map(|(n, e)| (n.clone(), e)));
-                let gone: Vec<Arc<str>> = self.has.keys().filter(|n| !entries.contains_key(*n)).cloned().collect();
-                for name in gone {
-                    self.has.remove(&name);
-                    removed.push(name.to_string());
-                }
+                let gone = self.has.keys().filter(too_much).cloned().collect();
+                (view.entries.keys().filter_map(lacking).collect(), gone)
             }
+        };
+        for name in gone {
+            self.has.remove(&name);
+            self.gone.insert(name);
         }
         // An empty store has sequence 0, which would mean that nothing was ever told.
-        self.told = sequence.max(1);
-        let resource = |(name, entry): (Arc<str>, &Arc<Entry>)| {
+        self.told = view.sequence.max(1);
+        let resource = |(name, entry): (Arc<str>, Arc<Entry>)| {
+            self.gone.remove(&name);
             self.has.insert(name.clone(), entry.version.clone());
             Resource {
                 version: entry.version.clone(),
@@ -369,6 +453,6 @@ impl Subscription {
                 ttl: None,
             }
         };
-        (out.into_iter().map(resource).collect(), removed)
+        out.into_iter().map(resource).collect()
     }
 }

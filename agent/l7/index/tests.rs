@@ -143,9 +143,13 @@ fn apply(mesh: &mut Mesh, step: &Step) {
             let name = ["web/e", "shop/f"][*at];
             let hosts = ["a.example.com", "orders.shop.svc.cluster.local"];
             let spec = |from: usize| json!({"hosts": hosts[from..], "ports": [{"number": 80, "name": "http"}]});
-            let spec = form.map(spec);
-            let out = mesh.l7.service_entry(&key(name), spec.map(|s| custom(name, 1, s)).as_ref());
-            mesh.take(out);
+            match form.map(spec) {
+                Some(spec) => mesh.entry(name, spec),
+                None => {
+                    let out = mesh.l7.service_entry(&key(name), None);
+                    mesh.take(out);
+                }
+            }
         }
         Step::Grant(there) => {
             let spec = json!({"from": [{"group": "gateway.networking.k8s.io", "kind": "TCPRoute", "namespace": "shop"}], "to": [{"group": "", "kind": "Service"}]});

@@ -81,12 +81,17 @@ fn port(service: &Service, reference: &ParentReference) -> Result<Option<u16>, S
 }
 
 fn waypoint(lookup: &Lookup<'_>, service: &ServiceKey) -> Condition {
-    match lookup.waypoint(service) {
-        Some(waypoint) => {
+    let binding = lookup.binding(service);
+    match (binding.and_then(|b| b.refusal.as_ref()), binding.and_then(|b| b.waypoint.as_ref())) {
+        (Some(refusal), _) => {
+            let message = format!("nobody applies the route: {}", refusal.message);
+            Condition::fails("ResolvedWaypoints", refusal.reason, message)
+        }
+        (None, Some(waypoint)) => {
             let message = format!("waypoint {}/{} applies the route", waypoint.namespace, waypoint.name);
             Condition::holds("ResolvedWaypoints", "ResolvedWaypoints", message)
         }
-        None => Condition::fails(
+        (None, None) => Condition::fails(
             "ResolvedWaypoints",
             "MissingUseWaypointLabel",
             "nobody applies the route: label the service or its namespace with istio.io/use-waypoint",
