@@ -5,7 +5,7 @@
 
 use std::{
     cell::RefCell,
-    io,
+    io::{self, IoSlice},
     net::{Shutdown, SocketAddr},
     pin::Pin,
     sync::{
@@ -293,6 +293,35 @@ impl Link {
         from: &mut OwnedReadHalf,
         context: &mut Context<'_>,
     ) -> Poll<Result<usize, SendError>> {
+        self.send(stream, context, |buffer, context| Pin::new(from).poll_read(context, buffer))
+    }
+
+    /// Sends of these pieces what the peer takes on a stream; returns how many bytes, none if it wants to hear no more.
+    ///
+    /// # Errors
+    /// A connection that broke, or a stream that was cut.
+    pub fn poll_write(
+        &self,
+        stream: u32,
+        pieces: &[IoSlice<'_>],
+        context: &mut Context<'_>,
+    ) -> Poll<Result<usize, SendError>> {
+        self.send(stream, context, |buffer, _| {
+            for piece in pieces {
+                let count = piece.len().min(buffer.remaining());
+                buffer.put_slice(&piece[..count]);
+            }
+            Poll::Ready(Ok(()))
+        })
+    }
+
+    /// Sends on a stream what `fill` puts into a buffer of the size that the peer takes.
+    fn send(
+        &self,
+        stream: u32,
+        context: &mut Context<'_>,
+        fill: impl FnOnce(&mut ReadBuf<'_>, &mut Context<'_>) -> Poll<io::Result<()>>,
+    ) -> Poll<Result<usize, SendError>> {
         let mut guard = self.lock();
         let State { socket, tls, incoming, out, protocol, driver, .. } = &mut *guard;
         if out.len() >= FLUSH {
@@ -322,7 +351,7 @@ impl Link {
                 plain.resize(HEAD + SEND, 0);
             }
             let mut buffer = ReadBuf::new(&mut plain[HEAD..HEAD + window as usize]);
-            ready!(Pin::new(from).poll_read(context, &mut buffer)).map_err(SendError::Socket)?;
+            ready!(fill(&mut buffer, context)).map_err(SendError::Socket)?;
             let count = buffer.filled().len();
             if count > 0 {
                 let head = Head { length: count, kind: kind::DATA, flags: 0, stream };
@@ -339,6 +368,43 @@ impl Link {
             }
             Poll::Ready(Ok(count))
         })
+    }
+
+    /// Reads what came for a stream; nothing at its end.
+    ///
+    /// # Errors
+    /// A stream that was cut.
+    pub fn poll_read(&self, stream: u32, into: &mut ReadBuf<'_>, context: &mut Context<'_>) -> Poll<Result<(), Cut>> {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let Some(flow) = state.protocol.flows.get_mut(&stream) else { return Poll::Ready(Err(Cut(code::CANCEL))) };
+        let mut count = 0;
+        while let Some(bytes) = flow.queue.front_mut() {
+            let part = bytes.len().min(into.remaining());
+            if part == 0 && !bytes.is_empty() {
+                break;
+            }
+            into.put_slice(&bytes.split_to(part));
+            count += part;
+            if bytes.is_empty() {
+                flow.queue.pop_front();
+            }
+        }
+        if count == 0 && into.remaining() > 0 {
+            return match flow.remote {
+                Remote::Ended => Poll::Ready(Ok(())),
+                Remote::Reset(code) => Poll::Ready(Err(Cut(code))),
+                Remote::Open => {
+                    flow.reader = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            };
+        }
+        state.protocol.consume(stream, count);
+        if !state.protocol.control.is_empty() {
+            state.wake();
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Passes what came for a stream on to its socket, to the end.
@@ -402,6 +468,12 @@ pub enum SendError {
     Tunnel(Broken),
     /// The stream.
     Cut(Cut),
+}
+
+impl From<Cut> for SendError {
+    fn from(cut: Cut) -> Self {
+        Self::Cut(cut)
+    }
 }
 
 impl State {

@@ -61,6 +61,14 @@ struct Mesh {
 
 async fn serve(connect: Connect, application: SocketAddr) {
     match connect.authority.as_str() {
+        "echo:1" => {
+            // Who speaks the protocol itself reads and writes the stream.
+            let Ok(stream) = connect.accept(HeaderMap::new()) else { return };
+            let (mut read, mut write) = tokio::io::split(stream);
+            let _ = tokio::io::copy(&mut read, &mut write).await;
+            let _ = write.shutdown().await;
+            return;
+        }
         "denied:1" => return connect.refuse(StatusCode::UNAUTHORIZED),
         "silent:1" => return std::future::pending().await,
         _ => {}
@@ -523,4 +531,33 @@ async fn a_whole_answer_survives_the_reset_behind_it() {
     timeout(WAIT, client.read_to_end(&mut all)).await.expect("in time").expect("an end in order");
     assert_eq!(all.len(), 40_000);
     copied.await.expect("no panic").expect("in order");
+}
+
+#[tokio::test]
+async fn a_stream_is_read_and_written_without_a_socket() {
+    let mesh = Mesh::start().await;
+    let (stream, _) = mesh.tunnel.open("echo:1", HeaderMap::new()).await.expect("opens");
+    let (mut read, mut write) = tokio::io::split(stream);
+    // More than all windows: who writes has to wait for who reads.
+    let sent: Vec<u8> = (0..24_u32 << 20).map(|i| (i % 251) as u8).collect();
+    let expected = sent.clone();
+    let writing = tokio::spawn(async move {
+        for part in sent.chunks(100_000) {
+            write.write_all(part).await.expect("written");
+        }
+        write.shutdown().await.expect("ended");
+        write
+    });
+    let mut found = Vec::new();
+    timeout(WAIT, read.read_to_end(&mut found)).await.expect("in time").expect("whole");
+    assert!(found == expected, "{} of {} bytes", found.len(), expected.len());
+    drop(writing.await.expect("no panic"));
+    // One that is given up is broken, and does not look as if it had ended.
+    let (mut stream, _) = mesh.tunnel.open("echo:1", HeaderMap::new()).await.expect("opens");
+    stream.write_all(b"x").await.expect("written");
+    let mut one = [0; 1];
+    stream.read_exact(&mut one).await.expect("echoed");
+    mesh.drain.cut();
+    let broken = timeout(WAIT, stream.read(&mut one)).await.expect("in time").expect_err("not an end");
+    assert_eq!(broken.kind(), std::io::ErrorKind::ConnectionReset);
 }
