@@ -15,7 +15,6 @@ use prometheus_client::registry::Registry;
 use runtime::{
     Drain, Readiness,
     http::{self as server, Answer, text, with_type},
-    logging,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -99,7 +98,7 @@ async fn answer(shared: &Arc<Shared>, drain: &Drain, request: &Request<Incoming>
             "application/json",
             serde_json::to_vec_pretty(&dump(shared, query)).unwrap_or_default(),
         ),
-        (&Method::POST, "/logging") => log_level(query),
+        (&Method::POST, "/logging") => server::log_level(query),
         (&Method::GET, "/older") => evidence::older(shared, query).await,
         (&Method::POST, "/older/cut") => evidence::cut_older(shared, query).await,
         (&Method::POST, "/probe") => evidence::probe(shared, query).await,
@@ -117,21 +116,9 @@ async fn answer(shared: &Arc<Shared>, drain: &Drain, request: &Request<Incoming>
     }
 }
 
-fn log_level(query: &str) -> Answer {
-    let outcome = match evidence::of(query, "level").filter(|level| !level.is_empty()) {
-        Some(level) => logging::set(Some(&level)),
-        None if evidence::of(query, "reset").is_some() => logging::set(None),
-        None => logging::current(),
-    };
-    match outcome {
-        Ok(level) => text(StatusCode::OK, format!("current log level is {level}\n")),
-        Err(error) => text(StatusCode::BAD_REQUEST, format!("{error}\n")),
-    }
-}
-
 /// The state of the proxy with the keys of Istio's ztunnel; `keys=a,b` limits it to these, since the world may be large.
 fn dump(shared: &Shared, query: &str) -> Value {
-    let keys = evidence::of(query, "keys");
+    let keys = server::parameter(query, "keys");
     let wanted = |key: &str| keys.as_ref().is_none_or(|keys| keys.split(',').any(|wanted| wanted == key));
     let world = shared.store.world();
     let mut dump = serde_json::Map::new();

@@ -1,7 +1,8 @@
 //! Settings, from the environment variables that Istio's ztunnel has.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+use runtime::settings::{Invalid, grace, lifetime, number, text};
 use serde::Serialize;
 use xds::proto::discovery::Node;
 
@@ -51,15 +52,6 @@ pub struct Config {
     pub readiness: SocketAddr,
 }
 
-/// Tells which variable is wrong, and how.
-#[derive(Debug, thiserror::Error)]
-#[error("environment variable {name} has the invalid value {value:?}: want {wanted}")]
-pub struct Invalid {
-    name: &'static str,
-    value: String,
-    wanted: &'static str,
-}
-
 impl Config {
     /// Reads the settings.
     ///
@@ -67,7 +59,6 @@ impl Config {
     /// A variable with a value that means nothing.
     pub fn from_env() -> Result<Self, Invalid> {
         let xds_address = text("XDS_ADDRESS", "istiod.istio-system.svc:15012");
-        let grace = number("TERMINATION_GRACE_PERIOD_SECONDS", 30)?;
         let local = text("LOCAL_TRANSPORT", "direct");
         let address = |port| SocketAddr::from(([0_u16; 8], port));
         Ok(Self {
@@ -85,8 +76,7 @@ impl Config {
             token: text("AUTH_TOKEN", "/var/run/secrets/tokens/istio-token").into(),
             zds_socket: text("INPOD_UDS", "/var/run/ztunnel/ztunnel.sock").into(),
             certificate_lifetime: lifetime("SECRET_TTL", Duration::from_secs(24 * 3600))?,
-            // A few seconds are left for the process to end by itself.
-            grace: Duration::from_secs(if grace > 10 { grace - 5 } else { grace.saturating_sub(1).max(1) }),
+            grace: grace("TERMINATION_GRACE_PERIOD_SECONDS", 30)?,
             workers: match number("ZTUNNEL_WORKER_THREADS", 0)? {
                 0 => std::thread::available_parallelism().map_or(2, |cores| cores.get().div_ceil(4)).max(2),
                 workers => workers,
@@ -94,7 +84,7 @@ impl Config {
             local_direct: match &*local {
                 "direct" => true,
                 "hbone" => false,
-                _ => return Err(Invalid { name: "LOCAL_TRANSPORT", value: local, wanted: "direct or hbone" }),
+                _ => return Err(Invalid::new("LOCAL_TRANSPORT", local, "direct or hbone")),
             },
             admin: SocketAddr::from(([127, 0, 0, 1], number("ADMIN_PORT", 15000)?)),
             stats: address(number("STATS_PORT", 15020)?),
@@ -121,32 +111,5 @@ impl Config {
             metadata: Some(prost_types::Struct { fields }),
             ..Node::default()
         }
-    }
-}
-
-fn text(name: &str, default: &str) -> String {
-    std::env::var(name).ok().filter(|v| !v.is_empty()).unwrap_or_else(|| default.to_owned())
-}
-
-fn number<N: FromStr>(name: &'static str, default: N) -> Result<N, Invalid> {
-    match std::env::var(name).ok().filter(|v| !v.is_empty()) {
-        None => Ok(default),
-        Some(value) => value.parse().map_err(|_| Invalid { name, value, wanted: "a whole number in range" }),
-    }
-}
-
-/// Reads a duration as Go writes them, in one unit: `24h`, `90m`, `3600s`.
-fn lifetime(name: &'static str, default: Duration) -> Result<Duration, Invalid> {
-    let Some(value) = std::env::var(name).ok().filter(|v| !v.is_empty()) else { return Ok(default) };
-    let digits = value.trim_end_matches(char::is_alphabetic);
-    let factor = match &value[digits.len()..] {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => 0,
-    };
-    match digits.parse::<u64>().ok().and_then(|n| n.checked_mul(factor)).filter(|seconds| *seconds > 0) {
-        Some(seconds) => Ok(Duration::from_secs(seconds)),
-        None => Err(Invalid { name, value, wanted: "a number and a unit, such as 24h, 90m or 3600s" }),
     }
 }

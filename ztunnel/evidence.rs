@@ -1,12 +1,12 @@
 //! The admin pages behind `ambient verify` and `namespace add --cut-existing`: probes, decisions, and older connections.
 
-use std::{borrow::Cow, str::FromStr, sync::Arc, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use http::StatusCode;
 use net::redirect;
 use runtime::{
     error::chain,
-    http::{Answer, text, with_type},
+    http::{Answer, parameter, text, with_type},
 };
 use serde::Serialize;
 use serde_json::json;
@@ -23,12 +23,12 @@ const HOLD: Duration = Duration::from_secs(3);
 /// Probes a target from a pod: `uid`, `to`, `way`, `hold`.
 pub async fn probe(shared: &Arc<Shared>, query: &str) -> Answer {
     let asked = || {
-        let way = match of(query, "way").as_deref().unwrap_or("mesh") {
+        let way = match parameter(query, "way").as_deref().unwrap_or("mesh") {
             "mesh" => Way::Mesh,
             "plaintext" => Way::Plaintext,
             other => return Err(Refused::bad(format!("way={other}: want mesh or plaintext"))),
         };
-        let hold = if of(query, "hold").is_some() { Duration::from_secs(parsed(query, "hold")?) } else { HOLD };
+        let hold = if parameter(query, "hold").is_some() { Duration::from_secs(parsed(query, "hold")?) } else { HOLD };
         Ok((pod(shared, query)?, parsed(query, "to")?, way, hold))
     };
     match asked() {
@@ -51,7 +51,7 @@ pub async fn plaintext(shared: &Arc<Shared>, query: &str) -> Answer {
 
 /// Lists connections that are older than their pod's enrolment, of one pod or of all.
 pub async fn older(shared: &Arc<Shared>, query: &str) -> Answer {
-    let pods = match of(query, "uid").as_deref() {
+    let pods = match parameter(query, "uid").as_deref() {
         Some(_) => match pod(shared, query) {
             Ok(pod) => vec![pod],
             Err(refused) => return refused.answer(),
@@ -106,13 +106,8 @@ impl Refused {
     }
 }
 
-/// Finds a parameter of a query, decoded (URL standard, application/x-www-form-urlencoded).
-pub fn of<'q>(query: &'q str, name: &str) -> Option<Cow<'q, str>> {
-    form_urlencoded::parse(query.as_bytes()).find_map(|(key, value)| (key == name).then_some(value))
-}
-
 fn parsed<T: FromStr>(query: &str, name: &str) -> Result<T, Refused> {
-    let value = of(query, name).ok_or_else(|| Refused::bad(format!("{name} is missing")))?;
+    let value = parameter(query, name).ok_or_else(|| Refused::bad(format!("{name} is missing")))?;
     value.parse().map_err(|_| Refused::bad(format!("{name}={value} cannot be read")))
 }
 

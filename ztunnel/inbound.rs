@@ -5,7 +5,9 @@ use std::{net::SocketAddr, sync::Arc, time::Instant};
 use hbone::{
     baggage,
     copy::{self, Side},
+    forwarded,
     server::{self, Connect},
+    telemetry::{Facts, Open, Reporter},
     tunnel::header,
 };
 use http::{HeaderMap, StatusCode};
@@ -19,7 +21,6 @@ use crate::{
     connections::{Listed, Live},
     outbound::{CONNECT_TIMEOUT, ending, reset},
     pod::{HBONE, MARK, OUTBOUND, PLAINTEXT, Pod},
-    telemetry::{Facts, Open, Reporter},
 };
 
 /// How many source ports are tried for one connection to the application.
@@ -247,7 +248,7 @@ async fn tunnelled(pod: Arc<Pod>, connect: Connect, peer: SocketAddr, local: Soc
         },
     };
     let request = Request {
-        source: forwarded(&connect.headers, peer),
+        source: forwarded::client(&connect.headers, peer),
         identity: Some(session.peer.clone()),
         session: Some(session),
         target,
@@ -275,17 +276,6 @@ async fn tunnelled(pod: Arc<Pod>, connect: Connect, peer: SocketAddr, local: Soc
     open.closed(outcome);
 }
 
-/// Returns the client's address as the tunnel's other end tells it (RFC 7239 5.2), so that both sides name one connection by the
-/// same address. Only its port is believed, which no policy reads: the address must be the tunnel's own.
-fn forwarded(headers: &HeaderMap, peer: SocketAddr) -> SocketAddr {
-    let told = headers.get("forwarded").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let told = told.split(';').find_map(|part| part.trim().strip_prefix("for=")).map(|v| v.trim_matches('"'));
-    let client = told.and_then(|text| text.parse::<SocketAddr>().ok());
-    client
-        .filter(|client| client.ip().to_canonical() == peer.ip())
-        .map_or(peer, |c| SocketAddr::new(peer.ip(), c.port()))
-}
-
 /// Resolves `host:port` of a service that this pod is an endpoint of.
 async fn named(pod: &Pod, authority: &str, local: SocketAddr) -> Option<SocketAddr> {
     let (host, port) = authority.rsplit_once(':')?;
@@ -296,25 +286,4 @@ async fn named(pod: &Pod, authority: &str, local: SocketAddr) -> Option<SocketAd
     let declared = world.services.get(key).and_then(|s| s.ports.get(&port)).map(|p| p.target_port);
     let target = ports.get(&port).copied().or(declared).filter(|p| *p != 0)?;
     Some(SocketAddr::new(local.ip(), target))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_client_is_named_by_its_own_port_and_by_no_other_address() {
-        let peer: SocketAddr = "10.0.0.1:40000".parse().expect("valid");
-        let of = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("forwarded", text.parse().expect("valid"));
-            forwarded(&headers, peer).to_string()
-        };
-        assert_eq!(of("for=\"10.0.0.1:1234\";host=web.shop.svc"), "10.0.0.1:1234");
-        assert_eq!(of("host=web.shop.svc; for=\"10.0.0.1:1234\""), "10.0.0.1:1234");
-        for other in ["for=\"10.0.0.9:1234\"", "for=10.0.0.1", "for=\"[::1]:1\"", "", "for=\"\"", "nonsense"] {
-            assert_eq!(of(other), peer.to_string(), "{other}");
-        }
-        assert_eq!(forwarded(&HeaderMap::new(), peer), peer);
-    }
 }

@@ -11,6 +11,7 @@ use hbone::{
     copy::{self, Side},
     pool::Key,
     stream::Stream,
+    telemetry::{Facts, Reporter},
     tunnel::{self, Tunnel, header},
 };
 use http::HeaderMap;
@@ -24,7 +25,6 @@ use crate::{
     connections::Live,
     inbound,
     pod::{MARK, Pod},
-    telemetry::{Facts, Reporter},
 };
 
 /// How many tunnels are tried for one stream.

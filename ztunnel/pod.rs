@@ -27,7 +27,7 @@ use tracing::{debug, info, warn};
 use crate::{
     Shared,
     connections::{Connections, Refusals},
-    inbound, outbound, shards,
+    inbound, outbound,
 };
 
 /// The port that redirected outgoing connections arrive at.
@@ -196,7 +196,7 @@ impl Pod {
 
     /// Returns the tunnels of the calling thread's shard.
     pub fn pool(&self) -> &Pool {
-        &self.pools[shards::current()]
+        &self.pools[runtime::shards::current()]
     }
 
     fn listen(&self, runtime: &Handle, port: u16, transparent: bool) -> Result<TcpListener, Error> {

@@ -5,6 +5,7 @@ mod buffer;
 pub mod copy;
 mod fields;
 mod flow;
+pub mod forwarded;
 mod frame;
 mod hpack;
 mod link;
@@ -12,6 +13,7 @@ pub mod pool;
 mod protocol;
 pub mod server;
 pub mod stream;
+pub mod telemetry;
 mod tls;
 pub mod tunnel;
 

@@ -42,11 +42,21 @@ pub trait Authority: Send + Sync {
     fn sign<'a>(&'a self, identity: &'a Identity, csr: String, lifetime: Duration) -> Signing<'a>;
 }
 
-/// The authority of the control plane, asked for identities of this node's pods.
+/// For whom the authority of the control plane is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asking {
+    /// For the identities of this node's pods, which the caller's own must be trusted to do.
+    ForPods,
+    /// For the caller's own identity, as its token says.
+    ForItself,
+}
+
+/// The authority of the control plane.
 #[derive(Clone, Debug)]
 pub struct RemoteAuthority {
     control_plane: ControlPlane,
     channel: Channel,
+    asking: Asking,
 }
 
 impl RemoteAuthority {
@@ -54,17 +64,21 @@ impl RemoteAuthority {
     ///
     /// # Errors
     /// An address that is none.
-    pub fn new(control_plane: ControlPlane) -> Result<Self, channel::Error> {
+    pub fn new(control_plane: ControlPlane, asking: Asking) -> Result<Self, channel::Error> {
         let channel = control_plane.channel()?;
-        Ok(Self { control_plane, channel })
+        Ok(Self { control_plane, channel, asking })
     }
 
     async fn ask(&self, identity: &Identity, csr: String, lifetime: Duration) -> Result<Vec<String>, Error> {
-        let impersonated = Value { kind: Some(Kind::StringValue(identity.to_string())) };
+        let impersonated = || Value { kind: Some(Kind::StringValue(identity.to_string())) };
+        let fields = match self.asking {
+            Asking::ForPods => BTreeMap::from([("ImpersonatedIdentity".to_owned(), impersonated())]),
+            Asking::ForItself => BTreeMap::new(),
+        };
         let mut request = Request::new(IstioCertificateRequest {
             csr,
             validity_duration: i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX),
-            metadata: Some(Struct { fields: BTreeMap::from([("ImpersonatedIdentity".to_owned(), impersonated)]) }),
+            metadata: Some(Struct { fields }),
         });
         let mut header = |name: &'static str, value: &str| {
             let value = AsciiMetadataValue::try_from(value).map_err(|_| Error::Token)?;

@@ -362,15 +362,18 @@ impl World {
         }
     }
 
-    /// Chooses an endpoint of a service for a client and resolves the port on it.
-    fn choose(
+    /// Returns the endpoints of a service that come into question for a client, with the port of each: those that take traffic
+    /// and are as near as the service wants, best ones alone where nearness is a preference.
+    ///
+    /// # Errors
+    /// A port that the service does not have (and no other one to fall back on), or nobody who takes its traffic.
+    pub fn candidates(
         &self,
         service: &Service,
         source: &Workload,
         port: u16,
         fallback: Option<u16>,
-        random: u64,
-    ) -> Result<(Endpoint, u16), Refusal> {
+    ) -> Result<Vec<(&Endpoint, u16)>, Refusal> {
         let target = service.ports.get(&port).map(|p| p.target_port);
         if target.is_none() && fallback.is_none() {
             return Err(Refusal::NoSuchPort);
@@ -380,7 +383,7 @@ impl World {
             own.or(target.filter(|t| *t != 0)).or(fallback)
         };
         let balancer = &service.load_balancer;
-        let mut best = (0, 0_u64, Vec::new());
+        let mut best = (0, Vec::new());
         for endpoint in self.endpoints(&service.key) {
             let workload = &endpoint.workload;
             let serves = balancer.allow_unhealthy || workload.status == Health::Healthy;
@@ -389,22 +392,31 @@ impl World {
             match balancer.mode {
                 LoadBalancerMode::Strict if rank < balancer.routing_preferences.len() => continue,
                 LoadBalancerMode::Failover if rank < best.0 => continue,
-                LoadBalancerMode::Failover if rank > best.0 => best = (rank, 0, Vec::new()),
+                LoadBalancerMode::Failover if rank > best.0 => best = (rank, Vec::new()),
                 _ => {}
             }
-            best.1 += u64::from(workload.capacity);
-            best.2.push((endpoint, port));
+            best.1.push((endpoint, port));
         }
-        if best.2.is_empty() {
-            return Err(Refusal::NoHealthyUpstream);
-        }
-        let mut left = random % best.1;
-        for (endpoint, port) in best.2 {
-            let capacity = u64::from(endpoint.workload.capacity);
-            if left < capacity {
+        if best.1.is_empty() { Err(Refusal::NoHealthyUpstream) } else { Ok(best.1) }
+    }
+
+    /// Chooses an endpoint of a service for a client and resolves the port on it.
+    fn choose(
+        &self,
+        service: &Service,
+        source: &Workload,
+        port: u16,
+        fallback: Option<u16>,
+        random: u64,
+    ) -> Result<(Endpoint, u16), Refusal> {
+        let candidates = self.candidates(service, source, port, fallback)?;
+        let capacity = |endpoint: &Endpoint| u64::from(endpoint.workload.capacity);
+        let mut left = random.checked_rem(candidates.iter().map(|(e, _)| capacity(e)).sum()).unwrap_or_default();
+        for (endpoint, port) in candidates {
+            if left < capacity(endpoint) {
                 return Ok((endpoint.clone(), port));
             }
-            left -= capacity;
+            left -= capacity(endpoint);
         }
         Err(Refusal::NoHealthyUpstream)
     }

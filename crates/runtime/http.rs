@@ -1,6 +1,6 @@
 //! Small HTTP/1 servers for operators: admin, metrics, readiness.
 
-use std::{convert::Infallible, future::Future, time::Duration};
+use std::{borrow::Cow, convert::Infallible, future::Future, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header::CONTENT_TYPE};
@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tracing::{debug, warn};
 
-use crate::{drain::Drain, readiness::Readiness};
+use crate::{drain::Drain, logging, readiness::Readiness};
 
 /// An answer with its whole body.
 pub type Answer = Response<Full<Bytes>>;
@@ -94,5 +94,25 @@ pub fn metrics(registry: &Registry) -> Answer {
     match prometheus_client::encoding::text::encode(&mut body, registry) {
         Ok(()) => with_type(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", body),
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
+}
+
+/// Finds a parameter of a query, decoded (URL standard, application/x-www-form-urlencoded).
+#[must_use]
+pub fn parameter<'q>(query: &'q str, name: &str) -> Option<Cow<'q, str>> {
+    form_urlencoded::parse(query.as_bytes()).find_map(|(key, value)| (key == name).then_some(value))
+}
+
+/// Answers a question about the log level, or sets it: `level=LEVEL|scope:LEVEL,...`, `reset`.
+#[must_use]
+pub fn log_level(query: &str) -> Answer {
+    let outcome = match parameter(query, "level").filter(|level| !level.is_empty()) {
+        Some(level) => logging::set(Some(&level)),
+        None if parameter(query, "reset").is_some() => logging::set(None),
+        None => logging::current(),
+    };
+    match outcome {
+        Ok(level) => text(StatusCode::OK, format!("current log level is {level}\n")),
+        Err(error) => text(StatusCode::BAD_REQUEST, format!("{error}\n")),
     }
 }

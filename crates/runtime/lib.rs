@@ -3,8 +3,12 @@
 pub mod drain;
 pub mod error;
 pub mod http;
+pub mod labels;
 pub mod logging;
 pub mod readiness;
+pub mod settings;
+pub mod shards;
 
 pub use drain::Drain;
 pub use readiness::Readiness;
+pub use shards::Shards;

@@ -127,6 +127,21 @@ pub struct Backend {
     pub filters: Vec<Filter>,
 }
 
+impl Backend {
+    /// Chooses one by weight; none if all weigh nothing.
+    #[must_use]
+    pub fn pick(all: &[Self], random: u64) -> Option<&Self> {
+        let sum: u64 = all.iter().map(|backend| u64::from(backend.weight)).sum();
+        let mut left = random.checked_rem(sum)?;
+        all.iter().find(|backend| {
+            let weight = u64::from(backend.weight);
+            let hit = left < weight;
+            left = left.saturating_sub(weight);
+            hit
+        })
+    }
+}
+
 /// Who a request may go to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

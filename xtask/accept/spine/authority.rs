@@ -67,7 +67,7 @@ impl Door {
     /// Asks for a certificate; the refusal as text.
     async fn ask(&self, token: &str, identity: &str) -> Result<(), String> {
         let identity: Identity = identity.parse().map_err(|e: model::identity::InvalidIdentity| e.to_string())?;
-        let authority = RemoteAuthority::new(self.control_plane(token)?).map_err(chain)?;
+        let authority = RemoteAuthority::new(self.control_plane(token)?, Asking::ForPods).map_err(chain)?;
         let key = KeyPair::generate().map_err(chain)?;
         let csr = CertificateParams::default().serialize_request(&key).and_then(|r| r.pem()).map_err(chain)?;
         authority.sign(&identity, csr, Duration::from_secs(3600)).await.map(|_| ()).map_err(chain)

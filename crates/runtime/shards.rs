@@ -5,9 +5,7 @@
 
 use std::{cell::Cell, io, thread};
 
-use net::threads;
 use tokio::{runtime, sync::oneshot};
-use tracing::warn;
 
 thread_local! {
     static CURRENT: Cell<usize> = const { Cell::new(0) };
@@ -23,15 +21,16 @@ struct Shard {
 }
 
 impl Shards {
-    /// Starts this many threads, one at least.
+    /// Starts this many threads, one at least, named after a role; each does `prepare` first.
     ///
     /// # Errors
     /// Threads or descriptors that cannot be had.
-    pub fn start(count: usize) -> io::Result<Self> {
-        (0..count.max(1)).map(shard).collect::<io::Result<_>>().map(Self)
+    pub fn start(role: &str, count: usize, prepare: fn()) -> io::Result<Self> {
+        (0..count.max(1)).map(|index| shard(role, index, prepare)).collect::<io::Result<_>>().map(Self)
     }
 
     /// Returns how many there are.
+    #[must_use]
     pub fn count(&self) -> usize {
         self.0.len()
     }
@@ -43,11 +42,12 @@ impl Shards {
 }
 
 /// Returns which shard the calling thread is; 0 for any other thread.
+#[must_use]
 pub fn current() -> usize {
     CURRENT.get()
 }
 
-fn shard(index: usize) -> io::Result<Shard> {
+fn shard(role: &str, index: usize, prepare: fn()) -> io::Result<Shard> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         // Sockets are looked at after this many tasks at the latest: bulk streams must not make others wait.
@@ -55,12 +55,9 @@ fn shard(index: usize) -> io::Result<Shard> {
         .build()?;
     let handle = runtime.handle().clone();
     let (stop, stopped) = oneshot::channel();
-    thread::Builder::new().name(format!("ztunnel-{index}")).spawn(move || {
+    thread::Builder::new().name(format!("{role}-{index}")).spawn(move || {
         CURRENT.set(index);
-        // Twice the requests per second on a busy node: docs/benchmarks.md.
-        if let Err(error) = threads::batch() {
-            warn!(%error, "this thread is not scheduled in batches: many small requests will cost more");
-        }
+        prepare();
         // An error is the end of the sender, which is what is waited for.
         let _ = runtime.block_on(stopped);
     })?;
