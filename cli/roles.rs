@@ -13,6 +13,8 @@ pub enum Role {
     Agent,
     /// Node proxy
     Ztunnel,
+    /// Proxy for layer 7, of a Gateway
+    Waypoint,
     /// Node agent that enrols pods
     Cni,
 }
@@ -26,6 +28,7 @@ pub fn run(role: Role) -> Result<u8, Error> {
         Role::Agent => block_on(2, agent::run(agent::Config::from_env().map_err(settings)?)),
         // The data path has threads of its own.
         Role::Ztunnel => block_on(1, ztunnel::run(ztunnel::Config::from_env().map_err(settings)?)),
+        Role::Waypoint => block_on(1, waypoint::run(waypoint::Config::from_env().map_err(settings)?)),
         Role::Cni => {
             let config = cni::Config::from_env(|name| std::env::var(name).ok()).map_err(settings)?;
             block_on(2, cni::run(config))

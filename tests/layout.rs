@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every crate with all of ours that it may import.
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     ("model", &[]),
     ("net", &["model"]),
     ("runtime", &["model"]),
@@ -13,10 +13,11 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("hbone", &["identity", "model", "net", "runtime"]),
     ("agent", &["identity", "model", "runtime", "source", "xds"]),
     ("ztunnel", &["hbone", "identity", "model", "net", "runtime", "xds"]),
+    ("waypoint", &["hbone", "identity", "model", "net", "runtime", "xds"]),
     ("cni", &["model", "net", "runtime", "source"]),
     // It starts the roles as processes, and imports none.
     ("sandbox", &["net", "runtime", "source"]),
-    ("ambient", &["agent", "cni", "identity", "model", "net", "runtime", "sandbox", "source", "ztunnel"]),
+    ("ambient", &["agent", "cni", "identity", "model", "net", "runtime", "sandbox", "source", "waypoint", "ztunnel"]),
     ("testbed", &[]),
     // A tool on top of all: acceptances speak to the control plane as a hostile client would.
     ("xtask", &["identity", "model", "testbed", "xds"]),

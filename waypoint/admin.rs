@@ -1,0 +1,138 @@
+//! What operators ask the proxy: its state, its metrics, its readiness, its log level.
+
+use std::{net::Ipv4Addr, sync::Arc};
+
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use identity::{certificate::describe, manager::State};
+use prometheus_client::registry::Registry;
+use runtime::{
+    Drain, Readiness,
+    http::{self as server, Answer, text, with_type},
+};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::{Error, Shared};
+
+/// Starts the three servers.
+///
+/// # Errors
+/// A port that is taken.
+pub async fn serve(shared: &Arc<Shared>, registry: Registry, readiness: Readiness, drain: Drain) -> Result<(), Error> {
+    let config = &shared.config;
+    let registry = Arc::new(registry);
+    let stats = move |request: Request<Incoming>| {
+        let registry = registry.clone();
+        async move {
+            match request.uri().path() {
+                "/metrics" | "/stats/prometheus" => server::metrics(&registry),
+                _ => text(StatusCode::NOT_FOUND, "want /metrics or /stats/prometheus\n"),
+            }
+        }
+    };
+    // Readiness ends with the stop's beginning, but its server lives on: probes must read the refusal.
+    let ready = move |request: Request<Incoming>| {
+        let readiness = readiness.clone();
+        async move {
+            match request.uri().path() {
+                "/healthz/ready" => server::readiness(&readiness),
+                _ => text(StatusCode::NOT_FOUND, "want /healthz/ready\n"),
+            }
+        }
+    };
+    let state = shared.clone();
+    let admin = move |request: Request<Incoming>| {
+        let state = state.clone();
+        async move { answer(&state, &request) }
+    };
+    tokio::spawn(server::serve(listen(config.stats).await?, drain.clone(), stats));
+    tokio::spawn(server::serve(listen(config.readiness).await?, Drain::new(), ready));
+    tokio::spawn(server::serve(listen(config.admin).await?, Drain::new(), admin));
+    Ok(())
+}
+
+async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, Error> {
+    let failed = |error: std::io::Error| Error::Listen(address.to_string(), error.into());
+    match TcpListener::bind(address).await {
+        // A kernel without IPv6.
+        Err(_) if address.ip().is_unspecified() => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await.map_err(failed)
+        }
+        listener => listener.map_err(failed),
+    }
+}
+
+/// What there is to ask.
+const PAGES: &str = "GET /config_dump
+POST /logging?level=LEVEL|scope:LEVEL,...
+POST /logging?reset
+";
+
+fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Answer {
+    match (request.method(), request.uri().path()) {
+        (&Method::GET, "/") => text(StatusCode::OK, PAGES),
+        (&Method::GET, "/config_dump") => {
+            let dump = serde_json::to_vec_pretty(&dump(shared)).unwrap_or_default();
+            with_type(StatusCode::OK, "application/json", dump)
+        }
+        (&Method::POST, "/logging") => server::log_level(request.uri().query().unwrap_or_default()),
+        (_, "/logging") => text(StatusCode::METHOD_NOT_ALLOWED, "want POST\n"),
+        _ => text(StatusCode::NOT_FOUND, "not found; GET / lists what there is\n"),
+    }
+}
+
+fn dump(shared: &Shared) -> Value {
+    let world = shared.store.world();
+    let state = shared.store.l7();
+    let certificates: Vec<Value> = shared.certificates.states().into_iter().map(certificate).collect();
+    let mut resources: Vec<_> = state.resources().collect();
+    resources.sort_by(|a, b| a.0.cmp(b.0));
+    let mut services: Vec<_> = world.services.keys().map(ToString::to_string).collect();
+    services.sort();
+    json!({
+        "waypoint": shared.config.waypoint.to_string(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "config": shared.config,
+        "certificates": certificates,
+        "resources": resources.into_iter().map(|(_, resource)| resource).collect::<Vec<_>>(),
+        "services": services,
+        "workloads": world.workloads.len(),
+        "backends": backends(shared),
+    })
+}
+
+fn certificate((identity, state): (model::Identity, State)) -> Value {
+    let (word, chain) = match &state {
+        State::Waiting => ("Initializing", vec![]),
+        State::Valid(certified) => ("Available", certified.chain.iter().filter_map(describe).collect()),
+        State::Failed(_) => ("Unavailable", vec![]),
+    };
+    json!({"identity": identity.to_string(), "state": word, "certChain": chain})
+}
+
+/// Returns the endpoints of the services that use this waypoint.
+fn backends(shared: &Shared) -> Vec<Value> {
+    let world = shared.store.world();
+    let Some(own) = crate::inbound::own(shared, &world) else { return vec![] };
+    let ours = world
+        .services
+        .values()
+        .filter(|service| service.waypoint.as_ref().is_some_and(|waypoint| world.is_behind(waypoint, &own)));
+    let mut found = Vec::new();
+    for service in ours {
+        for port in service.ports.keys() {
+            let candidates = world.candidates(service, &own, *port, None).unwrap_or_default();
+            let endpoints: Vec<Value> = candidates
+                .iter()
+                .filter_map(|(endpoint, port)| {
+                    let address = std::net::SocketAddr::new(*endpoint.workload.addresses.first()?, *port);
+                    let active: u32 = shared.upstreams.iter().map(|u| u.load(address).active()).sum();
+                    Some(json!({"workload": endpoint.workload.name, "address": address, "healthy": true, "active": active}))
+                })
+                .collect();
+            found.push(json!({"service": service.key.to_string(), "port": port, "endpoints": endpoints}));
+        }
+    }
+    found
+}

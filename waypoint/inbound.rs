@@ -1,0 +1,196 @@
+//! One stream of a tunnel: who asks, what is asked for, and what is spoken.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use hbone::{baggage, forwarded, server::Connect, tunnel::header};
+use http::{HeaderMap, StatusCode};
+use identity::tls::Session;
+use model::{
+    Identity, Service, Workload, World,
+    workload::{GatewayAddress, Name},
+};
+use runtime::Drain;
+use tracing::{debug, warn};
+
+use crate::{
+    Shared, requests,
+    sniff::{self, Spoken},
+    stream,
+    telemetry::AtHand,
+};
+
+/// How long a client may be silent on a port whose protocol is not declared before it counts as one that waits for the server.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a client of a port that is declared as HTTP may be silent.
+const HTTP_PATIENCE: Duration = Duration::from_secs(3600);
+
+/// The other end of a tunnel.
+pub struct Ends {
+    /// The client's proxy.
+    pub peer: SocketAddr,
+    /// The handshake.
+    pub session: Arc<Session>,
+}
+
+/// Who asks.
+pub struct Client {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Its proven identity.
+    pub identity: Identity,
+    /// Its workload, if it is known.
+    pub workload: Option<Arc<Workload>>,
+}
+
+/// What is asked for.
+#[derive(Clone)]
+pub enum Target {
+    /// A port of a service.
+    Service(Arc<Service>, u16),
+    /// A port of a workload, asked for by its own address.
+    Workload(Arc<Workload>, SocketAddr),
+}
+
+/// One client's connection.
+pub struct Inbound {
+    /// Everything else.
+    pub shared: Arc<Shared>,
+    /// Who asks.
+    pub client: Client,
+    /// What is asked for.
+    pub target: Target,
+    /// The address that was asked for.
+    pub destination: SocketAddr,
+    /// What its requests are counted under.
+    pub at_hand: AtHand,
+}
+
+/// Why a stream is not served.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("{0:?} is no address and port")]
+    Address(String),
+    #[error("{0} is nothing that this waypoint knows")]
+    Unknown(SocketAddr),
+    #[error("{0} does not use this waypoint")]
+    NotOurs(Name),
+    #[error("service {0} has no port {1}")]
+    NoSuchPort(Name, u16),
+}
+
+impl Target {
+    /// Returns the service, if one was asked for.
+    #[must_use]
+    pub fn service(&self) -> Option<&Arc<Service>> {
+        match self {
+            Self::Service(service, _) => Some(service),
+            Self::Workload(..) => None,
+        }
+    }
+
+    /// Returns the port that was asked for.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        match self {
+            Self::Service(_, port) => *port,
+            Self::Workload(_, address) => address.port(),
+        }
+    }
+
+    fn protocol(&self) -> Declared {
+        let Self::Service(service, port) = self else { return Declared::Unknown };
+        // istio.workload.AppProtocol
+        match service.ports.get(port).map(|p| p.app_protocol) {
+            Some(1..=3) => Declared::Http,
+            Some(4 | 5) => Declared::Stream,
+            _ => Declared::Unknown,
+        }
+    }
+}
+
+/// What a port is declared as.
+enum Declared {
+    Http,
+    Stream,
+    Unknown,
+}
+
+/// Serves one stream to its end.
+pub async fn serve(shared: Arc<Shared>, connect: Connect, ends: Ends, drain: Drain) {
+    let world = shared.store.world();
+    let (target, destination) = match find(&shared, &world, &connect.authority) {
+        Ok(found) => found,
+        Err(refusal) => {
+            warn!(peer = %ends.peer, identity = %ends.session.peer, %refusal, "a stream was refused");
+            return connect.refuse(match refusal {
+                Refusal::Address(_) => StatusCode::BAD_REQUEST,
+                _ => StatusCode::NOT_FOUND,
+            });
+        }
+    };
+    let client = client(&shared, &world, &connect, &ends);
+    let mut headers = HeaderMap::new();
+    let own = own(&shared, &world);
+    if let Some(value) = own.as_deref().map(baggage::write).as_deref().and_then(header) {
+        headers.insert("baggage", value);
+    }
+    let stream = match connect.accept(headers) {
+        Ok(stream) => stream,
+        Err(error) => return debug!(peer = %ends.peer, %error, "the client left"),
+    };
+    let declared = target.protocol();
+    let inbound = Arc::new(Inbound { shared, client, target, destination, at_hand: AtHand::default() });
+    let patience = match declared {
+        Declared::Stream => return stream::serve(inbound, stream, None).await,
+        Declared::Http => HTTP_PATIENCE,
+        Declared::Unknown => PATIENCE,
+    };
+    match sniff::sniff(stream, patience).await {
+        Ok((spoken @ (Spoken::Http1 | Spoken::Http2), stream)) => requests::serve(inbound, stream, spoken, drain).await,
+        // It answers what is no HTTP as a server of HTTP would.
+        Ok((Spoken::Other, stream)) if matches!(declared, Declared::Http) => {
+            requests::serve(inbound, stream, Spoken::Http1, drain).await;
+        }
+        Ok((spoken, stream)) => stream::serve(inbound, stream, Some(spoken)).await,
+        Err(error) => debug!(peer = %ends.peer, %error, "the client left before it said anything"),
+    }
+}
+
+/// Returns the workload that this process is.
+pub fn own(shared: &Shared, world: &World) -> Option<Arc<Workload>> {
+    let address = shared.config.instance_ip.parse().ok()?;
+    world.workload_at(&shared.config.network.as_str().into(), address).cloned()
+}
+
+/// Finds what a stream is for. Only what uses this waypoint is served: another's traffic has another's policies.
+fn find(shared: &Shared, world: &World, authority: &str) -> Result<(Target, SocketAddr), Refusal> {
+    let address = authority.parse::<SocketAddr>().map_err(|_| Refusal::Address(authority.to_owned()))?;
+    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+    let network: Name = shared.config.network.as_str().into();
+    let own = own(shared, world);
+    let ours = |waypoint: &GatewayAddress| own.as_ref().is_some_and(|own| world.is_behind(waypoint, own));
+    if let Some(service) = world.service_at(&network, address.ip(), &shared.config.waypoint.namespace) {
+        let all = service.waypoint.iter().chain(service.weighted_waypoints.iter().map(|w| &w.destination));
+        if !all.into_iter().any(ours) {
+            return Err(Refusal::NotOurs(service.key.hostname.clone()));
+        }
+        if !service.ports.contains_key(&address.port()) {
+            return Err(Refusal::NoSuchPort(service.key.hostname.clone(), address.port()));
+        }
+        return Ok((Target::Service(service.clone(), address.port()), address));
+    }
+    let workload = world.workload_at(&network, address.ip()).ok_or(Refusal::Unknown(address))?;
+    if !workload.waypoint.as_ref().is_some_and(ours) {
+        return Err(Refusal::NotOurs(workload.name.clone()));
+    }
+    Ok((Target::Workload(workload.clone(), address), address))
+}
+
+/// Finds out who asks: the handshake proves the identity, and what is told beside it must agree.
+fn client(shared: &Shared, world: &World, connect: &Connect, ends: &Ends) -> Client {
+    let address = forwarded::client(&connect.headers, ends.peer);
+    let workload = world.workload_at(&shared.config.network.as_str().into(), address.ip());
+    let identity = ends.session.peer.clone();
+    let workload = workload.filter(|w| w.identity().as_ref() == Ok(&identity)).cloned();
+    Client { address, identity, workload }
+}

@@ -1,0 +1,267 @@
+//! Passing a request on, again if it is worth it.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use http::{HeaderMap, Request, Response, StatusCode, Uri, request::Parts};
+use hyper::body::Incoming;
+use model::l7::{
+    destination::Upgrade,
+    filter::Filter,
+    route::{HttpRule, Retry, RetryOn},
+};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{
+    body::{Answer, Replay},
+    exchange::earlier,
+    headers,
+    refusal::{Refusal, grpc_status},
+    upgrade,
+};
+use crate::{
+    inbound::Inbound,
+    telemetry::Record,
+    upstream::{self, Endpoint, SendError, Version, Wanted},
+};
+
+/// The first pause before a request is tried again, doubled each time, and the longest.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(250));
+
+/// Where a request goes, and how.
+pub struct Plan {
+    wanted: Wanted,
+    authority: String,
+    rule: Option<Arc<HttpRule>>,
+    begun: Instant,
+    /// What is done for this backend alone.
+    pub backend_filters: Vec<Filter>,
+    /// The client's side of a change of protocol.
+    pub upgrade: Option<upgrade::Client>,
+}
+
+impl Plan {
+    /// Makes one.
+    #[must_use]
+    pub fn new(wanted: Wanted, authority: String, rule: Option<Arc<HttpRule>>, begun: Instant) -> Self {
+        Self { wanted, authority, rule, begun, backend_filters: Vec::new(), upgrade: None }
+    }
+}
+
+/// What came of one try.
+enum Tried {
+    Answered(Response<Incoming>, upstream::Checkout),
+    Failed(SendError),
+    TimedOut,
+}
+
+/// Passes a request on and returns the answer.
+pub async fn forward(
+    inbound: &Arc<Inbound>,
+    mut parts: Parts,
+    incoming: Incoming,
+    plan: Plan,
+    mut record: Record,
+    is_grpc: bool,
+) -> Response<Answer> {
+    let rule = plan.rule.as_deref();
+    let default = Retry::default();
+    let retry = rule.map_or(Some(&default), |rule| rule.retry.as_ref().or(Some(&default))).filter(|r| r.attempts > 0);
+    let replay = Replay::new(incoming, retry.is_some());
+    record.body(replay.clone());
+    headers::end_to_end(&mut parts.headers);
+    headers::introduce(&mut parts.headers, &inbound.shared.identity, &inbound.client.identity);
+    let whole = earlier(plan.begun, [rule.and_then(|r| r.timeout), None]);
+    let per_try = [rule.and_then(|r| r.backend_timeout), retry.and_then(|r| r.per_try)];
+    let mut tried: Vec<SocketAddr> = Vec::new();
+    let mut left = retry.map_or(0, |r| r.attempts);
+    loop {
+        let endpoint = match upstream::choose(inbound, &plan.wanted, &tried) {
+            Ok(endpoint) => endpoint,
+            Err(failure) => {
+                let (flags, reason) = (failure.flags(), failure.to_string());
+                let body = "no healthy upstream\n";
+                return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, flags, body, reason).answer(is_grpc, record);
+            }
+        };
+        let busy = endpoint.load.begin();
+        record.endpoint(&endpoint);
+        let now = Instant::now();
+        let own = earlier(now, per_try);
+        let deadline = [whole, own].into_iter().flatten().min();
+        let outcome = attempt(inbound, &parts, &plan, &endpoint, &replay, deadline).await;
+        let again = left > 0
+            && whole.is_none_or(|whole| Instant::now() < whole)
+            && replay.is_whole()
+            && retry.is_some_and(|retry| is_worth(&outcome, retry, is_grpc));
+        if again {
+            record.flag("URX");
+            tried.push(endpoint.address);
+            let round = retry.map_or(0, |r| r.attempts) - left;
+            left -= 1;
+            pause(retry.and_then(|r| r.backoff), round).await;
+            continue;
+        }
+        return match outcome {
+            Tried::Answered(answer, checkout) => passed(answer, checkout, busy, &plan, deadline, record),
+            Tried::TimedOut => {
+                let reason = "the request took too long";
+                let body = "upstream request timeout\n";
+                Refusal::new(StatusCode::GATEWAY_TIMEOUT, "UT", body, reason).answer(is_grpc, record)
+            }
+            Tried::Failed(error) => {
+                let flags = match &error {
+                    SendError::Connect(failure) => failure.flags(),
+                    SendError::Refused(_) => "UF",
+                    SendError::Reset(_) => "UC",
+                };
+                let body = "the upstream could not be reached\n";
+                Refusal::new(StatusCode::SERVICE_UNAVAILABLE, flags, body, error.to_string()).answer(is_grpc, record)
+            }
+        };
+    }
+}
+
+async fn pause(first: Option<Duration>, round: u32) {
+    let first = first.unwrap_or(BACKOFF.0);
+    let longest = first.saturating_mul(10).max(BACKOFF.1);
+    let pause = first.saturating_mul(1 << round.min(10)).min(longest);
+    // Spread: those that failed together must not come again together.
+    sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
+}
+
+/// Tells whether a request is tried again after this.
+fn is_worth(outcome: &Tried, retry: &Retry, is_grpc: bool) -> bool {
+    let asked = |wanted: &[RetryOn]| retry.on.iter().any(|on| wanted.contains(on));
+    match outcome {
+        Tried::TimedOut => asked(&[RetryOn::Reset, RetryOn::GatewayError, RetryOn::ServerError]),
+        Tried::Failed(SendError::Connect(failure)) => {
+            failure.is_of_connection()
+                && asked(&[
+                    RetryOn::ConnectFailure,
+                    RetryOn::Reset,
+                    RetryOn::ResetBeforeRequest,
+                    RetryOn::GatewayError,
+                    RetryOn::ServerError,
+                ])
+        }
+        Tried::Failed(SendError::Refused(_)) => asked(&[
+            RetryOn::RefusedStream,
+            RetryOn::ConnectFailure,
+            RetryOn::Reset,
+            RetryOn::ResetBeforeRequest,
+            RetryOn::GatewayError,
+            RetryOn::ServerError,
+        ]),
+        Tried::Failed(SendError::Reset(_)) => asked(&[RetryOn::Reset, RetryOn::GatewayError, RetryOn::ServerError]),
+        Tried::Answered(answer, _) => {
+            let status = answer.status().as_u16();
+            let grpc = is_grpc
+                .then(|| answer.headers().get("grpc-status")?.to_str().ok()?.parse::<u32>().ok())
+                .flatten()
+                .or_else(|| (is_grpc && status != 200).then(|| grpc_status(answer.status())));
+            retry.on.iter().any(|on| match on {
+                RetryOn::GatewayError => (502..=504).contains(&status),
+                RetryOn::ServerError => status >= 500,
+                RetryOn::RetriableClientError => status == 409,
+                RetryOn::Status(wanted) => *wanted == status,
+                RetryOn::Grpc(wanted) => grpc == Some(*wanted),
+                _ => false,
+            })
+        }
+    }
+}
+
+async fn attempt(
+    inbound: &Arc<Inbound>,
+    parts: &Parts,
+    plan: &Plan,
+    endpoint: &Endpoint,
+    replay: &Arc<Replay>,
+    deadline: Option<Instant>,
+) -> Tried {
+    let version = version(parts, endpoint, plan.upgrade.is_some());
+    let mut request = Request::new(replay.attempt());
+    *request.method_mut() = parts.method.clone();
+    *request.headers_mut() = parts.headers.clone();
+    *request.uri_mut() = target(parts, &plan.authority, version);
+    match version {
+        Version::Http1 => headers::set_host(request.headers_mut(), &plan.authority),
+        Version::Http2 => drop(request.headers_mut().remove(http::header::HOST)),
+    }
+    if let Some(client) = &plan.upgrade {
+        client.ask(&mut request, version);
+    }
+    let upstreams = inbound.shared.upstreams();
+    let sending = upstreams.send(&inbound.shared, endpoint, version, request);
+    let outcome = match deadline {
+        Some(deadline) => match timeout_at(deadline, sending).await {
+            Ok(outcome) => outcome,
+            Err(_) => return Tried::TimedOut,
+        },
+        None => sending.await,
+    };
+    match outcome {
+        Ok((answer, checkout)) => Tried::Answered(answer, checkout),
+        Err(error) => Tried::Failed(error),
+    }
+}
+
+/// Tells which HTTP an endpoint is spoken to with.
+fn version(parts: &Parts, endpoint: &Endpoint, is_upgrade: bool) -> Version {
+    let as_client = if parts.version == http::Version::HTTP_2 { Version::Http2 } else { Version::Http1 };
+    // A protocol other than HTTP is asked for on a connection of its own.
+    if is_upgrade {
+        return Version::Http1;
+    }
+    match endpoint.traffic.pool.upgrade {
+        Upgrade::Http2 => Version::Http2,
+        Upgrade::Http1 => Version::Http1,
+        Upgrade::AsClient => as_client,
+        // istio.workload.AppProtocol
+        Upgrade::ByPort => match endpoint.protocol {
+            1 => Version::Http1,
+            2 | 3 => Version::Http2,
+            _ => as_client,
+        },
+    }
+}
+
+/// Returns the target of a request, in the form that its version has (RFC 9112 3.2.1, RFC 9113 8.3.1).
+fn target(parts: &Parts, authority: &str, version: Version) -> Uri {
+    let path = parts.uri.path_and_query().cloned();
+    let mut uri = http::uri::Parts::default();
+    uri.path_and_query = path.or_else(|| Some(http::uri::PathAndQuery::from_static("/")));
+    if version == Version::Http2 {
+        uri.scheme = Some(http::uri::Scheme::HTTP);
+        uri.authority = authority.parse().ok();
+        if uri.authority.is_none() {
+            uri.scheme = None;
+        }
+    }
+    Uri::from_parts(uri).unwrap_or_default()
+}
+
+fn passed(
+    answer: Response<Incoming>,
+    checkout: upstream::Checkout,
+    busy: upstream::Busy,
+    plan: &Plan,
+    deadline: Option<Instant>,
+    mut record: Record,
+) -> Response<Answer> {
+    let (mut parts, incoming) = answer.into_parts();
+    let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
+    record.answered(parts.status, "-");
+    record.busy(busy);
+    record.trailers(&parts.headers);
+    let kept: Option<HeaderMap> = upgraded.then(|| parts.headers.clone());
+    headers::end_to_end(&mut parts.headers);
+    if let Some(rule) = &plan.rule {
+        headers::answer(&mut parts.headers, &rule.filters);
+    }
+    headers::answer(&mut parts.headers, &plan.backend_filters);
+    if let (Some(kept), Some(client)) = (kept, &plan.upgrade) {
+        return client.join(parts, &kept, incoming, record);
+    }
+    Response::from_parts(parts, Answer::passed(incoming, checkout, deadline, record))
+}

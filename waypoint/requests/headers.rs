@@ -1,0 +1,154 @@
+//! Headers on their way: what ends here, what is added, what rules change.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Uri,
+    header::{CONNECTION, HOST, TE, TRANSFER_ENCODING, UPGRADE},
+    request::Parts,
+    uri::PathAndQuery,
+};
+use model::{
+    Identity,
+    l7::filter::{Filter, HeaderChange, Rewrite},
+};
+
+/// Headers that are for one connection only (RFC 9110 7.6.1).
+const HOP: [&str; 6] =
+    ["keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "trailer", "upgrade"];
+/// The header that tells a backend who asks.
+pub const CLIENT_CERTIFICATE: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
+/// The header that names a request in all logs.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header that tells how the client spoke.
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Removes what is for one connection only, and what `Connection` names; `TE: trailers` stays, which gRPC needs.
+pub fn end_to_end(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    let trailers = headers.get_all(TE).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).any(|v| {
+        let coding = v.split(';').next().unwrap_or_default();
+        coding.trim().eq_ignore_ascii_case("trailers")
+    });
+    for name in named {
+        headers.remove(name);
+    }
+    for name in HOP {
+        headers.remove(name);
+    }
+    headers.remove(CONNECTION);
+    headers.remove(TRANSFER_ENCODING);
+    headers.remove(TE);
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+/// Tells a backend who asks: what the client itself says about that is removed first.
+pub fn introduce(headers: &mut HeaderMap, own: &Identity, client: &Identity) {
+    headers.remove(CLIENT_CERTIFICATE);
+    if let Ok(value) = HeaderValue::from_str(&format!("By={own};URI={client}")) {
+        headers.insert(CLIENT_CERTIFICATE, value);
+    }
+    if !headers.contains_key(&REQUEST_ID) {
+        let (high, low): (u64, u64) = (rand::random(), rand::random());
+        // A UUID of version 4 (RFC 9562 5.4).
+        let id = format!(
+            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+            high >> 32,
+            high >> 16 & 0xffff,
+            high & 0xfff,
+            low >> 48 & 0x3fff | 0x8000,
+            low & 0xffff_ffff_ffff
+        );
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            headers.insert(REQUEST_ID, value);
+        }
+    }
+    headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
+}
+
+/// Makes a change of headers.
+pub fn change(headers: &mut HeaderMap, change: &HeaderChange) {
+    for name in &change.remove {
+        headers.remove(&**name);
+    }
+    let pair = |(name, value): &(model::workload::Name, model::workload::Name)| {
+        Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
+    };
+    for (name, value) in change.set.iter().filter_map(pair) {
+        headers.insert(name, value);
+    }
+    for (name, value) in change.add.iter().filter_map(pair) {
+        headers.append(name, value);
+    }
+}
+
+/// Changes a request as rules say; `prefix` is how much of the path the match took.
+pub fn request(parts: &mut Parts, authority: &mut String, filters: &[Filter], prefix: Option<usize>) {
+    for filter in filters {
+        match filter {
+            Filter::RequestHeaders(wanted) => {
+                // `Host` is the authority.
+                if let Some((_, host)) = wanted.set.iter().find(|(name, _)| &**name == "host") {
+                    (**host).clone_into(authority);
+                }
+                change(&mut parts.headers, wanted);
+            }
+            Filter::Rewrite(wanted) => rewrite(parts, authority, wanted, prefix),
+            Filter::ResponseHeaders(_) => {}
+        }
+    }
+}
+
+fn rewrite(parts: &mut Parts, authority: &mut String, wanted: &Rewrite, prefix: Option<usize>) {
+    if let Some(new) = &wanted.authority {
+        (**new).clone_into(authority);
+    }
+    if let Some(new) = &wanted.path {
+        let path = new.apply(parts.uri.path(), prefix);
+        set_path(parts, &path);
+    }
+}
+
+/// Gives a request another path; the query stays. What is no path changes nothing.
+pub fn set_path(parts: &mut Parts, path: &str) {
+    let text = match parts.uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let Ok(new) = text.parse::<PathAndQuery>() else { return };
+    let mut uri = std::mem::take(&mut parts.uri).into_parts();
+    uri.path_and_query = Some(new);
+    if let Ok(uri) = Uri::from_parts(uri) {
+        parts.uri = uri;
+    }
+}
+
+/// Changes an answer as rules say.
+pub fn answer(headers: &mut HeaderMap, filters: &[Filter]) {
+    for filter in filters {
+        if let Filter::ResponseHeaders(wanted) = filter {
+            change(headers, wanted);
+        }
+    }
+}
+
+/// Returns the protocol that a client wants to go over to (RFC 9110 7.8), if its request says so on this connection.
+#[must_use]
+pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut options = headers.get_all(CONNECTION).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
+    options.any(|option| option.trim().eq_ignore_ascii_case("upgrade")).then(|| headers.get(UPGRADE).cloned()).flatten()
+}
+
+/// Sets the one `Host`.
+pub fn set_host(headers: &mut HeaderMap, authority: &str) {
+    headers.remove(HOST);
+    if let Ok(value) = HeaderValue::from_str(authority) {
+        headers.insert(HOST, value);
+    }
+}

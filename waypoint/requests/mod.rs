@@ -1,0 +1,97 @@
+//! Requests: read from a client's connection, decided over, passed on.
+
+pub mod body;
+mod exchange;
+mod forward;
+mod headers;
+mod refusal;
+mod upgrade;
+mod view;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use http::Request;
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use runtime::Drain;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::debug;
+
+pub use self::{body::Replay, headers::REQUEST_ID};
+use crate::{inbound::Inbound, sniff::Spoken};
+
+/// The largest head of a request, bytes.
+const MAX_HEAD: usize = 64 << 10;
+/// The most headers of a request.
+const MAX_HEADERS: usize = 256;
+/// How many streams a client may have open on one connection of HTTP/2.
+const STREAMS: u32 = 1000;
+/// The flow-control windows of a stream and of a connection of HTTP/2, bytes.
+const WINDOWS: (u32, u32) = (512 << 10, 4 << 20);
+/// How long a connection may be without requests, and a head take to arrive.
+const IDLE: Duration = Duration::from_secs(3600);
+/// How often a silent client of HTTP/2 is asked whether it lives, and how long it may take to say so.
+const PING: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
+
+/// Serves the requests of a connection until the client leaves; a stop lets those under way end.
+pub async fn serve<S>(inbound: Arc<Inbound>, stream: S, spoken: Spoken, drain: Drain)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let client = inbound.client.address;
+    let service = service_fn(move |request: Request<Incoming>| {
+        let inbound = inbound.clone();
+        async move { Ok::<_, Infallible>(exchange::answer(inbound, request).await) }
+    });
+    let io = TokioIo::new(stream);
+    // The two have no type in common.
+    macro_rules! run {
+        ($connection:expr) => {{
+            let connection = $connection;
+            tokio::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => Some(ended),
+                () = drain.draining() => None,
+            };
+            match ended {
+                Some(ended) => ended,
+                None => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
+        }};
+    }
+    let ended = if spoken == Spoken::Http2 {
+        run!(
+            http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(STREAMS)
+                .initial_stream_window_size(WINDOWS.0)
+                .initial_connection_window_size(WINDOWS.1)
+                .max_header_list_size(MAX_HEAD as u32)
+                .keep_alive_interval(PING.0)
+                .keep_alive_timeout(PING.1)
+                .enable_connect_protocol()
+                .serve_connection(io, service)
+        )
+    } else {
+        run!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(IDLE)
+                .max_headers(MAX_HEADERS)
+                .max_buf_size(MAX_HEAD)
+                .half_close(true)
+                .serve_connection(io, service)
+                .with_upgrades()
+        )
+    };
+    if let Err(error) = ended {
+        debug!(%client, error = runtime::error::chain(&error), "a client's connection ended");
+    }
+}

@@ -1,0 +1,90 @@
+//! Answers that are made here.
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderName},
+};
+
+use super::body::Answer;
+use crate::telemetry::Record;
+
+/// An answer that is made here instead of by an endpoint.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The status.
+    pub status: StatusCode,
+    /// The response flag.
+    pub flags: &'static str,
+    /// Why, for the log; the client is told less.
+    pub reason: String,
+    /// The body.
+    pub body: Bytes,
+    /// Further headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The gRPC status, where it is not the one that the HTTP status stands for.
+    pub grpc: Option<u32>,
+}
+
+impl Refusal {
+    /// Makes one.
+    #[must_use]
+    pub fn new(status: StatusCode, flags: &'static str, body: &'static str, reason: impl Into<String>) -> Self {
+        let (reason, body) = (reason.into(), Bytes::from_static(body.as_bytes()));
+        Self { status, flags, reason, body, headers: Vec::new(), grpc: None }
+    }
+
+    /// Makes one of a request that is none.
+    #[must_use]
+    pub fn bad(reason: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "DPE", "bad request\n", reason)
+    }
+
+    /// Makes the answer; to a gRPC client one that it understands (gRPC over HTTP/2, Responses).
+    #[must_use]
+    pub fn answer(self, is_grpc: bool, mut record: Record) -> Response<Answer> {
+        let grpc = self.grpc.or_else(|| is_grpc.then(|| grpc_status(self.status)));
+        record.answered(if is_grpc && grpc.is_some() { StatusCode::OK } else { self.status }, self.flags);
+        if !self.reason.is_empty() {
+            record.note(&self.reason);
+        }
+        let mut headers = HeaderMap::new();
+        let body = match grpc.filter(|_| is_grpc) {
+            Some(status) => {
+                record.grpc(status);
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+                headers.insert("grpc-status", HeaderValue::from(status));
+                let message = String::from_utf8_lossy(&self.body).trim().replace(['%', '\n', '\r'], " ");
+                if let Ok(message) = HeaderValue::from_str(&message) {
+                    headers.insert("grpc-message", message);
+                }
+                Bytes::new()
+            }
+            None => {
+                if !self.body.is_empty() {
+                    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+                }
+                self.body
+            }
+        };
+        headers.extend(self.headers);
+        let status = if is_grpc && grpc.is_some() { StatusCode::OK } else { self.status };
+        let mut answer = Response::new(Answer::own(body, record));
+        *answer.status_mut() = status;
+        *answer.headers_mut() = headers;
+        answer
+    }
+}
+
+/// Returns the gRPC status that an HTTP status stands for (gRPC, "HTTP to gRPC Status Code Mapping").
+#[must_use]
+pub fn grpc_status(status: StatusCode) -> u32 {
+    match status.as_u16() {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502..=504 => 14,
+        _ => 2,
+    }
+}

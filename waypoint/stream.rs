@@ -1,0 +1,172 @@
+//! Connections that are passed on as they are: TCP, and TLS that ends elsewhere.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use hbone::{
+    copy::Counts,
+    telemetry::{Facts, Reporter},
+};
+use model::l7::{
+    authorization::{Asked, Decision, decide},
+    matching::Client as Source,
+    route::Backend,
+    router::Connection,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tracing::debug;
+
+use crate::{
+    inbound::Inbound,
+    sniff::Spoken,
+    upstream::{self, Wanted},
+};
+
+/// Serves one connection to its end.
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(inbound: Arc<Inbound>, client: S, spoken: Option<Spoken>) {
+    debug!(client = %inbound.client.address, ?spoken, "a connection that is passed on");
+    let mut facts = Facts {
+        reporter: Reporter::Waypoint,
+        source_address: inbound.client.address,
+        source: inbound.client.workload.clone(),
+        source_identity: Some(inbound.client.identity.clone()),
+        destination_address: inbound.destination,
+        hbone_address: None,
+        destination: None,
+        destination_identity: None,
+        service: inbound.target.service().cloned(),
+        begun: Instant::now(),
+    };
+    let metrics = &inbound.shared.metrics.connections;
+    if let Err(refusal) = admit(&inbound) {
+        return facts.failed(metrics, "DENY", &refusal);
+    }
+    let wanted = match wanted(&inbound) {
+        Ok(wanted) => wanted,
+        Err(reason) => return facts.failed(metrics, "NR", &reason),
+    };
+    let (mut server, endpoint) = match upstream::connect(&inbound, &wanted).await {
+        Ok(connected) => connected,
+        Err(error) => return facts.failed(metrics, error.flags(), &error.to_string()),
+    };
+    let _busy = endpoint.load.begin();
+    facts.destination_address = endpoint.address;
+    facts.destination_identity = endpoint.workload.as_ref().and_then(|w| w.identity().ok());
+    facts.destination.clone_from(&endpoint.workload);
+    let counts = Arc::new(Counts::default());
+    let open = facts.opened(metrics, counts.clone());
+    let mut client = Counted { stream: client, counts: &counts };
+    let outcome = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+    open.closed(outcome.err().map(|error| error.to_string()));
+}
+
+/// Decides over a connection by the policies that are attached.
+fn admit(inbound: &Inbound) -> Result<(), String> {
+    let shared = &inbound.shared;
+    let state = shared.store.l7();
+    let asked = Asked {
+        identity: Some(&inbound.client.identity),
+        source: inbound.client.address.ip(),
+        remote: inbound.client.address.ip(),
+        destination: inbound.destination,
+        server_name: None,
+        request: None,
+        claims: None,
+        trust_domains: state.settings().map_or(&[], |s| &s.trust_domains),
+    };
+    let service = inbound.target.service().map(|s| &s.key);
+    let policies = state.authorizations(&shared.config.waypoint, service);
+    match decide(policies.map(|policy| &**policy), &asked) {
+        Decision::Allow(_) => Ok(()),
+        Decision::DeniedBy(policy) => Err(format!("policy {policy} refuses it")),
+        Decision::NotAllowed => Err("no policy allows it".to_owned()),
+    }
+}
+
+/// Finds out where a connection goes.
+fn wanted(inbound: &Inbound) -> Result<Wanted, String> {
+    let Some(service) = inbound.target.service() else { return Ok(Wanted::of(&inbound.target)) };
+    let state = inbound.shared.store.l7();
+    let Some(router) = state.streams(&service.key) else { return Ok(Wanted::of(&inbound.target)) };
+    let source = Source {
+        namespace: Some(inbound.client.identity.namespace()),
+        labels: inbound.client.workload.as_ref().and_then(|w| state.labels(&w.uid)),
+    };
+    let port = inbound.target.port();
+    let connection = Connection {
+        server_name: None,
+        destination: inbound.destination.ip(),
+        source: Some(inbound.client.address.ip()),
+        client: source,
+        port,
+    };
+    match router.choose(&connection) {
+        Some(rule) => {
+            let backend = Backend::pick(&rule.backends, rand::random()).ok_or("its rule names no backend")?;
+            Wanted::of_backend(&backend.target, port)
+        }
+        None if router.covers(&source, port) => Err("no rule matches it".to_owned()),
+        None => Ok(Wanted::of(&inbound.target)),
+    }
+}
+
+/// A client's connection whose bytes are counted as they pass.
+struct Counted<'c, S> {
+    stream: S,
+    counts: &'c Counts,
+}
+
+fn add(counter: &AtomicU64, bytes: usize) {
+    counter.fetch_add(bytes as u64, Ordering::Relaxed);
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<'_, S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, into);
+        add(&self.counts.sent, into.filled().len() - before);
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<'_, S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if let Poll::Ready(Ok(count)) = &written {
+            add(&self.counts.received, *count);
+        }
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
+        if let Poll::Ready(Ok(count)) = &written {
+            add(&self.counts.received, *count);
+        }
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

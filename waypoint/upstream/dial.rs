@@ -1,0 +1,200 @@
+//! Opening a connection to an endpoint: through a tunnel of its node's proxy, or in the clear where it has none.
+
+use std::{
+    io::{self, IoSlice},
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use hbone::{
+    pool::Key,
+    stream::Stream,
+    tunnel::{self, Tunnel},
+};
+use http::HeaderMap;
+use model::{
+    Identity,
+    workload::{Name, Protocol},
+};
+use net::sockets::{self, ConnectOptions, Family, Keepalive};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::timeout,
+};
+use tracing::debug;
+
+use super::Endpoint;
+use crate::Shared;
+
+/// How many tunnels are tried for one stream.
+const TRIES: usize = 3;
+/// Where tunnels to endpoints end.
+const HBONE_PORT: u16 = 15008;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No such service.
+    #[error("service {0} is not known")]
+    UnknownService(Name),
+    /// No such part of a service.
+    #[error("service {0} has no subset {1}")]
+    UnknownSubset(Name, Name),
+    /// No such port.
+    #[error("service {0} has no port {1}")]
+    NoSuchPort(Name, u16),
+    /// Nobody who takes traffic.
+    #[error("service {0} has no endpoint that takes traffic on port {1}")]
+    NoEndpoint(Name, u16),
+    /// A tunnel.
+    #[error(transparent)]
+    Tunnel(#[from] tunnel::Error),
+    /// Our own certificate.
+    #[error(transparent)]
+    Certificate(#[from] identity::manager::Error),
+    /// The endpoint's identity.
+    #[error("the destination has no valid identity: {0}")]
+    Identity(#[from] model::identity::InvalidIdentity),
+    /// A connection in the clear.
+    #[error("no connection to {0}: {1}")]
+    Connect(SocketAddr, io::Error),
+}
+
+impl Failure {
+    /// Returns the response flag.
+    #[must_use]
+    pub fn flags(&self) -> &'static str {
+        match self {
+            Self::UnknownService(_) | Self::UnknownSubset(..) | Self::NoSuchPort(..) => "NC",
+            Self::NoEndpoint(..) => "UH",
+            Self::Tunnel(_) | Self::Certificate(_) | Self::Identity(_) | Self::Connect(..) => "UF",
+        }
+    }
+
+    /// Tells whether another endpoint may do better.
+    #[must_use]
+    pub fn is_of_connection(&self) -> bool {
+        matches!(self, Self::Tunnel(_) | Self::Connect(..))
+    }
+}
+
+/// A connection to an endpoint.
+pub enum Io {
+    /// Through a tunnel.
+    Tunnel(Stream),
+    /// In the clear.
+    Plain(TcpStream),
+}
+
+/// Opens a connection.
+///
+/// # Errors
+/// An endpoint that cannot be reached, or is somebody else than it should be.
+pub async fn dial(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result<Io, Failure> {
+    let tunnelled = endpoint.workload.as_ref().filter(|w| w.protocol == Protocol::Hbone);
+    let Some(workload) = tunnelled else {
+        let socket = plain(endpoint.address, endpoint).await;
+        return socket.map(Io::Plain).map_err(|error| Failure::Connect(endpoint.address, error));
+    };
+    // Nobody else is believed: an address may have changed hands.
+    let identity = workload.identity()?;
+    let gateway = SocketAddr::new(endpoint.address.ip(), HBONE_PORT);
+    let mut left = TRIES;
+    loop {
+        let tunnel = tunnel(shared, endpoint, gateway, &identity).await?;
+        match tunnel.open(&endpoint.address.to_string(), HeaderMap::new()).await {
+            Ok((stream, _)) => return Ok(Io::Tunnel(stream)),
+            // Others were faster: there is nothing wrong with the tunnel, and another one is found or made.
+            Err(tunnel::Error::Full(_)) if tunnel.streams() > 0 => {}
+            Err(error @ tunnel::Error::Http { .. }) if left > 1 => {
+                left -= 1;
+                debug!(%gateway, %error, "the tunnel has ended, another one is made");
+                tunnel.retire();
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn tunnel(
+    shared: &Arc<Shared>,
+    endpoint: &Endpoint,
+    peer: SocketAddr,
+    identity: &Identity,
+) -> Result<Tunnel, Failure> {
+    let own = shared.certificates.certificate(&shared.identity).await?;
+    let key = Key { source: shared.identity.clone(), peer, identities: vec![identity.clone()] };
+    let limit = endpoint.connect_timeout();
+    let connect = || {
+        let (own, wanted) = (own.clone(), key.identities.clone());
+        async move {
+            let socket = open(peer, limit).await.map_err(|error| {
+                let timed_out = error.kind() == io::ErrorKind::TimedOut;
+                tunnel::Error::Connect { peer, reason: error.to_string(), timed_out }
+            })?;
+            Tunnel::start(socket, peer, &own, &wanted).await
+        }
+    };
+    Ok(shared.tunnels().tunnel(&key, connect).await?)
+}
+
+async fn plain(to: SocketAddr, endpoint: &Endpoint) -> io::Result<TcpStream> {
+    open(to, endpoint.connect_timeout()).await
+}
+
+async fn open(to: SocketAddr, limit: std::time::Duration) -> io::Result<TcpStream> {
+    let options = ConnectOptions { nodelay: true, keepalive: Some(Keepalive::default()), ..ConnectOptions::default() };
+    let socket = sockets::tcp_socket(None, Family::from(to), &options).map_err(io::Error::other)?;
+    let late = || io::Error::from(io::ErrorKind::TimedOut);
+    timeout(limit, sockets::connect(socket, to)).await.unwrap_or_else(|_| Err(late()))
+}
+
+impl AsyncRead for Io {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tunnel(stream) => Pin::new(stream).poll_read(context, into),
+            Self::Plain(stream) => Pin::new(stream).poll_read(context, into),
+        }
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tunnel(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tunnel(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tunnel(stream) => Pin::new(stream).poll_flush(context),
+            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tunnel(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
