@@ -64,6 +64,7 @@ struct Shared {
     certificates: Manager,
     metrics: telemetry::Metrics,
     shards: Shards,
+    spread: listen::Spread,
     // Of each shard: what a shard made stays on it.
     tunnels: Vec<Pool>,
     upstreams: Vec<upstream::Upstreams>,
@@ -112,6 +113,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         metrics,
         tunnels: (0..shards.count()).map(|_| Pool::default()).collect(),
         upstreams: (0..shards.count()).map(|_| upstream::Upstreams::default()).collect(),
+        spread: listen::Spread::new(shards.count()),
         shards,
         config,
     });

@@ -11,7 +11,7 @@ use std::{
 
 use hbone::server;
 use net::sockets::{self, ListenOptions};
-use runtime::Drain;
+use runtime::{Drain, shards};
 use tokio::net::{TcpListener, TcpStream};
 use tracing::{debug, warn};
 
@@ -83,11 +83,75 @@ async fn tunnel(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, drain:
     let served = server::serve(tls, peer, drain, |connect| {
         let (shared, session, cut) = (shared.clone(), session.clone(), cutting.clone());
         async move {
-            let ends = inbound::Ends { peer, session };
-            tokio::select! { () = inbound::serve(shared, connect, ends, cut.clone()) => {}, () = cut.cutting() => {} }
+            let busy = shared.spread.least();
+            let elsewhere =
+                (busy.shard != shards::current()).then(|| shared.shards.runtimes().nth(busy.shard)).flatten();
+            let elsewhere = elsewhere.cloned();
+            let serving = async move {
+                let ends = inbound::Ends { peer, session };
+                tokio::select! { () = inbound::serve(shared, connect, ends, cut.clone()) => {}, () = cut.cutting() => {} }
+                drop(busy);
+            };
+            match elsewhere {
+                // An end without an outcome is a panic, which was told of.
+                Some(runtime) => drop(runtime.spawn(serving).await),
+                None => serving.await,
+            }
         }
     });
     if let Err(error) = served.await {
         debug!(%peer, %error, "tunnel ended");
+    }
+}
+
+/// How many streams each thread of the data path serves. One tunnel carries all that a node's pods of one identity send: on one
+/// thread alone they would wait for each other.
+pub struct Spread(Vec<Arc<AtomicUsize>>);
+
+/// One stream that a thread serves; dropped, it is done.
+struct Busy {
+    shard: usize,
+    streams: Arc<AtomicUsize>,
+}
+
+impl Spread {
+    /// Makes one of this many threads.
+    #[must_use]
+    pub fn new(threads: usize) -> Self {
+        Self((0..threads).map(|_| Arc::default()).collect())
+    }
+
+    /// Gives a stream to the thread with the fewest; to the calling one, which reads its tunnel, where that is no worse.
+    fn least(&self) -> Busy {
+        let count = |shard: usize| self.0[shard].load(Ordering::Relaxed);
+        let own = shards::current();
+        let least = (0..self.0.len()).min_by_key(|shard| count(*shard)).unwrap_or(own);
+        let shard = if count(own) > count(least) { least } else { own };
+        let streams = self.0[shard].clone();
+        streams.fetch_add(1, Ordering::Relaxed);
+        Busy { shard, streams }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_spread_over_all_threads() {
+        let spread = Spread::new(3);
+        let streams: Vec<Busy> = (0..9).map(|_| spread.least()).collect();
+        let counts: Vec<usize> = spread.0.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        assert_eq!(counts, [3, 3, 3]);
+        // The calling thread is the first: with nothing to choose between, a stream stays there.
+        assert_eq!((streams[0].shard, spread.least().shard), (0, 0));
+        drop(streams);
+        assert!(spread.0.iter().all(|count| count.load(Ordering::Relaxed) == 0));
     }
 }

@@ -174,6 +174,11 @@ impl Record {
         }
     }
 
+    /// Tells how it is named in all logs.
+    pub fn id(&mut self, headers: &HeaderMap) {
+        self.id = headers.get(&REQUEST_ID).cloned();
+    }
+
     /// Tells which authority was asked.
     pub fn authority(&mut self, authority: &str) {
         authority.clone_into(&mut self.authority);
