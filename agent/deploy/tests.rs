@@ -6,6 +6,7 @@ use kube::{
     Api, ResourceExt,
     api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams},
 };
+use model::l7::Normalization;
 use runtime::Readiness;
 use serde_json::{Value, json};
 use source::folder::{Folder, Settings};
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::{Work, issue, mesh, proof};
+use crate::{Work, feed, issue, mesh, proof};
 
 /// A folder, and replicas of the control plane that work on it.
 struct Here {
@@ -76,6 +77,7 @@ impl Here {
         let work = Work {
             client: self.client.clone(),
             settings,
+            common: feed::Common { trust_domains: vec!["cluster.local".into()], normalization: Normalization::Base },
             waypoints: Some(waypoints),
             placement: issue::Placement::default(),
             proof: proof::Waypoints::default(),

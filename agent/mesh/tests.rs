@@ -75,7 +75,7 @@ impl Told {
             });
             self.waypoints.insert(name, place);
         }
-        self.bindings.extend(out.bindings);
+        self.bindings.extend(out.waypoints.bindings);
         for wanted in out.statuses {
             self.statuses.insert(format!("{:?} {}", wanted.kind, wanted.key.name), wanted);
         }
