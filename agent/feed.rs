@@ -195,3 +195,6 @@ fn published(told: Told) -> server::Change {
     };
     server::Change { type_url: L7_TYPE, name: told.key, value, aliases: vec![], audience }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,8 @@ pub mod config;
 mod deploy;
 mod feed;
 mod gateway;
+#[cfg(test)]
+mod here;
 mod issue;
 pub mod l7;
 mod mesh;
