@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
+use model::l7::Normalization;
+
 /// Settings of the control plane.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -9,6 +11,10 @@ pub struct Config {
     pub namespace: String,
     /// The trust domain of the mesh.
     pub trust_domain: String,
+    /// Other names of the trust domain, as policies may have them.
+    pub trust_aliases: Vec<String>,
+    /// How waypoints make paths comparable.
+    pub normalization: Normalization,
     /// The cluster's name.
     pub cluster: String,
     /// The domain of service names.
@@ -72,7 +78,7 @@ impl Config {
     /// A variable with a value that means nothing.
     pub fn from_env() -> Result<Self, Invalid> {
         let trusted = text("CA_TRUSTED_NODE_ACCOUNTS", "istio-system/ztunnel");
-        let trusted: Vec<String> = trusted.split(',').map(|a| a.trim().to_owned()).filter(|a| !a.is_empty()).collect();
+        let trusted = list(&trusted);
         if let Some(bad) = trusted.iter().find(|a| a.split('/').filter(|p| !p.is_empty()).count() != 2) {
             let wanted = "namespace/serviceaccount, separated by commas";
             return Err(Invalid { name: "CA_TRUSTED_NODE_ACCOUNTS", value: bad.clone(), wanted });
@@ -80,6 +86,8 @@ impl Config {
         Ok(Self {
             namespace: text("POD_NAMESPACE", "istio-system"),
             trust_domain: text("TRUST_DOMAIN", "cluster.local"),
+            trust_aliases: list(&text("TRUST_DOMAIN_ALIASES", "")),
+            normalization: normalization()?,
             cluster: text("CLUSTER_ID", "Kubernetes"),
             domain: text("CLUSTER_DOMAIN", "cluster.local"),
             network: text("NETWORK", ""),
@@ -115,7 +123,7 @@ fn waypoints() -> Result<Option<Waypoints>, Invalid> {
         namespace,
         image,
         pull_policy,
-        pull_secrets: secrets.split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect(),
+        pull_secrets: list(&secrets),
         cluster: text("CLUSTER_ID", "Kubernetes"),
         trust_domain: text("TRUST_DOMAIN", "cluster.local"),
         network: text("NETWORK", ""),
@@ -124,6 +132,25 @@ fn waypoints() -> Result<Option<Waypoints>, Invalid> {
         grace: number("WAYPOINT_GRACE_SECONDS", 300)?,
         env,
     }))
+}
+
+/// Reads the words of `MeshConfig.pathNormalization`.
+fn normalization() -> Result<Normalization, Invalid> {
+    let value = text("PATH_NORMALIZATION", "BASE");
+    Ok(match value.as_str() {
+        "NONE" => Normalization::None,
+        "BASE" => Normalization::Base,
+        "MERGE_SLASHES" => Normalization::MergeSlashes,
+        "DECODE_AND_MERGE_SLASHES" => Normalization::DecodeAndMergeSlashes,
+        _ => {
+            let wanted = "NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES";
+            return Err(Invalid { name: "PATH_NORMALIZATION", value, wanted });
+        }
+    })
+}
+
+fn list(text: &str) -> Vec<String> {
+    text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
 }
 
 fn text(name: &str, default: &str) -> String {

@@ -5,7 +5,10 @@
 mod auth;
 pub mod config;
 mod deploy;
+mod feed;
 mod gateway;
+#[cfg(test)]
+mod here;
 mod issue;
 pub mod l7;
 mod mesh;
@@ -79,8 +82,10 @@ pub async fn run(config: Config) -> Result<(), Error> {
         network: config.network.clone(),
         deploys: config.waypoints.is_some(),
     };
-    let waypoints = config.waypoints;
-    let work = Work { client, settings, waypoints, placement, proof, resources, readiness: readiness.clone() };
+    let trust_domains = [config.trust_domain.clone()].into_iter().chain(config.trust_aliases).collect();
+    let common = feed::Common { trust_domains, normalization: config.normalization };
+    let (waypoints, readiness_of_work) = (config.waypoints, readiness.clone());
+    let work = Work { client, settings, common, waypoints, placement, proof, resources, readiness: readiness_of_work };
     tokio::spawn(work.run());
     info!(version = env!("CARGO_PKG_VERSION"), trust_domain = config.trust_domain, "agent started");
 
@@ -95,6 +100,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
 struct Work {
     client: Client,
     settings: mesh::Settings,
+    common: feed::Common,
     waypoints: Option<config::Waypoints>,
     placement: issue::Placement,
     proof: proof::Waypoints,
@@ -106,6 +112,7 @@ impl Work {
     async fn run(self) {
         let mut changes = source::kubernetes::watch(&self.client);
         let mut mesh = mesh::Mesh::new(self.settings.clone());
+        let mut feed = feed::Feed::new(&self.settings, self.common.clone());
         let (statuses, inbox) = (status::Board::default(), deploy::Inbox::default());
         let (outcomes, mut deployed) = mpsc::channel(64);
         let mut synced = HashSet::new();
@@ -124,9 +131,11 @@ impl Work {
                 if let Change::Synced(kind) = &change {
                     synced.insert(*kind);
                 }
+                let fed = feed.apply(&change);
                 let found = mesh.apply(change);
-                resources.extend(found.resources);
-                told.extend(found.statuses);
+                let decided = feed.decided(found.waypoints);
+                resources.extend(found.resources.into_iter().chain(fed.resources).chain(decided.resources));
+                told.extend(found.statuses.into_iter().chain(fed.statuses).chain(decided.statuses));
             }
             self.resources.publish(resources);
             statuses.post(told);

@@ -8,6 +8,7 @@
 //!     └──────────── own unit ───────────▲
 //! ```
 
+pub mod audience;
 mod binding;
 mod convert;
 pub mod destination;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use source::{
+    Kind,
     api::{
         self,
         authorization::AuthorizationPolicySpec,
@@ -36,6 +37,44 @@ pub enum Sort {
     XBackendTrafficPolicy,
     AuthorizationPolicy,
     RequestAuthentication,
+}
+
+impl Sort {
+    const ALL: [Self; 10] = [
+        Self::HTTPRoute,
+        Self::GRPCRoute,
+        Self::TLSRoute,
+        Self::TCPRoute,
+        Self::VirtualService,
+        Self::DestinationRule,
+        Self::BackendTLSPolicy,
+        Self::XBackendTrafficPolicy,
+        Self::AuthorizationPolicy,
+        Self::RequestAuthentication,
+    ];
+
+    /// Returns that of a kind of the source, if conversions are of it.
+    #[must_use]
+    pub fn of(kind: Kind) -> Option<Self> {
+        Self::ALL.into_iter().find(|sort| sort.kind() == kind)
+    }
+
+    /// Returns the kind of the source.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::HTTPRoute => Kind::HTTPRoute,
+            Self::GRPCRoute => Kind::GRPCRoute,
+            Self::TLSRoute => Kind::TLSRoute,
+            Self::TCPRoute => Kind::TCPRoute,
+            Self::VirtualService => Kind::VirtualService,
+            Self::DestinationRule => Kind::DestinationRule,
+            Self::BackendTLSPolicy => Kind::BackendTLSPolicy,
+            Self::XBackendTrafficPolicy => Kind::XBackendTrafficPolicy,
+            Self::AuthorizationPolicy => Kind::AuthorizationPolicy,
+            Self::RequestAuthentication => Kind::RequestAuthentication,
+        }
+    }
 }
 
 /// One object.

@@ -5,6 +5,11 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use source::{api::route::ParentReference, object::ObjectKey};
 
+/// How many parents the status of a route may have (Gateway API).
+const MOST_PARENTS: usize = 32;
+/// How many ancestors the status of a policy may have (Gateway API).
+const MOST_ANCESTORS: usize = 16;
+
 /// One condition of a status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
@@ -67,21 +72,32 @@ impl Status {
     /// Lists of parents belong to all controllers together, so what others say in the status that was `observed` stays.
     #[must_use]
     pub fn to_json(&self, controller: &str, observed: &Value) -> Value {
-        let (list, reference, entries) = match &self.body {
+        let (list, reference, most, entries) = match &self.body {
             Body::Conditions(conditions) => {
                 let generation = Value::from(self.generation.to_string());
                 return json!({ "conditions": rendered(conditions, &generation) });
             }
-            Body::Route(status) => ("parents", "parentRef", &status.parents),
-            Body::Policy(ancestors) => ("ancestors", "ancestorRef", ancestors),
+            Body::Route(status) => ("parents", "parentRef", MOST_PARENTS, &status.parents),
+            Body::Policy(ancestors) => ("ancestors", "ancestorRef", MOST_ANCESTORS, ancestors),
         };
-        let foreign = observed[list].as_array().into_iter().flatten();
-        let foreign = foreign.filter(|entry| entry["controllerName"] != controller).cloned();
-        let ours = entries.iter().map(|(of, conditions)| {
+        let one = |(of, conditions): &(ParentReference, Vec<Condition>)| {
             let conditions = rendered(conditions, &self.generation.into());
             json!({ reference: of, "controllerName": controller, "conditions": conditions })
-        });
-        json!({ list: foreign.chain(ours).collect::<Vec<_>>() })
+        };
+        let mut ours: Vec<Value> = entries.iter().map(one).collect();
+        let mut all = Vec::new();
+        // Each in its place: two controllers that order the list each in its way would write for ever.
+        for entry in observed[list].as_array().into_iter().flatten() {
+            if entry["controllerName"] != controller {
+                all.push(entry.clone());
+            } else if let Some(at) = ours.iter().position(|our| our[reference] == entry[reference]) {
+                all.push(ours.remove(at));
+            }
+        }
+        all.extend(ours);
+        // More would not be taken at all.
+        all.truncate(most);
+        json!({ list: all })
     }
 }
 
@@ -112,19 +128,33 @@ mod tests {
 
     #[test]
     fn what_other_controllers_say_stays() {
-        let parent: ParentReference =
-            serde_json::from_value(json!({"kind": "Service", "group": "", "name": "a"})).expect("right");
+        let parent = |name: &str| -> (ParentReference, Vec<Condition>) {
+            let parent = serde_json::from_value(json!({"kind": "Service", "group": "", "name": name}));
+            (parent.expect("right"), vec![Condition::holds("Accepted", "Accepted", "")])
+        };
         let body =
-            Body::Route(RouteStatus { parents: vec![(parent, vec![Condition::holds("Accepted", "Accepted", "")])] });
-        let status = Status { key: ObjectKey::default(), generation: 3, body };
+            |parents: &[&str]| Body::Route(RouteStatus { parents: parents.iter().map(|name| parent(name)).collect() });
+        let status = |parents: &[&str]| Status { key: ObjectKey::default(), generation: 3, body: body(parents) };
         let observed = json!({"parents": [
             {"controllerName": "other", "parentRef": {"name": "g"}, "conditions": []},
             {"controllerName": "ours", "parentRef": {"name": "old"}, "conditions": []},
         ]});
-        let written = status.to_json("ours", &observed);
+        let written = status(&["a"]).to_json("ours", &observed);
         assert_eq!(written["parents"][0], observed["parents"][0]);
         assert_eq!(written["parents"][1]["parentRef"], json!({"group": "", "kind": "Service", "name": "a"}));
         assert_eq!(written["parents"][1]["conditions"][0]["observedGeneration"], 3);
         assert_eq!(written["parents"].as_array().map(Vec::len), Some(2));
+        // Ours before theirs stays so.
+        let theirs = json!({"controllerName": "other", "parentRef": {"name": "g"}});
+        let observed = json!({"parents": [written["parents"][1], theirs]});
+        assert_eq!(status(&["a"]).to_json("ours", &observed), observed);
+        let written = status(&["b", "a"]).to_json("ours", &observed);
+        let names: Vec<&Value> = (0..3).map(|at| &written["parents"][at]["parentRef"]["name"]).collect();
+        assert_eq!(names, ["a", "g", "b"]);
+        let many: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let written = status(&many).to_json("ours", &observed);
+        assert_eq!(written["parents"].as_array().map(Vec::len), Some(32));
+        assert_eq!(written["parents"][0], theirs);
     }
 }

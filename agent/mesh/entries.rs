@@ -25,6 +25,6 @@ impl Mesh {
     pub(super) fn publish_entry(&self, key: &ObjectKey, out: &mut Output) {
         let labels = self.namespaces.get(&key.namespace).and_then(|s| s.entries.get(&key.name));
         let binding = labels.map(|labels| self.bind_entry(labels, &key.namespace)).unwrap_or_default();
-        out.bindings.push((Subject::Entry(key.clone()), binding));
+        out.waypoints.bindings.push((Subject::Entry(key.clone()), binding));
     }
 }

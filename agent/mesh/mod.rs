@@ -81,10 +81,17 @@ pub struct Output {
     pub resources: Vec<server::Change>,
     /// For those who wrote the objects.
     pub statuses: Vec<Wanted>,
-    /// Which waypoints are used by whom.
+    /// For waypoints.
+    pub waypoints: Waypoints,
+}
+
+/// What follows for waypoints.
+#[derive(Debug, Default)]
+pub struct Waypoints {
+    /// Which of them are used by whom.
     pub bindings: Vec<(Subject, Binding)>,
-    /// Waypoints, and what they take; none for what is no waypoint any more.
-    pub waypoints: Vec<(ObjectKey, Option<Serves>)>,
+    /// What each takes; none for what is no waypoint any more.
+    pub served: Vec<(ObjectKey, Option<Serves>)>,
 }
 
 impl Mesh {
@@ -135,7 +142,8 @@ impl Mesh {
             | Kind::TLSRoute
             | Kind::TCPRoute
             | Kind::ReferenceGrant
-            | Kind::BackendTLSPolicy => {}
+            | Kind::BackendTLSPolicy
+            | Kind::XBackendTrafficPolicy => {}
         }
         out
     }

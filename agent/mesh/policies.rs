@@ -22,7 +22,8 @@ impl Mesh {
         let new = match object {
             Some(Object::Custom(_, custom)) => {
                 let converted = policy::authorization(&custom, &self.settings.root);
-                out.statuses.push(status(&custom, &converted));
+                // One with targets is a waypoint's, and so is its status.
+                out.statuses.extend((!converted.targeted).then(|| status(&custom, &converted)));
                 Some(converted)
             }
             _ => None,
@@ -136,18 +137,13 @@ impl Mesh {
     }
 }
 
-/// Returns what the status of an authorization policy says.
+/// Returns what the status of an authorization policy at layer 4 says.
 fn status(object: &Custom, converted: &Converted) -> Wanted {
-    let (kind, refused, writer) = if converted.targeted {
-        ("WaypointAccepted", "AncestorNotBound", "istio-ambient-waypoint-policy")
-    } else {
-        ("ZtunnelAccepted", "UnsupportedValue", "istio-ambient-ztunnel-policy")
-    };
     let accepted = converted.unsupported.is_empty();
     let condition = json!({
-        "type": kind,
+        "type": "ZtunnelAccepted",
         "status": if accepted { "True" } else { "False" },
-        "reason": if accepted { "Accepted" } else { refused },
+        "reason": if accepted { "Accepted" } else { "UnsupportedValue" },
         "message": if accepted { "attached to ztunnel".to_owned() } else { converted.unsupported.join("; ") },
         // A text, as Istio's definitions have it.
         "observedGeneration": object.generation.to_string(),
@@ -157,7 +153,7 @@ fn status(object: &Custom, converted: &Converted) -> Wanted {
         key: object.key.clone(),
         served: object.served,
         version: object.version.clone(),
-        writer,
+        writer: "istio-ambient-ztunnel-policy",
         status: json!({ "conditions": [condition] }),
         owns: &["WaypointAccepted", "ZtunnelAccepted"],
         observed: object.status.clone(),

@@ -38,7 +38,7 @@ impl Mesh {
             Some(service) => self.publish_service(service, out),
             None => {
                 out.resources.push(publish::remove(ADDRESS_TYPE, &self.service_key(&key).to_string()));
-                out.bindings.push((Subject::Service(key.clone()), Binding::default()));
+                out.waypoints.bindings.push((Subject::Service(key.clone()), Binding::default()));
             }
         }
         // What does not change which pods are endpoints, and by which ports, does not touch them.
@@ -89,7 +89,7 @@ impl Mesh {
         let has = |family: &str| service.families.iter().any(|f| f == family);
         let BoundService { waypoint, weighted_waypoints, status, binding } = self.bind_service(service);
         out.statuses.push(status);
-        out.bindings.push((Subject::Service(service.key.clone()), binding));
+        out.waypoints.bindings.push((Subject::Service(service.key.clone()), binding));
         let ingress = service.labels.get(labels::INGRESS_USE_WAYPOINT);
         let ingress = ingress.or_else(|| space.and_then(|s| s.labels.get(labels::INGRESS_USE_WAYPOINT)));
         let resource = Service {

@@ -12,12 +12,15 @@ use xds::{
 
 use super::*;
 
+mod bindings;
+
 /// A mesh, with what proxies and statuses were told so far.
 struct Told {
     mesh: Mesh,
     waypoints: BTreeMap<String, Option<String>>,
     weights: BTreeMap<String, Vec<u32>>,
     statuses: BTreeMap<String, Wanted>,
+    bindings: BTreeMap<Subject, Binding>,
     /// How many resources the last change published.
     published: usize,
 }
@@ -42,8 +45,8 @@ impl Told {
             network: String::new(),
             deploys: true,
         };
-        let (waypoints, weights, statuses) = Default::default();
-        Self { mesh: Mesh::new(settings), waypoints, weights, statuses, published: 0 }
+        let (waypoints, weights, statuses, bindings) = Default::default();
+        Self { mesh: Mesh::new(settings), waypoints, weights, statuses, bindings, published: 0 }
     }
 
     fn change(&mut self, change: Change) {
@@ -72,6 +75,7 @@ impl Told {
             });
             self.waypoints.insert(name, place);
         }
+        self.bindings.extend(out.waypoints.bindings);
         for wanted in out.statuses {
             self.statuses.insert(format!("{:?} {}", wanted.kind, wanted.key.name), wanted);
         }

@@ -143,7 +143,7 @@ impl Mesh {
             self.rebind(key, workloads, out);
         }
         let state = self.namespaces.get(&key.namespace).and_then(|s| s.gateways.get(&key.name));
-        out.waypoints.push((key.clone(), state.and_then(|s| s.waypoint.as_ref()).map(|w| w.serves)));
+        out.waypoints.served.push((key.clone(), state.and_then(|s| s.waypoint.as_ref()).map(|w| w.serves)));
         out.statuses.extend(self.gateway_status(key));
     }
 

@@ -63,10 +63,12 @@ pub fn dated(wanted: &Value, observed: &Value, now: &str) -> Value {
 
 fn dated_field(key: &str, wanted: &Value, observed: &Value, now: &str) -> Value {
     let Value::Array(list) = wanted else { return dated(wanted, observed, now) };
-    // Items of a list are told apart by type or name, else by their place.
+    // Items of a list are told apart by type or name, or by what they refer to and who says it, else by their place.
     let before = |at: usize, item: &Value| {
         let same = |other: &&Value| {
-            ["type", "name"].iter().any(|field| item.get(*field).is_some_and(|v| other.get(*field) == Some(v)))
+            let by = |field: &str| item.get(field).is_some_and(|v| other.get(field) == Some(v));
+            let refers = ["parentRef", "ancestorRef"].into_iter().any(by) && by("controllerName");
+            refers || ["type", "name"].into_iter().any(by)
         };
         items(observed).iter().find(same).or_else(|| items(observed).get(at)).cloned().unwrap_or_default()
     };
@@ -136,6 +138,10 @@ mod tests {
             "listeners": [{"name": "m", "conditions": []}, {"name": "n", "conditions": [condition("A", "True", None)]}],
         });
         let told = dated(&wanted, &observed, "now");
+        let entry = |name: &str, time| json!({"parentRef": {"name": name}, "controllerName": "c", "conditions": [condition("A", "True", time)]});
+        let parents = json!({"parents": [entry("gone", Some("old")), entry("stays", Some("older"))]});
+        let moved = dated(&json!({"parents": [entry("stays", None)]}), &parents, "now");
+        assert_eq!(moved, json!({"parents": [entry("stays", Some("older"))]}));
         assert_eq!(
             told["conditions"],
             json!([

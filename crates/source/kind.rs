@@ -25,6 +25,7 @@ pub enum Kind {
     TCPRoute,
     ReferenceGrant,
     BackendTLSPolicy,
+    XBackendTrafficPolicy,
 }
 
 /// Where the objects of a kind are found.
@@ -39,6 +40,7 @@ pub struct Place {
 }
 
 const GATEWAY: &str = "gateway.networking.k8s.io";
+const EXPERIMENTAL: &str = "gateway.networking.x-k8s.io";
 const NETWORKING: &str = "networking.istio.io";
 const SECURITY: &str = "security.istio.io";
 /// The versions of one form in which Istio's definitions come; older ones lack the first.
@@ -46,7 +48,7 @@ const ISTIO: &[&str] = &["v1", "v1beta1"];
 
 impl Kind {
     /// All kinds, each of which is watched.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Namespace,
         Self::Node,
         Self::Pod,
@@ -68,6 +70,7 @@ impl Kind {
         Self::TCPRoute,
         Self::ReferenceGrant,
         Self::BackendTLSPolicy,
+        Self::XBackendTrafficPolicy,
     ];
 
     /// Returns where the objects are found.
@@ -96,6 +99,7 @@ impl Kind {
             Self::TCPRoute => at(GATEWAY, &["v1", "v1alpha2"], "tcproutes"),
             Self::ReferenceGrant => at(GATEWAY, &["v1", "v1beta1"], "referencegrants"),
             Self::BackendTLSPolicy => at(GATEWAY, &["v1", "v1alpha3"], "backendtlspolicies"),
+            Self::XBackendTrafficPolicy => at(EXPERIMENTAL, &["v1alpha1"], "xbackendtrafficpolicies"),
         }
     }
 

@@ -1,0 +1,200 @@
+//! Layer 7 in the agent's loop: from changes of objects to what waypoints are told and to what statuses say.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use model::l7::{Normalization, Resource, Traffic};
+use serde_json::Value;
+use source::{
+    Change, Kind, Object,
+    object::{Custom, ObjectKey},
+};
+use xds::{
+    L7_TYPE,
+    server::{self, Audience},
+};
+
+use crate::{
+    gateway::{self, Serves},
+    l7::{
+        self, L7, Output, Sort,
+        audience::{Audiences, Told},
+        status::{Body, Status},
+    },
+    mesh,
+    status::Wanted,
+};
+
+/// Who writes statuses of Istio's kinds.
+const WRITER: &str = "istio-ambient-waypoint-policy";
+/// Conditions of routes that go when they are not wanted, in our entries: those of others are wanted as they are.
+const OF_ROUTES: &[&str] = &["Accepted", "PartiallyInvalid", "ResolvedRefs", "ResolvedWaypoints"];
+/// Conditions of policies that go when they are not wanted. One that names no targets any more is ztunnel's.
+const OF_POLICIES: &[&str] = &["WaypointAccepted", "ZtunnelAccepted"];
+
+/// What is the same for all waypoints.
+#[derive(Clone, Debug)]
+pub struct Common {
+    /// The trust domain and its aliases.
+    pub trust_domains: Vec<String>,
+    /// How paths are made comparable.
+    pub normalization: Normalization,
+}
+
+/// What follows from a change.
+#[derive(Debug, Default)]
+pub struct Fed {
+    /// For the waypoints.
+    pub resources: Vec<server::Change>,
+    /// For those who wrote the objects.
+    pub statuses: Vec<Wanted>,
+}
+
+/// An object as it was last seen, as far as writing its status asks.
+struct Seen {
+    version: String,
+    served: &'static str,
+    status: Value,
+}
+
+/// Layer 7, and who is told of it.
+pub struct Feed {
+    l7: L7,
+    audiences: Audiences,
+    seen: HashMap<(Sort, ObjectKey), Seen>,
+    root: String,
+    common: Common,
+}
+
+impl Feed {
+    /// Makes one without objects.
+    #[must_use]
+    pub fn new(mesh: &mesh::Settings, common: Common) -> Self {
+        let settings =
+            l7::Settings { cluster: mesh.cluster.clone(), domain: mesh.domain.clone(), root: mesh.root.clone() };
+        let (audiences, seen) = (Audiences::default(), HashMap::new());
+        Self { l7: L7::new(settings), audiences, seen, root: mesh.root.clone(), common }
+    }
+
+    /// Takes in a change of an object.
+    pub fn apply(&mut self, change: &Change) -> Fed {
+        let (kind, key, object) = match change {
+            Change::Synced(_) | Change::Served(..) => return Fed::default(),
+            Change::Apply(object) => (object.kind(), object.key(), Some(object)),
+            Change::Delete(kind, key) => (*kind, key.clone(), None),
+        };
+        let custom = match object {
+            Some(Object::Custom(_, custom)) => Some(custom),
+            _ => None,
+        };
+        if let Some(sort) = Sort::of(kind) {
+            self.see(sort, &key, custom);
+            let out = self.l7.object(sort, &key, custom);
+            return self.told(out);
+        }
+        let out = match (kind, object) {
+            (Kind::Service, Some(Object::Service(service))) => self.l7.service(&key, Some(service)),
+            (Kind::Service, _) => self.l7.service(&key, None),
+            (Kind::Pod, Some(Object::Pod(pod))) => self.l7.pod(&key, Some(pod)),
+            (Kind::Pod, _) => self.l7.pod(&key, None),
+            (Kind::WorkloadEntry, _) => self.l7.workload_entry(&key, custom),
+            (Kind::ServiceEntry, _) => self.l7.service_entry(&key, custom),
+            (Kind::ReferenceGrant, _) => self.l7.reference_grant(&key, custom),
+            _ => return Fed::default(),
+        };
+        self.told(out)
+    }
+
+    /// Takes in what the mesh decided about waypoints.
+    pub fn decided(&mut self, decided: mesh::Waypoints) -> Fed {
+        let mut fed = Fed::default();
+        for (subject, binding) in decided.bindings {
+            let out = self.l7.bind(subject, binding);
+            let told = self.told(out);
+            fed.resources.extend(told.resources);
+            fed.statuses.extend(told.statuses);
+        }
+        for (key, serves) in decided.served {
+            let settings = self.settings(&key, serves.unwrap_or(Serves::Nothing));
+            let change = match serves {
+                Some(_) => l7::Change::Put(settings.into()),
+                None => l7::Change::Remove(settings.key()),
+            };
+            fed.resources.extend(self.audiences.apply(change).into_iter().map(published));
+        }
+        fed
+    }
+
+    fn settings(&self, gateway: &ObjectKey, serves: Serves) -> Resource {
+        Resource::Settings(model::l7::Settings {
+            waypoint: l7::gateway(gateway),
+            traffic: match serves {
+                Serves::Services => Traffic::Service,
+                Serves::Workloads => Traffic::Workload,
+                Serves::All => Traffic::All,
+                Serves::Nothing => Traffic::None,
+            },
+            root_namespace: (*self.root).into(),
+            trust_domains: self.common.trust_domains.iter().map(|domain| (**domain).into()).collect(),
+            normalization: self.common.normalization,
+        })
+    }
+
+    fn see(&mut self, sort: Sort, key: &ObjectKey, custom: Option<&Custom>) {
+        let name = (sort, key.clone());
+        match custom {
+            Some(c) => {
+                let seen = Seen { version: c.version.clone(), served: c.served, status: c.status.clone() };
+                self.seen.insert(name, seen);
+            }
+            None => drop(self.seen.remove(&name)),
+        }
+    }
+
+    fn told(&mut self, out: Output) -> Fed {
+        let mut fed = Fed::default();
+        for (service, waypoints) in out.bound {
+            fed.resources.extend(self.audiences.bind(&service, waypoints).into_iter().map(published));
+        }
+        for change in out.resources {
+            fed.resources.extend(self.audiences.apply(change).into_iter().map(published));
+        }
+        fed.statuses = out.statuses.iter().filter_map(|(sort, status)| self.wanted(*sort, status)).collect();
+        fed
+    }
+
+    /// Returns what the status of an object is to say; none if it is not ours to say, or the object is gone.
+    fn wanted(&self, sort: Sort, status: &Status) -> Option<Wanted> {
+        let seen = self.seen.get(&(sort, status.key.clone()))?;
+        let (writer, owns) = match &status.body {
+            // What has no targets is ztunnel's.
+            Body::Conditions(conditions) if sort == Sort::AuthorizationPolicy && conditions.is_empty() => return None,
+            Body::Conditions(_) => (WRITER, OF_POLICIES),
+            Body::Route(_) | Body::Policy(_) => (gateway::CONTROLLER, OF_ROUTES),
+        };
+        Some(Wanted {
+            kind: sort.kind(),
+            key: status.key.clone(),
+            served: seen.served,
+            version: seen.version.clone(),
+            writer,
+            status: status.to_json(gateway::CONTROLLER, &seen.status),
+            owns,
+            observed: seen.status.clone(),
+        })
+    }
+}
+
+fn published(told: Told) -> server::Change {
+    let (value, audience) = match told.resource {
+        Some((resource, audience)) => {
+            let json = serde_json::to_vec(&*resource).expect("all its keys are texts, and nothing in it refuses");
+            (Some(Bytes::from(json)), audience)
+        }
+        None => (None, Audience::default()),
+    };
+    server::Change { type_url: L7_TYPE, name: told.key, value, aliases: vec![], audience }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! Which waypoints are told of which resource: each of what it does itself, and of nothing that others do.
+//!
+//! | resource | is for |
+//! |---|---|
+//! | rules | the waypoints of the service that they are for |
+//! | how a service is reached | the service's own waypoints, and those of services whose rules lead to it |
+//! | policies | the waypoints that they name, and those of the services that they name |
+//! | labels of workloads | all |
+//! | settings | the waypoint that they are of |
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use model::{
+    l7::{
+        GatewayKey, Resource, Target,
+        route::{Action, Backend, BackendTarget, HttpRule},
+    },
+    workload::{Name, ServiceKey},
+};
+use xds::server::Audience;
+
+use crate::l7::Change;
+
+/// A resource is new, another, or for others than it was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// Its key.
+    pub key: Name,
+    /// The resource, and who is told; none if nobody is any more.
+    pub resource: Option<(Arc<Resource>, Audience)>,
+}
+
+struct Held {
+    resource: Arc<Resource>,
+    /// Who was told.
+    audience: Audience,
+}
+
+/// All resources, and who is told of each.
+#[derive(Default)]
+pub struct Audiences {
+    /// The waypoints of services.
+    waypoints: HashMap<ServiceKey, BTreeSet<GatewayKey>>,
+    held: HashMap<Name, Held>,
+    /// The resources that say something of a service: rules that it has, policies over it, how it is reached.
+    about: HashMap<ServiceKey, BTreeSet<Name>>,
+    /// The rules that lead to a service.
+    leading: HashMap<ServiceKey, BTreeSet<Name>>,
+}
+
+impl Audiences {
+    /// Takes in the waypoints of a service.
+    pub fn bind(&mut self, service: &ServiceKey, waypoints: BTreeSet<GatewayKey>) -> Vec<Told> {
+        if waypoints.is_empty() {
+            self.waypoints.remove(service);
+        } else {
+            self.waypoints.insert(service.clone(), waypoints);
+        }
+        let own = self.about.get(service).cloned().unwrap_or_default();
+        let rules = own.iter().filter_map(|name| self.held.get(name));
+        let reached: BTreeSet<ServiceKey> = rules.flat_map(|held| leads_to(&held.resource)).cloned().collect();
+        let touched = own.into_iter().chain(self.ways(&reached)).collect();
+        self.tell(touched)
+    }
+
+    /// Takes in a change of a resource.
+    pub fn apply(&mut self, change: Change) -> Vec<Told> {
+        let (key, new) = match change {
+            Change::Put(resource) => (resource.key(), Some(resource)),
+            Change::Remove(key) => (key, None),
+        };
+        let old = self.held.remove(&key);
+        let mut reached = BTreeSet::new();
+        if let Some(old) = &old {
+            reached.extend(leads_to(&old.resource).cloned());
+            self.link(&key, &old.resource, false);
+        }
+        let mut told = Vec::new();
+        if let Some(resource) = new {
+            reached.extend(leads_to(&resource).cloned());
+            self.link(&key, &resource, true);
+            let audience = self.audience(&resource);
+            told.push(said(&key, &resource, &audience));
+            self.held.insert(key, Held { resource, audience });
+        } else if old.is_some() {
+            told.push(Told { key, resource: None });
+        }
+        let ways = self.ways(&reached).collect();
+        told.extend(self.tell(ways));
+        told
+    }
+
+    /// Returns the resources that say how services are reached.
+    fn ways(&self, services: &BTreeSet<ServiceKey>) -> impl Iterator<Item = Name> {
+        let names = services.iter().filter_map(|service| self.about.get(service)).flatten();
+        names
+            .filter(|name| matches!(self.held.get(*name).map(|h| &*h.resource), Some(Resource::Destination(_))))
+            .cloned()
+    }
+
+    /// Tells of those resources that are for others than they were.
+    fn tell(&mut self, names: BTreeSet<Name>) -> Vec<Told> {
+        let mut told = Vec::new();
+        for name in names {
+            let Some(resource) = self.held.get(&name).map(|held| held.resource.clone()) else { continue };
+            let audience = self.audience(&resource);
+            if let Some(held) = self.held.get_mut(&name).filter(|held| held.audience != audience) {
+                told.push(said(&name, &resource, &audience));
+                held.audience = audience;
+            }
+        }
+        told
+    }
+
+    fn audience(&self, resource: &Resource) -> Audience {
+        let of = |service: &ServiceKey| self.waypoints.get(service).into_iter().flatten().cloned();
+        match resource {
+            Resource::HttpRule(rule) => Audience::These(of(&rule.parent.service).collect()),
+            Resource::StreamRule(rule) => Audience::These(of(&rule.parent.service).collect()),
+            Resource::Destination(policy) => {
+                let rules = self.leading.get(&policy.service).into_iter().flatten();
+                let parents = rules.filter_map(|name| parent(&self.held.get(name)?.resource));
+                Audience::These(parents.chain([&policy.service]).flat_map(of).collect())
+            }
+            Resource::Labels(_) => Audience::Waypoints,
+            Resource::Authorization(policy) => self.targeted(&policy.targets),
+            Resource::Authentication(policy) => self.targeted(&policy.targets),
+            Resource::Settings(settings) => Audience::These([settings.waypoint.clone()].into()),
+        }
+    }
+
+    fn targeted(&self, targets: &[Target]) -> Audience {
+        if targets.contains(&Target::AnyWaypoint) {
+            return Audience::Waypoints;
+        }
+        let mut these = BTreeSet::new();
+        for target in targets {
+            match target {
+                Target::Waypoint(waypoint) => drop(these.insert(waypoint.clone())),
+                Target::Service(service) => these.extend(self.waypoints.get(service).into_iter().flatten().cloned()),
+                Target::AnyWaypoint => {}
+            }
+        }
+        Audience::These(these)
+    }
+
+    /// Notes which services a resource is about and leads to, or that it does so no more.
+    fn link(&mut self, key: &Name, resource: &Resource, there: bool) {
+        let note = |all: &mut HashMap<ServiceKey, BTreeSet<Name>>, service: &ServiceKey| {
+            let names = all.entry(service.clone()).or_default();
+            if there {
+                names.insert(key.clone());
+            } else {
+                names.remove(key);
+            }
+            if names.is_empty() {
+                all.remove(service);
+            }
+        };
+        about(resource).into_iter().for_each(|service| note(&mut self.about, service));
+        leads_to(resource).for_each(|service| note(&mut self.leading, service));
+    }
+}
+
+fn said(key: &Name, resource: &Arc<Resource>, audience: &Audience) -> Told {
+    let nobody = matches!(audience, Audience::These(these) if these.is_empty());
+    Told { key: key.clone(), resource: (!nobody).then(|| (resource.clone(), audience.clone())) }
+}
+
+fn parent(resource: &Resource) -> Option<&ServiceKey> {
+    match resource {
+        Resource::HttpRule(rule) => Some(&rule.parent.service),
+        Resource::StreamRule(rule) => Some(&rule.parent.service),
+        _ => None,
+    }
+}
+
+/// Returns the services whose waypoints a resource is for.
+fn about(resource: &Resource) -> Vec<&ServiceKey> {
+    match resource {
+        Resource::Destination(policy) => vec![&policy.service],
+        Resource::Authorization(policy) => targets(&policy.targets),
+        Resource::Authentication(policy) => targets(&policy.targets),
+        rule => parent(rule).into_iter().collect(),
+    }
+}
+
+fn targets(targets: &[Target]) -> Vec<&ServiceKey> {
+    let services = targets.iter().filter_map(|target| match target {
+        Target::Service(service) => Some(service),
+        Target::Waypoint(_) | Target::AnyWaypoint => None,
+    });
+    services.collect()
+}
+
+/// Returns the services that a waypoint connects to because of a rule.
+fn leads_to(resource: &Resource) -> impl Iterator<Item = &ServiceKey> {
+    let targets: Vec<&BackendTarget> = match resource {
+        Resource::HttpRule(rule) => reached(rule),
+        Resource::StreamRule(rule) => rule.backends.iter().map(|b| &b.target).collect(),
+        _ => vec![],
+    };
+    targets.into_iter().filter_map(|target| match target {
+        BackendTarget::Service { service, .. } => Some(service),
+        BackendTarget::Invalid(_) => None,
+    })
+}
+
+fn reached(rule: &HttpRule) -> Vec<&BackendTarget> {
+    let backends: &[Backend] = match &rule.action {
+        Action::Forward(backends) => backends,
+        Action::Redirect(_) | Action::Respond(_) => &[],
+    };
+    let others = rule.mirrors.iter().map(|m| &m.target).chain(rule.external_auth.iter().map(|a| &a.target));
+    backends.iter().map(|b| &b.target).chain(others).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+/// The resources and what waypoints were told so far: by key, for whom.
+#[derive(Default)]
+struct Mesh {
+    audiences: Audiences,
+    told: BTreeMap<String, String>,
+    /// What the last change told.
+    last: Vec<String>,
+}
+
+impl Mesh {
+    fn take(&mut self, told: Vec<Told>) {
+        self.last = told.iter().map(|t| t.key.to_string()).collect();
+        for Told { key, resource } in told {
+            match resource {
+                Some((resource, audience)) => {
+                    assert_eq!(resource.key(), key);
+                    self.told.insert(key.to_string(), names(&audience));
+                }
+                None => drop(self.told.remove(&*key)),
+            }
+        }
+    }
+
+    fn put(&mut self, resource: Value) {
+        let resource: Resource = serde_json::from_value(resource).expect("a resource");
+        let told = self.audiences.apply(Change::Put(Arc::new(resource)));
+        self.take(told);
+    }
+
+    fn remove(&mut self, key: &str) {
+        let told = self.audiences.apply(Change::Remove(key.into()));
+        self.take(told);
+    }
+
+    /// Binds `shop/SERVICE` to waypoints of `shop`.
+    fn bind(&mut self, service: &str, waypoints: &[&str]) {
+        let key = ServiceKey { namespace: "shop".into(), hostname: service.into() };
+        let of = |name: &&str| GatewayKey { namespace: "shop".into(), name: (*name).into() };
+        let told = self.audiences.bind(&key, waypoints.iter().map(of).collect());
+        self.take(told);
+    }
+
+    fn told(&self) -> Vec<(&str, &str)> {
+        self.told.iter().map(|(key, audience)| (key.as_str(), audience.as_str())).collect()
+    }
+}
+
+fn names(audience: &Audience) -> String {
+    match audience {
+        Audience::Everybody => "everybody".to_owned(),
+        Audience::Waypoints => "all".to_owned(),
+        Audience::These(these) => these.iter().map(|w| &*w.name).collect::<Vec<_>>().join(" "),
+    }
+}
+
+fn target(service: &str) -> Value {
+    json!({"service": {"service": format!("shop/{service}")}})
+}
+
+fn origin() -> Value {
+    json!({"created": "", "namespace": "shop", "name": "r", "index": 0, "kind": "HTTPRoute"})
+}
+
+fn rule(name: &str, parent: &str, backends: &[&str]) -> Value {
+    let backends: Vec<Value> = backends.iter().map(|b| json!({"target": target(b), "weight": 1})).collect();
+    let parent = json!({"service": format!("shop/{parent}")});
+    json!({"httpRule": {"name": name, "parent": parent, "origin": origin(), "action": {"forward": backends}}})
+}
+
+fn destination(service: &str) -> Value {
+    json!({"destination": {"name": service, "service": format!("shop/{service}")}})
+}
+
+fn policy(name: &str, targets: Value) -> Value {
+    json!({"authorization": {"namespace": "shop", "name": name, "targets": targets, "action": "deny", "rules": []}})
+}
+
+#[test]
+fn each_resource_is_for_those_that_need_it() {
+    let mut stream = json!({"streamRule": {"name": "s", "parent": {"service": "shop/a"}, "origin": origin()}});
+    stream["streamRule"]["backends"] = json!([{"target": target("b"), "weight": 1}]);
+    let mut more = rule("r", "a", &[]);
+    more["httpRule"]["mirrors"] = json!([{"target": target("b"), "share": 10}]);
+    let mut asks = rule("r", "a", &[]);
+    asks["httpRule"]["externalAuth"] = json!({"target": target("b"), "protocol": {"http": {}}});
+    let settings = json!({"settings": {
+        "waypoint": "shop/w", "traffic": "all", "rootNamespace": "r", "trustDomains": [], "normalization": "base",
+    }});
+    let tokens = json!({"authentication": {
+        "namespace": "shop", "name": "t", "targets": [{"service": "shop/a"}], "rules": [],
+    }});
+    // `a` is bound to `w`, `b` to `v` and a canary; nothing else is bound.
+    let rows: [(&[Value], &[&str]); 16] = [
+        (&[rule("r", "a", &["a"])], &["w"]),
+        (&[rule("r", "b", &["a"])], &["c v"]),
+        (&[rule("r", "none", &["a"])], &[]),
+        (&[stream.clone()], &["w"]),
+        (&[destination("b")], &["c v"]),
+        (&[destination("none")], &[]),
+        // Who connects to it because of a rule has to know how it is reached.
+        (&[destination("b"), rule("r", "a", &["b"])], &["c v w", "w"]),
+        (&[destination("b"), more], &["c v w", "w"]),
+        (&[destination("b"), asks], &["c v w", "w"]),
+        (&[destination("b"), stream], &["c v w", "w"]),
+        (&[destination("none"), rule("r", "b", &["none"])], &["c v", "c v"]),
+        (&[json!({"labels": {"workload": "x", "labels": {}}})], &["all"]),
+        (&[settings], &["w"]),
+        (&[tokens], &["w"]),
+        (&[policy("p", json!([{"service": "shop/a"}, {"waypoint": "web/x"}]))], &["w x"]),
+        (&[policy("p", json!(["anyWaypoint", {"service": "shop/a"}]))], &["all"]),
+    ];
+    for (resources, want) in rows {
+        let bind = |mesh: &mut Mesh| {
+            mesh.bind("a", &["w"]);
+            mesh.bind("b", &["v", "c"]);
+        };
+        let put = |mesh: &mut Mesh, reverse: bool| {
+            let all: Vec<&Value> = if reverse { resources.iter().rev().collect() } else { resources.iter().collect() };
+            all.into_iter().for_each(|resource| mesh.put(resource.clone()));
+        };
+        // In whatever order it comes.
+        for (bound_first, reverse) in [(true, false), (true, true), (false, false), (false, true)] {
+            let mut mesh = Mesh::default();
+            if bound_first {
+                bind(&mut mesh);
+            }
+            put(&mut mesh, reverse);
+            if !bound_first {
+                bind(&mut mesh);
+            }
+            let mut seen: Vec<&str> = mesh.told().into_iter().map(|(_, audience)| audience).collect();
+            seen.sort_unstable();
+            let mut want = want.to_vec();
+            want.sort_unstable();
+            assert_eq!(seen, want, "{resources:?}");
+        }
+    }
+}
+
+#[test]
+fn a_change_tells_what_depends_on_it_alone() {
+    let mut mesh = Mesh::default();
+    mesh.bind("a", &["w"]);
+    mesh.bind("b", &["v"]);
+    for resource in [
+        rule("ra", "a", &["b"]),
+        rule("rb", "b", &["b"]),
+        destination("a"),
+        destination("b"),
+        policy("pa", json!([{"service": "shop/a"}])),
+    ] {
+        mesh.put(resource);
+    }
+    let (a, b) = (("destination/a", "w"), ("destination/b", "v w"));
+    assert_eq!(mesh.told(), [("authorization/shop/pa", "w"), a, b, ("http/ra", "w"), ("http/rb", "v")]);
+
+    // A rule that leads elsewhere.
+    mesh.put(rule("ra", "a", &["a"]));
+    assert_eq!(
+        (mesh.last.as_slice(), mesh.told["destination/b"].as_str()),
+        (&["http/ra", "destination/b"].map(String::from)[..], "v")
+    );
+    mesh.put(rule("ra", "a", &["b"]));
+    mesh.put(rule("ra", "a", &["b", "a"]));
+    assert_eq!(mesh.last, ["http/ra"], "for the same as before");
+
+    // Another waypoint.
+    mesh.bind("a", &["x"]);
+    assert_eq!(mesh.last, ["authorization/shop/pa", "destination/a", "destination/b", "http/ra"]);
+    let (a, b) = (("destination/a", "x"), ("destination/b", "v x"));
+    assert_eq!(mesh.told(), [("authorization/shop/pa", "x"), a, b, ("http/ra", "x"), ("http/rb", "v")]);
+    mesh.bind("a", &["x"]);
+    assert!(mesh.last.is_empty());
+
+    // None, and nothing.
+    mesh.bind("a", &[]);
+    assert_eq!(mesh.told(), [("destination/b", "v"), ("http/rb", "v")]);
+    for key in ["http/ra", "http/rb", "destination/a", "destination/b", "authorization/shop/pa", "labels/none"] {
+        mesh.remove(key);
+    }
+    mesh.bind("b", &[]);
+    let Audiences { waypoints, held, about, leading } = &mesh.audiences;
+    assert!(waypoints.is_empty() && held.is_empty() && about.is_empty() && leading.is_empty());
+    assert!(mesh.told.is_empty());
+}
