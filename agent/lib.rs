@@ -3,9 +3,10 @@
 //! Started by `ambient --role agent`. Replicas share nothing: all serve, and what they write is the same.
 
 mod auth;
+pub mod binding;
 pub mod config;
 mod deploy;
-mod gateway;
+pub mod gateway;
 mod issue;
 pub mod l7;
 mod mesh;
@@ -24,7 +25,7 @@ use tokio::sync::mpsc;
 use tracing::info;
 use xds::server::Resources;
 
-pub use crate::config::Config;
+pub use crate::{config::Config, deploy::sizes};
 
 /// How long streams may take to end after a stop.
 const GRACE: Duration = Duration::from_secs(10);

@@ -9,10 +9,9 @@ use source::{
     object::{Map, Service},
 };
 
-use crate::mesh::{
-    Mesh,
-    choice::{self, Asker, Unbound, Whose},
-    waypoints::Bound,
+use crate::{
+    binding::{self, Asker, Unbound, Whose},
+    mesh::{Mesh, waypoints::Bound},
 };
 
 /// The whole, of which a weight is a part.
@@ -46,7 +45,7 @@ impl Mesh {
                 (&space.labels, &space.annotations)
             }
         };
-        let key = choice::canary(labels, asker.namespace)?;
+        let key = binding::canary(labels, asker.namespace)?;
         let found = weight(annotations).and_then(|weight| {
             if key == *first {
                 let (label, name) = (labels::USE_CANARY, &key.name);
