@@ -3,10 +3,11 @@
 //! Started by `ambient --role agent`. Replicas share nothing: all serve, and what they write is the same.
 
 mod auth;
+pub mod binding;
 pub mod config;
 mod deploy;
 mod feed;
-mod gateway;
+pub mod gateway;
 #[cfg(test)]
 mod here;
 mod issue;
@@ -28,7 +29,7 @@ use tokio::sync::mpsc;
 use tracing::info;
 use xds::server::{Resources, Server};
 
-pub use crate::config::Config;
+pub use crate::{config::Config, deploy::sizes};
 
 /// How long streams may take to end after a stop.
 const GRACE: Duration = Duration::from_secs(10);

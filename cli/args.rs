@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     completion, install, manifest, namespace, roles::Role, sandbox, status, token, uninstall, verify, version,
-    ztunnel_config,
+    waypoint, ztunnel_config,
 };
 
 /// An ambient service mesh for Kubernetes in one binary
@@ -16,11 +16,12 @@ use crate::{
   ambient sandbox                          see what the mesh does, on this machine, without Kubernetes
   ambient install                          install the mesh, or bring it up to date
   ambient namespace add shop               enrol every pod of a namespace, without restart
+  ambient waypoint apply -n shop --enroll-namespace --wait   give it a proxy at layer 7
   ambient status                           see whether all is well
   ambient verify web.shop db.shop:5432     see evidence that traffic is mTLS
 
 Exit codes: 0 done, 1 the cluster or the request failed, 2 wrong usage, 130 interrupted, 255 internal
-fault. `status` and `verify` answer with their own: see their help.")]
+fault. `status`, `waypoint status` and `verify` answer with their own: see their help.")]
 pub struct Cli {
     /// Run as a component of the mesh instead of a command
     #[arg(long, value_enum, value_name = "ROLE")]
@@ -120,6 +121,9 @@ pub enum Command {
     /// Enrol namespaces and pods, or take them out
     #[command(visible_alias = "ns")]
     Namespace(namespace::Args),
+    /// Give namespaces, services and service accounts proxies at layer 7
+    #[command(visible_alias = "wp")]
+    Waypoint(waypoint::Args),
     /// Show whether the mesh is well
     Status(status::Args),
     /// Show what the ztunnels know: workloads, services, policies, certificates, connections

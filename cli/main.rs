@@ -15,6 +15,7 @@ mod token;
 mod uninstall;
 mod verify;
 mod version;
+mod waypoint;
 mod ztunnel_config;
 
 use std::process::ExitCode;
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
             // A closed pipe is the only way for this to fail.
             let _ = error.print();
             let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            return ExitCode::from(if code > 0 && names_verify() { INCONCLUSIVE } else { code });
+            return ExitCode::from(if code > 0 && asks_for_a_verdict() { INCONCLUSIVE } else { code });
         }
     };
     let result = match (cli.role, cli.command) {
@@ -66,10 +67,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tells whether arguments that cannot be read were for `verify`, whose codes speak of evidence.
-fn names_verify() -> bool {
+/// Tells whether arguments that cannot be read were for `verify` or `waypoint status`, whose codes speak of what was found.
+fn asks_for_a_verdict() -> bool {
     let lenient = Cli::command().ignore_errors(true).try_get_matches();
-    lenient.is_ok_and(|matches| matches.subcommand_name() == Some("verify"))
+    lenient.is_ok_and(|matches| match matches.subcommand() {
+        Some(("verify", _)) => true,
+        Some(("waypoint", matches)) => matches.subcommand_name() == Some("status"),
+        _ => false,
+    })
 }
 
 fn run(command: Command, global: &Global) -> Result<u8, Error> {
@@ -88,6 +93,7 @@ fn run(command: Command, global: &Global) -> Result<u8, Error> {
             Command::Manifest(args) => manifest::run(&args, global, &screen),
             Command::Uninstall(args) => unless_interrupted(uninstall::run(args, global, &screen)).await,
             Command::Namespace(args) => unless_interrupted(namespace::run(args, global, &screen)).await,
+            Command::Waypoint(args) => waypoint::run(args, global, &screen).await,
             Command::Status(args) => status::run(args, global, &screen).await,
             Command::ZtunnelConfig(args) => ztunnel_config::run(args, global, &screen).await,
             Command::Verify(args) => verify::run(args, global, &screen).await.map_err(Error::without_verdict),

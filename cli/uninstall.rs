@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeSet,
-    io::{BufRead, IsTerminal, Write},
     pin::pin,
     time::{Duration, Instant},
 };
@@ -32,7 +31,7 @@ use crate::{
     error::Error,
     install::duration,
     namespace::{label, labels::Step, some_of},
-    screen::{Screen, Tone, progress::Progress},
+    screen::{Screen, Tone, confirm::confirmed, progress::Progress},
 };
 
 /// Take the mesh out of the cluster again
@@ -198,20 +197,6 @@ fn show(plan: &Plan, purge: bool, screen: &Screen) {
     if !purge {
         screen.say("  keep Istio's resource definitions and their objects (--purge deletes them)");
     }
-}
-
-async fn confirmed() -> Result<bool, Error> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Error::usage("nobody is here to confirm the plan").hint("give -y to go ahead"));
-    }
-    write!(std::io::stderr(), "Proceed? (y/N) ")?;
-    // On a thread of its own, so that Ctrl-C is heard meanwhile.
-    let read = tokio::task::spawn_blocking(|| {
-        let mut answer = String::new();
-        std::io::stdin().lock().read_line(&mut answer).map(|_| answer)
-    });
-    let answer = read.await.map_err(|error| Error::internal("cannot ask").caused_by(&error))??;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// The order matters: the node agent needs its rights and its proxy while it lets pods go, the agent would write new

@@ -43,6 +43,8 @@ complete -c ambient -n "__fish_ambient_needs_command" -f -a "manifest" -d 'Print
 complete -c ambient -n "__fish_ambient_needs_command" -f -a "uninstall" -d 'Take the mesh out of the cluster again'
 complete -c ambient -n "__fish_ambient_needs_command" -f -a "namespace" -d 'Enrol namespaces and pods, or take them out'
 complete -c ambient -n "__fish_ambient_needs_command" -f -a "ns" -d 'Enrol namespaces and pods, or take them out'
+complete -c ambient -n "__fish_ambient_needs_command" -f -a "waypoint" -d 'Give namespaces, services and service accounts proxies at layer 7'
+complete -c ambient -n "__fish_ambient_needs_command" -f -a "wp" -d 'Give namespaces, services and service accounts proxies at layer 7'
 complete -c ambient -n "__fish_ambient_needs_command" -f -a "status" -d 'Show whether the mesh is well'
 complete -c ambient -n "__fish_ambient_needs_command" -f -a "ztunnel-config" -d 'Show what the ztunnels know: workloads, services, policies, certificates, connections'
 complete -c ambient -n "__fish_ambient_needs_command" -f -a "zc" -d 'Show what the ztunnels know: workloads, services, policies, certificates, connections'
@@ -225,6 +227,266 @@ complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subc
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Take out: traffic flows as if there were no mesh'
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the namespaces and how many of their pods are captured'
 complete -c ambient -n "__fish_ambient_using_subcommand ns; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and not __fish_seen_subcommand_from apply generate list status delete config help" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and not __fish_seen_subcommand_from apply generate list status delete config help" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and not __fish_seen_subcommand_from apply generate list status delete config help" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and not __fish_seen_subcommand_from apply generate list status delete config help" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and not __fish_seen_subcommand_from apply generate list status delete config help" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and not __fish_seen_subcommand_from apply generate list status delete config help" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and not __fish_seen_subcommand_from apply generate list status delete config help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and not __fish_seen_subcommand_from apply generate list status delete config help" -f -a "apply" -d 'Make a waypoint, or change one, and put whom you name behind it'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and not __fish_seen_subcommand_from apply generate list status delete config help" -f -a "generate" -d 'Print the Gateway that apply makes, without a cluster'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and not __fish_seen_subcommand_from apply generate list status delete config help" -f -a "list" -d 'List the waypoints: what they take, whether they run, how many are behind them'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and not __fish_seen_subcommand_from apply generate list status delete config help" -f -a "status" -d 'Show whether waypoints are ready, and who is not behind them and why'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and not __fish_seen_subcommand_from apply generate list status delete config help" -f -a "delete" -d 'Delete waypoints, and the labels that name them'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and not __fish_seen_subcommand_from apply generate list status delete config help" -f -a "config" -d 'Show the routes, backends and policies as the proxies have them'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and not __fish_seen_subcommand_from apply generate list status delete config help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l name -d 'Name of the waypoint' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l for -d 'Which traffic it takes: that to services, to the addresses of pods, both or none [default: service]' -r -f -a "service\t'That to services'
+workload\t'That to the addresses of pods'
+all\t'Both'
+none\t'None'"
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l replicas -d 'How many pods run it [default: that of the installation, 2]' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l autoscale -d 'The least and the most pods, by load, such as 2-6' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l cpu -d 'The processors that are set aside for a pod, such as 250m' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l memory -d 'The memory that is set aside for a pod, such as 128Mi' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l class -d 'Class of the Gateway [default: istio-waypoint]' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -s r -l revision -d 'Label the Gateway for a revision of Istio\'s control plane; ambient\'s own sees to all' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l enroll-service -d 'Put a service of the namespace behind it; may be repeated' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l enroll-service-account -d 'Put the pods that run as a service account behind it, and the services that select only such; may be repeated. A new waypoint is then one for `all`, if --for says nothing' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l timeout -l waypoint-timeout -d 'Longest to wait, such as 90s or 5m' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -s o -l output -d 'With --dry-run: the difference as a table, or the objects as they would be' -r -f -a "table\t'Columns for people'
+json\t'JSON'
+yaml\t'YAML'"
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l enroll-namespace -d 'Put the namespace behind it: all services and pods that say nothing else themselves'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l overwrite -d 'Take over what somebody else set, and put behind it what names another waypoint'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -s w -l wait -d 'Wait until it takes traffic, and whom you name is behind it'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l dry-run -d 'Show what would change, as the server computes it, and keep nothing'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -l name -d 'Name of the waypoint' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -l for -d 'Which traffic it takes: that to services, to the addresses of pods, both or none [default: service]' -r -f -a "service\t'That to services'
+workload\t'That to the addresses of pods'
+all\t'Both'
+none\t'None'"
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -l replicas -d 'How many pods run it [default: that of the installation, 2]' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -l autoscale -d 'The least and the most pods, by load, such as 2-6' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -l cpu -d 'The processors that are set aside for a pod, such as 250m' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -l memory -d 'The memory that is set aside for a pod, such as 128Mi' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -l class -d 'Class of the Gateway [default: istio-waypoint]' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -s r -l revision -d 'Label the Gateway for a revision of Istio\'s control plane; ambient\'s own sees to all' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -s o -l output -d 'How to write it' -r -f -a "yaml\t''
+json\t''"
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from list" -s o -l output -d 'How to write the list' -r -f -a "table\t'Columns for people'
+json\t'JSON'
+yaml\t'YAML'"
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from list" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from list" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from list" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from list" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from list" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from list" -s A -l all-namespaces -d 'Those of all namespaces'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from status" -l timeout -l waypoint-timeout -d 'Longest to wait, such as 90s or 5m' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from status" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
+json\t'JSON'
+yaml\t'YAML'"
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from status" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from status" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from status" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from status" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from status" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from status" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from status" -s A -l all-namespaces -d 'Those of all namespaces'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from status" -s w -l wait -d 'Wait until all is well'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from delete" -s r -l revision -d 'All waypoints of the namespace that are labelled for this revision' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from delete" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from delete" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from delete" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from delete" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from delete" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from delete" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from delete" -l all -d 'All waypoints of the namespace'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from delete" -l keep-labels -d 'Leave the labels that name them'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from delete" -s y -l yes -l skip-confirmation -d 'Do not ask'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from delete" -l dry-run -d 'Show the plan and do nothing'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from config" -s f -l file -d 'Read a saved dump instead; `-` is the standard input' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from config" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
+json\t'JSON'
+yaml\t'YAML'"
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from config" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from config" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from config" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from config" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from config" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from config" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from config" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from help" -f -a "apply" -d 'Make a waypoint, or change one, and put whom you name behind it'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from help" -f -a "generate" -d 'Print the Gateway that apply makes, without a cluster'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the waypoints: what they take, whether they run, how many are behind them'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show whether waypoints are ready, and who is not behind them and why'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Delete waypoints, and the labels that name them'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from help" -f -a "config" -d 'Show the routes, backends and policies as the proxies have them'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and not __fish_seen_subcommand_from apply generate list status delete config help" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and not __fish_seen_subcommand_from apply generate list status delete config help" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and not __fish_seen_subcommand_from apply generate list status delete config help" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and not __fish_seen_subcommand_from apply generate list status delete config help" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and not __fish_seen_subcommand_from apply generate list status delete config help" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and not __fish_seen_subcommand_from apply generate list status delete config help" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and not __fish_seen_subcommand_from apply generate list status delete config help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and not __fish_seen_subcommand_from apply generate list status delete config help" -f -a "apply" -d 'Make a waypoint, or change one, and put whom you name behind it'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and not __fish_seen_subcommand_from apply generate list status delete config help" -f -a "generate" -d 'Print the Gateway that apply makes, without a cluster'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and not __fish_seen_subcommand_from apply generate list status delete config help" -f -a "list" -d 'List the waypoints: what they take, whether they run, how many are behind them'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and not __fish_seen_subcommand_from apply generate list status delete config help" -f -a "status" -d 'Show whether waypoints are ready, and who is not behind them and why'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and not __fish_seen_subcommand_from apply generate list status delete config help" -f -a "delete" -d 'Delete waypoints, and the labels that name them'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and not __fish_seen_subcommand_from apply generate list status delete config help" -f -a "config" -d 'Show the routes, backends and policies as the proxies have them'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and not __fish_seen_subcommand_from apply generate list status delete config help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l name -d 'Name of the waypoint' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l for -d 'Which traffic it takes: that to services, to the addresses of pods, both or none [default: service]' -r -f -a "service\t'That to services'
+workload\t'That to the addresses of pods'
+all\t'Both'
+none\t'None'"
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l replicas -d 'How many pods run it [default: that of the installation, 2]' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l autoscale -d 'The least and the most pods, by load, such as 2-6' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l cpu -d 'The processors that are set aside for a pod, such as 250m' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l memory -d 'The memory that is set aside for a pod, such as 128Mi' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l class -d 'Class of the Gateway [default: istio-waypoint]' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -s r -l revision -d 'Label the Gateway for a revision of Istio\'s control plane; ambient\'s own sees to all' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l enroll-service -d 'Put a service of the namespace behind it; may be repeated' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l enroll-service-account -d 'Put the pods that run as a service account behind it, and the services that select only such; may be repeated. A new waypoint is then one for `all`, if --for says nothing' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l timeout -l waypoint-timeout -d 'Longest to wait, such as 90s or 5m' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -s o -l output -d 'With --dry-run: the difference as a table, or the objects as they would be' -r -f -a "table\t'Columns for people'
+json\t'JSON'
+yaml\t'YAML'"
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l enroll-namespace -d 'Put the namespace behind it: all services and pods that say nothing else themselves'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l overwrite -d 'Take over what somebody else set, and put behind it what names another waypoint'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -s w -l wait -d 'Wait until it takes traffic, and whom you name is behind it'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l dry-run -d 'Show what would change, as the server computes it, and keep nothing'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -l name -d 'Name of the waypoint' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -l for -d 'Which traffic it takes: that to services, to the addresses of pods, both or none [default: service]' -r -f -a "service\t'That to services'
+workload\t'That to the addresses of pods'
+all\t'Both'
+none\t'None'"
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -l replicas -d 'How many pods run it [default: that of the installation, 2]' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -l autoscale -d 'The least and the most pods, by load, such as 2-6' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -l cpu -d 'The processors that are set aside for a pod, such as 250m' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -l memory -d 'The memory that is set aside for a pod, such as 128Mi' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -l class -d 'Class of the Gateway [default: istio-waypoint]' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -s r -l revision -d 'Label the Gateway for a revision of Istio\'s control plane; ambient\'s own sees to all' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -s o -l output -d 'How to write it' -r -f -a "yaml\t''
+json\t''"
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from list" -s o -l output -d 'How to write the list' -r -f -a "table\t'Columns for people'
+json\t'JSON'
+yaml\t'YAML'"
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from list" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from list" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from list" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from list" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from list" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from list" -s A -l all-namespaces -d 'Those of all namespaces'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from status" -l timeout -l waypoint-timeout -d 'Longest to wait, such as 90s or 5m' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from status" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
+json\t'JSON'
+yaml\t'YAML'"
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from status" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from status" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from status" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from status" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from status" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from status" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from status" -s A -l all-namespaces -d 'Those of all namespaces'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from status" -s w -l wait -d 'Wait until all is well'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from delete" -s r -l revision -d 'All waypoints of the namespace that are labelled for this revision' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from delete" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from delete" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from delete" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from delete" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from delete" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from delete" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from delete" -l all -d 'All waypoints of the namespace'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from delete" -l keep-labels -d 'Leave the labels that name them'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from delete" -s y -l yes -l skip-confirmation -d 'Do not ask'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from delete" -l dry-run -d 'Show the plan and do nothing'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from config" -s f -l file -d 'Read a saved dump instead; `-` is the standard input' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from config" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
+json\t'JSON'
+yaml\t'YAML'"
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from config" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from config" -l context -d 'Context of the kubeconfig to use' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from config" -l sandbox -d 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from config" -s n -l namespace -d 'Namespace that the command is about' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from config" -s i -l istio-namespace -d 'Namespace that the mesh is installed in' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from config" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from config" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from help" -f -a "apply" -d 'Make a waypoint, or change one, and put whom you name behind it'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from help" -f -a "generate" -d 'Print the Gateway that apply makes, without a cluster'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the waypoints: what they take, whether they run, how many are behind them'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show whether waypoints are ready, and who is not behind them and why'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from help" -f -a "delete" -d 'Delete waypoints, and the labels that name them'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from help" -f -a "config" -d 'Show the routes, backends and policies as the proxies have them'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ambient -n "__fish_ambient_using_subcommand status" -l timeout -d 'Longest to wait, such as 90s or 5m' -r
 complete -c ambient -n "__fish_ambient_using_subcommand status" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
 json\t'JSON'
@@ -1163,21 +1425,28 @@ complete -c ambient -n "__fish_ambient_using_subcommand completion" -l color -d 
 always\t'Always'
 never\t'Never'"
 complete -c ambient -n "__fish_ambient_using_subcommand completion" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "install" -d 'Install the mesh, or bring it up to date'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "manifest" -d 'Print the manifests that install applies'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "uninstall" -d 'Take the mesh out of the cluster again'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "namespace" -d 'Enrol namespaces and pods, or take them out'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "status" -d 'Show whether the mesh is well'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "ztunnel-config" -d 'Show what the ztunnels know: workloads, services, policies, certificates, connections'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "verify" -d 'Prove from live evidence whether traffic is mTLS'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "sandbox" -d 'Run the whole mesh on this machine, without Kubernetes'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "token" -d 'Issue the token of a pod where a folder stands in for Kubernetes'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "version" -d 'Show the versions of this program and of the mesh'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "completion" -d 'Print the completion script of a shell'
-complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace status ztunnel-config verify sandbox token version completion help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace waypoint status ztunnel-config verify sandbox token version completion help" -f -a "install" -d 'Install the mesh, or bring it up to date'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace waypoint status ztunnel-config verify sandbox token version completion help" -f -a "manifest" -d 'Print the manifests that install applies'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace waypoint status ztunnel-config verify sandbox token version completion help" -f -a "uninstall" -d 'Take the mesh out of the cluster again'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace waypoint status ztunnel-config verify sandbox token version completion help" -f -a "namespace" -d 'Enrol namespaces and pods, or take them out'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace waypoint status ztunnel-config verify sandbox token version completion help" -f -a "waypoint" -d 'Give namespaces, services and service accounts proxies at layer 7'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace waypoint status ztunnel-config verify sandbox token version completion help" -f -a "status" -d 'Show whether the mesh is well'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace waypoint status ztunnel-config verify sandbox token version completion help" -f -a "ztunnel-config" -d 'Show what the ztunnels know: workloads, services, policies, certificates, connections'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace waypoint status ztunnel-config verify sandbox token version completion help" -f -a "verify" -d 'Prove from live evidence whether traffic is mTLS'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace waypoint status ztunnel-config verify sandbox token version completion help" -f -a "sandbox" -d 'Run the whole mesh on this machine, without Kubernetes'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace waypoint status ztunnel-config verify sandbox token version completion help" -f -a "token" -d 'Issue the token of a pod where a folder stands in for Kubernetes'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace waypoint status ztunnel-config verify sandbox token version completion help" -f -a "version" -d 'Show the versions of this program and of the mesh'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace waypoint status ztunnel-config verify sandbox token version completion help" -f -a "completion" -d 'Print the completion script of a shell'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and not __fish_seen_subcommand_from install manifest uninstall namespace waypoint status ztunnel-config verify sandbox token version completion help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from namespace" -f -a "add" -d 'Enrol: all pods are captured, running ones too'
 complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from namespace" -f -a "remove" -d 'Take out: traffic flows as if there were no mesh'
 complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from namespace" -f -a "list" -d 'List the namespaces and how many of their pods are captured'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from waypoint" -f -a "apply" -d 'Make a waypoint, or change one, and put whom you name behind it'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from waypoint" -f -a "generate" -d 'Print the Gateway that apply makes, without a cluster'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from waypoint" -f -a "list" -d 'List the waypoints: what they take, whether they run, how many are behind them'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from waypoint" -f -a "status" -d 'Show whether waypoints are ready, and who is not behind them and why'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from waypoint" -f -a "delete" -d 'Delete waypoints, and the labels that name them'
+complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from waypoint" -f -a "config" -d 'Show the routes, backends and policies as the proxies have them'
 complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from ztunnel-config" -f -a "workload" -d 'Show the workloads'
 complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from ztunnel-config" -f -a "service" -d 'Show the services and their endpoints'
 complete -c ambient -n "__fish_ambient_using_subcommand help; and __fish_seen_subcommand_from ztunnel-config" -f -a "policy" -d 'Show the authorization policies'

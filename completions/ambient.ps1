@@ -41,6 +41,8 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('uninstall', 'uninstall', [CompletionResultType]::ParameterValue, 'Take the mesh out of the cluster again')
             [CompletionResult]::new('namespace', 'namespace', [CompletionResultType]::ParameterValue, 'Enrol namespaces and pods, or take them out')
             [CompletionResult]::new('ns', 'ns', [CompletionResultType]::ParameterValue, 'Enrol namespaces and pods, or take them out')
+            [CompletionResult]::new('waypoint', 'waypoint', [CompletionResultType]::ParameterValue, 'Give namespaces, services and service accounts proxies at layer 7')
+            [CompletionResult]::new('wp', 'wp', [CompletionResultType]::ParameterValue, 'Give namespaces, services and service accounts proxies at layer 7')
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show whether the mesh is well')
             [CompletionResult]::new('ztunnel-config', 'ztunnel-config', [CompletionResultType]::ParameterValue, 'Show what the ztunnels know: workloads, services, policies, certificates, connections')
             [CompletionResult]::new('zc', 'zc', [CompletionResultType]::ParameterValue, 'Show what the ztunnels know: workloads, services, policies, certificates, connections')
@@ -317,6 +319,388 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             break
         }
         'ambient;ns;help;help' {
+            break
+        }
+        'ambient;waypoint' {
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('apply', 'apply', [CompletionResultType]::ParameterValue, 'Make a waypoint, or change one, and put whom you name behind it')
+            [CompletionResult]::new('generate', 'generate', [CompletionResultType]::ParameterValue, 'Print the Gateway that apply makes, without a cluster')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the waypoints: what they take, whether they run, how many are behind them')
+            [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show whether waypoints are ready, and who is not behind them and why')
+            [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'Delete waypoints, and the labels that name them')
+            [CompletionResult]::new('config', 'config', [CompletionResultType]::ParameterValue, 'Show the routes, backends and policies as the proxies have them')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'ambient;wp' {
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('apply', 'apply', [CompletionResultType]::ParameterValue, 'Make a waypoint, or change one, and put whom you name behind it')
+            [CompletionResult]::new('generate', 'generate', [CompletionResultType]::ParameterValue, 'Print the Gateway that apply makes, without a cluster')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the waypoints: what they take, whether they run, how many are behind them')
+            [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show whether waypoints are ready, and who is not behind them and why')
+            [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'Delete waypoints, and the labels that name them')
+            [CompletionResult]::new('config', 'config', [CompletionResultType]::ParameterValue, 'Show the routes, backends and policies as the proxies have them')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'ambient;waypoint;apply' {
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Name of the waypoint')
+            [CompletionResult]::new('--for', '--for', [CompletionResultType]::ParameterName, 'Which traffic it takes: that to services, to the addresses of pods, both or none [default: service]')
+            [CompletionResult]::new('--replicas', '--replicas', [CompletionResultType]::ParameterName, 'How many pods run it [default: that of the installation, 2]')
+            [CompletionResult]::new('--autoscale', '--autoscale', [CompletionResultType]::ParameterName, 'The least and the most pods, by load, such as 2-6')
+            [CompletionResult]::new('--cpu', '--cpu', [CompletionResultType]::ParameterName, 'The processors that are set aside for a pod, such as 250m')
+            [CompletionResult]::new('--memory', '--memory', [CompletionResultType]::ParameterName, 'The memory that is set aside for a pod, such as 128Mi')
+            [CompletionResult]::new('--class', '--class', [CompletionResultType]::ParameterName, 'Class of the Gateway [default: istio-waypoint]')
+            [CompletionResult]::new('-r', '-r', [CompletionResultType]::ParameterName, 'Label the Gateway for a revision of Istio''s control plane; ambient''s own sees to all')
+            [CompletionResult]::new('--revision', '--revision', [CompletionResultType]::ParameterName, 'Label the Gateway for a revision of Istio''s control plane; ambient''s own sees to all')
+            [CompletionResult]::new('--enroll-service', '--enroll-service', [CompletionResultType]::ParameterName, 'Put a service of the namespace behind it; may be repeated')
+            [CompletionResult]::new('--enroll-service-account', '--enroll-service-account', [CompletionResultType]::ParameterName, 'Put the pods that run as a service account behind it, and the services that select only such; may be repeated. A new waypoint is then one for `all`, if --for says nothing')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Longest to wait, such as 90s or 5m')
+            [CompletionResult]::new('--waypoint-timeout', '--waypoint-timeout', [CompletionResultType]::ParameterName, 'Longest to wait, such as 90s or 5m')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'With --dry-run: the difference as a table, or the objects as they would be')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'With --dry-run: the difference as a table, or the objects as they would be')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('--enroll-namespace', '--enroll-namespace', [CompletionResultType]::ParameterName, 'Put the namespace behind it: all services and pods that say nothing else themselves')
+            [CompletionResult]::new('--overwrite', '--overwrite', [CompletionResultType]::ParameterName, 'Take over what somebody else set, and put behind it what names another waypoint')
+            [CompletionResult]::new('-w', '-w', [CompletionResultType]::ParameterName, 'Wait until it takes traffic, and whom you name is behind it')
+            [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Wait until it takes traffic, and whom you name is behind it')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show what would change, as the server computes it, and keep nothing')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;wp;apply' {
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Name of the waypoint')
+            [CompletionResult]::new('--for', '--for', [CompletionResultType]::ParameterName, 'Which traffic it takes: that to services, to the addresses of pods, both or none [default: service]')
+            [CompletionResult]::new('--replicas', '--replicas', [CompletionResultType]::ParameterName, 'How many pods run it [default: that of the installation, 2]')
+            [CompletionResult]::new('--autoscale', '--autoscale', [CompletionResultType]::ParameterName, 'The least and the most pods, by load, such as 2-6')
+            [CompletionResult]::new('--cpu', '--cpu', [CompletionResultType]::ParameterName, 'The processors that are set aside for a pod, such as 250m')
+            [CompletionResult]::new('--memory', '--memory', [CompletionResultType]::ParameterName, 'The memory that is set aside for a pod, such as 128Mi')
+            [CompletionResult]::new('--class', '--class', [CompletionResultType]::ParameterName, 'Class of the Gateway [default: istio-waypoint]')
+            [CompletionResult]::new('-r', '-r', [CompletionResultType]::ParameterName, 'Label the Gateway for a revision of Istio''s control plane; ambient''s own sees to all')
+            [CompletionResult]::new('--revision', '--revision', [CompletionResultType]::ParameterName, 'Label the Gateway for a revision of Istio''s control plane; ambient''s own sees to all')
+            [CompletionResult]::new('--enroll-service', '--enroll-service', [CompletionResultType]::ParameterName, 'Put a service of the namespace behind it; may be repeated')
+            [CompletionResult]::new('--enroll-service-account', '--enroll-service-account', [CompletionResultType]::ParameterName, 'Put the pods that run as a service account behind it, and the services that select only such; may be repeated. A new waypoint is then one for `all`, if --for says nothing')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Longest to wait, such as 90s or 5m')
+            [CompletionResult]::new('--waypoint-timeout', '--waypoint-timeout', [CompletionResultType]::ParameterName, 'Longest to wait, such as 90s or 5m')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'With --dry-run: the difference as a table, or the objects as they would be')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'With --dry-run: the difference as a table, or the objects as they would be')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('--enroll-namespace', '--enroll-namespace', [CompletionResultType]::ParameterName, 'Put the namespace behind it: all services and pods that say nothing else themselves')
+            [CompletionResult]::new('--overwrite', '--overwrite', [CompletionResultType]::ParameterName, 'Take over what somebody else set, and put behind it what names another waypoint')
+            [CompletionResult]::new('-w', '-w', [CompletionResultType]::ParameterName, 'Wait until it takes traffic, and whom you name is behind it')
+            [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Wait until it takes traffic, and whom you name is behind it')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show what would change, as the server computes it, and keep nothing')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;waypoint;generate' {
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Name of the waypoint')
+            [CompletionResult]::new('--for', '--for', [CompletionResultType]::ParameterName, 'Which traffic it takes: that to services, to the addresses of pods, both or none [default: service]')
+            [CompletionResult]::new('--replicas', '--replicas', [CompletionResultType]::ParameterName, 'How many pods run it [default: that of the installation, 2]')
+            [CompletionResult]::new('--autoscale', '--autoscale', [CompletionResultType]::ParameterName, 'The least and the most pods, by load, such as 2-6')
+            [CompletionResult]::new('--cpu', '--cpu', [CompletionResultType]::ParameterName, 'The processors that are set aside for a pod, such as 250m')
+            [CompletionResult]::new('--memory', '--memory', [CompletionResultType]::ParameterName, 'The memory that is set aside for a pod, such as 128Mi')
+            [CompletionResult]::new('--class', '--class', [CompletionResultType]::ParameterName, 'Class of the Gateway [default: istio-waypoint]')
+            [CompletionResult]::new('-r', '-r', [CompletionResultType]::ParameterName, 'Label the Gateway for a revision of Istio''s control plane; ambient''s own sees to all')
+            [CompletionResult]::new('--revision', '--revision', [CompletionResultType]::ParameterName, 'Label the Gateway for a revision of Istio''s control plane; ambient''s own sees to all')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to write it')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write it')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;wp;generate' {
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Name of the waypoint')
+            [CompletionResult]::new('--for', '--for', [CompletionResultType]::ParameterName, 'Which traffic it takes: that to services, to the addresses of pods, both or none [default: service]')
+            [CompletionResult]::new('--replicas', '--replicas', [CompletionResultType]::ParameterName, 'How many pods run it [default: that of the installation, 2]')
+            [CompletionResult]::new('--autoscale', '--autoscale', [CompletionResultType]::ParameterName, 'The least and the most pods, by load, such as 2-6')
+            [CompletionResult]::new('--cpu', '--cpu', [CompletionResultType]::ParameterName, 'The processors that are set aside for a pod, such as 250m')
+            [CompletionResult]::new('--memory', '--memory', [CompletionResultType]::ParameterName, 'The memory that is set aside for a pod, such as 128Mi')
+            [CompletionResult]::new('--class', '--class', [CompletionResultType]::ParameterName, 'Class of the Gateway [default: istio-waypoint]')
+            [CompletionResult]::new('-r', '-r', [CompletionResultType]::ParameterName, 'Label the Gateway for a revision of Istio''s control plane; ambient''s own sees to all')
+            [CompletionResult]::new('--revision', '--revision', [CompletionResultType]::ParameterName, 'Label the Gateway for a revision of Istio''s control plane; ambient''s own sees to all')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to write it')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write it')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;waypoint;list' {
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to write the list')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write the list')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-A', '-A ', [CompletionResultType]::ParameterName, 'Those of all namespaces')
+            [CompletionResult]::new('--all-namespaces', '--all-namespaces', [CompletionResultType]::ParameterName, 'Those of all namespaces')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;wp;list' {
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to write the list')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write the list')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-A', '-A ', [CompletionResultType]::ParameterName, 'Those of all namespaces')
+            [CompletionResult]::new('--all-namespaces', '--all-namespaces', [CompletionResultType]::ParameterName, 'Those of all namespaces')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;waypoint;status' {
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Longest to wait, such as 90s or 5m')
+            [CompletionResult]::new('--waypoint-timeout', '--waypoint-timeout', [CompletionResultType]::ParameterName, 'Longest to wait, such as 90s or 5m')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to write the answer')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write the answer')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-A', '-A ', [CompletionResultType]::ParameterName, 'Those of all namespaces')
+            [CompletionResult]::new('--all-namespaces', '--all-namespaces', [CompletionResultType]::ParameterName, 'Those of all namespaces')
+            [CompletionResult]::new('-w', '-w', [CompletionResultType]::ParameterName, 'Wait until all is well')
+            [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Wait until all is well')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;wp;status' {
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Longest to wait, such as 90s or 5m')
+            [CompletionResult]::new('--waypoint-timeout', '--waypoint-timeout', [CompletionResultType]::ParameterName, 'Longest to wait, such as 90s or 5m')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to write the answer')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write the answer')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-A', '-A ', [CompletionResultType]::ParameterName, 'Those of all namespaces')
+            [CompletionResult]::new('--all-namespaces', '--all-namespaces', [CompletionResultType]::ParameterName, 'Those of all namespaces')
+            [CompletionResult]::new('-w', '-w', [CompletionResultType]::ParameterName, 'Wait until all is well')
+            [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Wait until all is well')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;waypoint;delete' {
+            [CompletionResult]::new('-r', '-r', [CompletionResultType]::ParameterName, 'All waypoints of the namespace that are labelled for this revision')
+            [CompletionResult]::new('--revision', '--revision', [CompletionResultType]::ParameterName, 'All waypoints of the namespace that are labelled for this revision')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'All waypoints of the namespace')
+            [CompletionResult]::new('--keep-labels', '--keep-labels', [CompletionResultType]::ParameterName, 'Leave the labels that name them')
+            [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'Do not ask')
+            [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'Do not ask')
+            [CompletionResult]::new('--skip-confirmation', '--skip-confirmation', [CompletionResultType]::ParameterName, 'Do not ask')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show the plan and do nothing')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;wp;delete' {
+            [CompletionResult]::new('-r', '-r', [CompletionResultType]::ParameterName, 'All waypoints of the namespace that are labelled for this revision')
+            [CompletionResult]::new('--revision', '--revision', [CompletionResultType]::ParameterName, 'All waypoints of the namespace that are labelled for this revision')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'All waypoints of the namespace')
+            [CompletionResult]::new('--keep-labels', '--keep-labels', [CompletionResultType]::ParameterName, 'Leave the labels that name them')
+            [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'Do not ask')
+            [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'Do not ask')
+            [CompletionResult]::new('--skip-confirmation', '--skip-confirmation', [CompletionResultType]::ParameterName, 'Do not ask')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show the plan and do nothing')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;waypoint;config' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Read a saved dump instead; `-` is the standard input')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'Read a saved dump instead; `-` is the standard input')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to write the answer')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write the answer')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;wp;config' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Read a saved dump instead; `-` is the standard input')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'Read a saved dump instead; `-` is the standard input')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to write the answer')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write the answer')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--kubeconfig', '--kubeconfig', [CompletionResultType]::ParameterName, 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod''s own account; without any of them the only sandbox that runs]')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig to use')
+            [CompletionResult]::new('--sandbox', '--sandbox', [CompletionResultType]::ParameterName, 'Speak to a sandbox on this machine instead of a cluster: the one that runs, or the one of this name')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace that the command is about')
+            [CompletionResult]::new('-i', '-i', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--istio-namespace', '--istio-namespace', [CompletionResultType]::ParameterName, 'Namespace that the mesh is installed in')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ambient;waypoint;help' {
+            [CompletionResult]::new('apply', 'apply', [CompletionResultType]::ParameterValue, 'Make a waypoint, or change one, and put whom you name behind it')
+            [CompletionResult]::new('generate', 'generate', [CompletionResultType]::ParameterValue, 'Print the Gateway that apply makes, without a cluster')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the waypoints: what they take, whether they run, how many are behind them')
+            [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show whether waypoints are ready, and who is not behind them and why')
+            [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'Delete waypoints, and the labels that name them')
+            [CompletionResult]::new('config', 'config', [CompletionResultType]::ParameterValue, 'Show the routes, backends and policies as the proxies have them')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'ambient;waypoint;help;apply' {
+            break
+        }
+        'ambient;waypoint;help;generate' {
+            break
+        }
+        'ambient;waypoint;help;list' {
+            break
+        }
+        'ambient;waypoint;help;status' {
+            break
+        }
+        'ambient;waypoint;help;delete' {
+            break
+        }
+        'ambient;waypoint;help;config' {
+            break
+        }
+        'ambient;waypoint;help;help' {
+            break
+        }
+        'ambient;wp;help' {
+            [CompletionResult]::new('apply', 'apply', [CompletionResultType]::ParameterValue, 'Make a waypoint, or change one, and put whom you name behind it')
+            [CompletionResult]::new('generate', 'generate', [CompletionResultType]::ParameterValue, 'Print the Gateway that apply makes, without a cluster')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the waypoints: what they take, whether they run, how many are behind them')
+            [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show whether waypoints are ready, and who is not behind them and why')
+            [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'Delete waypoints, and the labels that name them')
+            [CompletionResult]::new('config', 'config', [CompletionResultType]::ParameterValue, 'Show the routes, backends and policies as the proxies have them')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'ambient;wp;help;apply' {
+            break
+        }
+        'ambient;wp;help;generate' {
+            break
+        }
+        'ambient;wp;help;list' {
+            break
+        }
+        'ambient;wp;help;status' {
+            break
+        }
+        'ambient;wp;help;delete' {
+            break
+        }
+        'ambient;wp;help;config' {
+            break
+        }
+        'ambient;wp;help;help' {
             break
         }
         'ambient;status' {
@@ -1762,6 +2146,7 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             [CompletionResult]::new('manifest', 'manifest', [CompletionResultType]::ParameterValue, 'Print the manifests that install applies')
             [CompletionResult]::new('uninstall', 'uninstall', [CompletionResultType]::ParameterValue, 'Take the mesh out of the cluster again')
             [CompletionResult]::new('namespace', 'namespace', [CompletionResultType]::ParameterValue, 'Enrol namespaces and pods, or take them out')
+            [CompletionResult]::new('waypoint', 'waypoint', [CompletionResultType]::ParameterValue, 'Give namespaces, services and service accounts proxies at layer 7')
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show whether the mesh is well')
             [CompletionResult]::new('ztunnel-config', 'ztunnel-config', [CompletionResultType]::ParameterValue, 'Show what the ztunnels know: workloads, services, policies, certificates, connections')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Prove from live evidence whether traffic is mTLS')
@@ -1794,6 +2179,33 @@ Register-ArgumentCompleter -Native -CommandName 'ambient' -ScriptBlock {
             break
         }
         'ambient;help;namespace;list' {
+            break
+        }
+        'ambient;help;waypoint' {
+            [CompletionResult]::new('apply', 'apply', [CompletionResultType]::ParameterValue, 'Make a waypoint, or change one, and put whom you name behind it')
+            [CompletionResult]::new('generate', 'generate', [CompletionResultType]::ParameterValue, 'Print the Gateway that apply makes, without a cluster')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the waypoints: what they take, whether they run, how many are behind them')
+            [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show whether waypoints are ready, and who is not behind them and why')
+            [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'Delete waypoints, and the labels that name them')
+            [CompletionResult]::new('config', 'config', [CompletionResultType]::ParameterValue, 'Show the routes, backends and policies as the proxies have them')
+            break
+        }
+        'ambient;help;waypoint;apply' {
+            break
+        }
+        'ambient;help;waypoint;generate' {
+            break
+        }
+        'ambient;help;waypoint;list' {
+            break
+        }
+        'ambient;help;waypoint;status' {
+            break
+        }
+        'ambient;help;waypoint;delete' {
+            break
+        }
+        'ambient;help;waypoint;config' {
             break
         }
         'ambient;help;status' {

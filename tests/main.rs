@@ -5,3 +5,4 @@ mod host;
 mod layout;
 mod reference;
 mod sandbox;
+mod waypoint;

@@ -9,21 +9,21 @@ use std::{
 use serde_json::Value;
 
 /// A sandbox of one test; it goes with the test.
-struct Sandbox(String);
+pub struct Sandbox(String);
 
 impl Sandbox {
-    fn named(name: &str) -> Self {
+    pub fn named(name: &str) -> Self {
         Self(format!("test-{name}-{}", std::process::id()))
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ambient"));
         command.arg(format!("--sandbox={}", self.0)).args(arguments).stdin(Stdio::null());
         command.output().expect("the binary starts")
     }
 
     /// Runs a command that has to succeed, and returns what it wrote.
-    fn good(&self, arguments: &[&str]) -> String {
+    pub fn good(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         let (out, err) = (text(&output.stdout), text(&output.stderr));
         assert!(output.status.success(), "{arguments:?}: {out}{err}");
@@ -53,12 +53,12 @@ impl Drop for Sandbox {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Waits until something holds.
-fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + Duration::from_secs(20);
     loop {
         if let Some(found) = look() {

@@ -11,7 +11,7 @@ mod objects;
 mod overlays;
 mod parameters;
 mod queue;
-mod sizes;
+pub mod sizes;
 
 use std::{
     collections::HashMap,

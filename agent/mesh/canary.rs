@@ -9,10 +9,9 @@ use source::{
     object::{Map, ObjectKey, Service},
 };
 
-use crate::mesh::{
-    Mesh,
-    choice::{self, Asker, Unbound, Whose},
-    waypoints::Bound,
+use crate::{
+    binding::{self, Asker, Unbound, Whose},
+    mesh::{Mesh, waypoints::Bound},
 };
 
 /// The whole, of which a weight is a part.
@@ -35,8 +34,8 @@ impl Mesh {
     pub(super) fn second(&self, service: &Service, whose: Whose) -> Option<ObjectKey> {
         let namespace = &service.key.namespace;
         match whose {
-            Whose::Own => choice::canary(&service.labels, namespace),
-            Whose::Namespace => choice::canary(&self.namespaces.get(namespace)?.labels, namespace),
+            Whose::Own => binding::canary(&service.labels, namespace),
+            Whose::Namespace => binding::canary(&self.namespaces.get(namespace)?.labels, namespace),
         }
     }
 

@@ -1,7 +1,6 @@
 //! The mesh, computed from the objects of the source: keyed and incremental, one change touches what depends on it.
 
 mod canary;
-mod choice;
 mod entries;
 mod pods;
 mod policies;

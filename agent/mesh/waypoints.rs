@@ -12,15 +12,11 @@ use source::{
 };
 
 use crate::{
+    binding::{Asker, Candidate, Choice, NOT_READY, Unbound, Whose, all_named, choice, first, is_gateways, usable},
     deploy::{Deployed, Problem},
-    gateway::{self, Names, Serves, Waypoint, select, status::Facts},
+    gateway::{self, Names, Serves, Waypoint, status::Facts},
     l7::{Binding, Refusal},
-    mesh::{
-        Mesh, Output,
-        choice::{Asker, Choice, NOT_READY, Unbound, Whose, all_named, choice, is_gateways},
-        pods::serves,
-        services::selects,
-    },
+    mesh::{Mesh, Output, pods::serves, services::selects},
     status::Wanted,
 };
 
@@ -331,54 +327,17 @@ impl Mesh {
     /// Decides by the labels of an object and its namespace; none if they name no waypoint.
     fn bind(&self, own: &Map, asker: Asker<'_>) -> Option<Found> {
         let around = self.namespaces.get(asker.namespace).map(|s| &s.labels);
-        let (whose, choice) = match choice(own, asker.namespace) {
-            Choice::Unsaid => (Whose::Namespace, choice(around?, asker.namespace)),
-            own => (Whose::Own, own),
-        };
-        let Choice::Named(key) = choice else { return None };
-        if is_gateways(own) {
-            return None;
-        }
+        let (whose, key) = first(own, around, asker.namespace)?;
         let address = self.usable(&key, asker, &format!("label {}", labels::USE_WAYPOINT));
         Some(Found { whose, key, address })
     }
 
     /// Returns where a waypoint is, if it may be used; `named_by` says what names it.
     pub(super) fn usable(&self, key: &ObjectKey, asker: Asker<'_>, named_by: &str) -> Result<GatewayAddress, Unbound> {
-        let name = format!("{}/{}", key.namespace, key.name);
-        let refuse = |reason, message| Err(Unbound { reason, message });
-        let Some(state) = self.namespaces.get(&key.namespace).and_then(|s| s.gateways.get(&key.name)) else {
-            let message = format!(
-                "there is no Gateway {name}, which {named_by} names: make it with `ambient waypoint apply`, or mend the label"
-            );
-            return refuse(NOT_READY, message);
-        };
-        let Some(waypoint) = &state.waypoint else {
-            let message = format!("Gateway {name} is no waypoint: it has no listener of protocol HBONE");
-            return refuse("AttachmentDenied", message);
-        };
-        let namespace = asker.namespace;
-        let labels = self.namespaces.get(namespace).map(|s| s.labels.clone()).unwrap_or_default();
-        if !select::allows(&waypoint.allowed, key.namespace == namespace, &labels) {
-            let message = format!(
-                "Gateway {name} does not allow namespace {namespace}: see allowedRoutes.namespaces of its listener"
-            );
-            return refuse("AttachmentDenied", message);
-        }
-        if !(asker.serves)(waypoint.serves) {
-            let (what, label) = (asker.what, labels::WAYPOINT_FOR);
-            let message = format!(
-                "waypoint {name} takes no traffic to {what}s: see label {label} of Gateway {name} and of its class"
-            );
-            return refuse("UnsupportedTrafficType", message);
-        }
-        match &waypoint.address {
-            Some(address) if state.was_ready => Ok(address.clone()),
-            _ => {
-                let message = format!("waypoint {name} was not ready yet: see the status of Gateway {name}");
-                refuse(NOT_READY, message)
-            }
-        }
+        let state = self.namespaces.get(&key.namespace).and_then(|s| s.gateways.get(&key.name));
+        let candidate = state.map(|s| Candidate { waypoint: s.waypoint.as_ref(), was_ready: s.was_ready });
+        let labels = self.namespaces.get(asker.namespace).map(|s| s.labels.clone()).unwrap_or_default();
+        usable(key, candidate, asker, &labels, named_by)
     }
 }
 

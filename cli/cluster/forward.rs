@@ -26,29 +26,50 @@ pub struct Answer {
     pub body: String,
 }
 
-/// Sends one request to a port of a pod, as if from inside the pod. An error does not name the pod: the caller says whose
-/// answer is missing.
+/// A port of a pod.
+#[derive(Clone, Copy, Debug)]
+pub struct Door<'a> {
+    /// Namespace of the pod.
+    pub namespace: &'a str,
+    /// Its name.
+    pub pod: &'a str,
+    /// The port.
+    pub port: u16,
+}
+
+/// Sends one request to a port of a pod of the mesh, as if from inside the pod. An error does not name the pod: the caller
+/// says whose answer is missing.
 pub async fn ask(cluster: &Cluster, pod: &str, port: u16, method: Method, path: &str) -> Result<Answer, Error> {
-    tokio::time::timeout(LIMIT, exchange(cluster, pod, port, method, path)).await.unwrap_or_else(|_| Err(late(LIMIT)))
+    ask_at(cluster, Door { namespace: &cluster.system, pod, port }, method, path).await
+}
+
+async fn ask_at(cluster: &Cluster, door: Door<'_>, method: Method, path: &str) -> Result<Answer, Error> {
+    tokio::time::timeout(LIMIT, exchange(cluster, door, method, path)).await.unwrap_or_else(|_| Err(late(LIMIT)))
 }
 
 fn late(limit: Duration) -> Error {
     Error::user(format!("no answer within {} s", limit.as_secs()))
 }
 
-/// Asks for a page, and takes nothing but success for an answer.
+/// Asks a pod of the mesh for a page, and takes nothing but success for an answer.
 pub async fn get(cluster: &Cluster, pod: &str, port: u16, path: &str) -> Result<String, Error> {
-    let answer = ask(cluster, pod, port, Method::GET, path).await?;
+    get_at(cluster, Door { namespace: &cluster.system, pod, port }, path).await
+}
+
+/// Asks any pod for a page, and takes nothing but success for an answer.
+pub async fn get_at(cluster: &Cluster, door: Door<'_>, path: &str) -> Result<String, Error> {
+    let answer = ask_at(cluster, door, Method::GET, path).await?;
     if answer.status == 200 {
         return Ok(answer.body);
     }
     Err(Error::user(format!("{path} answered {}", answer.status)).because(answer.body.trim()))
 }
 
-async fn exchange(cluster: &Cluster, pod: &str, port: u16, method: Method, path: &str) -> Result<Answer, Error> {
-    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.system);
-    let mut forward = pods.portforward(pod, &[port]).await.map_err(|error| cluster.failed("forward a port", &error))?;
-    let stream = forward.take_stream(port).ok_or_else(|| Error::internal("no stream for the forwarded port"))?;
+async fn exchange(cluster: &Cluster, door: Door<'_>, method: Method, path: &str) -> Result<Answer, Error> {
+    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), door.namespace);
+    let forward = pods.portforward(door.pod, &[door.port]).await;
+    let mut forward = forward.map_err(|error| cluster.failed("forward a port", &error))?;
+    let stream = forward.take_stream(door.port).ok_or_else(|| Error::internal("no stream for the forwarded port"))?;
     let http = |error: hyper::Error| Error::user("the connection broke").caused_by(&error);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(http)?;
     let driver = tokio::spawn(connection);

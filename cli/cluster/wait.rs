@@ -221,8 +221,6 @@ fn number(count: i32) -> usize {
 /// Says of a workload that is not complete what is in the way: of each pod that is not ready where it is, what it waits for,
 /// its last event and its last words.
 pub async fn obstacles(cluster: &Cluster, workload: Workload) -> Vec<String> {
-    /// A cluster of a hundred nodes fails for one reason, not for a hundred.
-    const TOLD: usize = 5;
     let name = workload.name();
     let count = match count(cluster, workload).await {
         Ok(Some(count)) if count.complete() => return Vec::new(),
@@ -237,26 +235,35 @@ pub async fn obstacles(cluster: &Cluster, workload: Workload) -> Vec<String> {
         Ok(pods) => pods,
         Err(error) => return vec![error.one_line()],
     };
+    let mut found = obstacles_of(cluster, (&cluster.system, name), &pods).await;
+    if found.is_empty() {
+        found.push(format!("{name}: {} of {} pods are ready and of the newest form", count.ready, count.wanted));
+    }
+    found
+}
+
+/// Says of the pods of a workload, by its namespace and name, what each that is not ready waits for; or why there is none.
+pub async fn obstacles_of(cluster: &Cluster, (namespace, name): (&str, &str), pods: &[Pod]) -> Vec<String> {
+    /// A cluster of a hundred nodes fails for one reason, not for a hundred.
+    const TOLD: usize = 5;
     if pods.is_empty() {
-        let event = last_event(cluster, |object| object == name || object.starts_with(&format!("{name}-"))).await;
+        let of_it = |object: &str| object == name || object.starts_with(&format!("{name}-"));
+        let event = last_event(cluster, namespace, of_it).await;
         let event = event.map_or_else(String::new, |(reason, text)| format!("\nlast event: {reason}: {text}"));
         return vec![format!("{name}: no pod was made{event}")];
     }
     let waiting: Vec<&Pod> = pods.iter().filter(|pod| !is_ready(pod)).collect();
     let mut found = Vec::new();
     for pod in waiting.iter().take(TOLD) {
-        found.push(obstacle(cluster, pod).await);
+        found.push(obstacle(cluster, namespace, pod).await);
     }
     if waiting.len() > TOLD {
         found.push(format!("{name}: {} more pods are not ready", waiting.len() - TOLD));
     }
-    if waiting.is_empty() {
-        found.push(format!("{name}: {} of {} pods are ready and of the newest form", count.ready, count.wanted));
-    }
     found
 }
 
-async fn obstacle(cluster: &Cluster, pod: &Pod) -> String {
+async fn obstacle(cluster: &Cluster, namespace: &str, pod: &Pod) -> String {
     let name = pod.metadata.name.clone().unwrap_or_default();
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_else(|| "no node".into());
     let mut text = format!("pod {name} on {node}: {}", waiting_reason(pod));
@@ -265,12 +272,12 @@ async fn obstacle(cluster: &Cluster, pod: &Pod) -> String {
         return text;
     }
     // It often says in its own words what the state says already.
-    if let Some((reason, message)) = last_event(cluster, |object| object == name).await
+    if let Some((reason, message)) = last_event(cluster, namespace, |object| object == name).await
         && !text.contains(&message)
     {
         text += &format!("\nlast event: {reason}: {message}");
     }
-    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.system);
+    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
     let params = LogParams { tail_lines: Some(5), ..LogParams::default() };
     if let Ok(log) = pods.logs(&name, &params).await
         && !log.trim().is_empty()
@@ -307,8 +314,8 @@ fn waiting_reason(pod: &Pod) -> String {
 }
 
 /// Returns reason and message of the last event of the objects of these names, if events may be read.
-async fn last_event(cluster: &Cluster, named: impl Fn(&str) -> bool) -> Option<(String, String)> {
-    let events: Api<Event> = Api::namespaced(cluster.client.clone(), &cluster.system);
+async fn last_event(cluster: &Cluster, namespace: &str, named: impl Fn(&str) -> bool) -> Option<(String, String)> {
+    let events: Api<Event> = Api::namespaced(cluster.client.clone(), namespace);
     let mut list = events.list(&ListParams::default()).await.ok()?.items;
     list.retain(|event| event.involved_object.name.as_deref().is_some_and(&named));
     list.sort_by_key(|event| event.last_timestamp.clone());

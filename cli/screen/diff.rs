@@ -42,6 +42,11 @@ pub fn painted(screen: &Screen, diff: &str) -> String {
 const SERVER_ANNOTATIONS: [&str; 2] = ["deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation"];
 
 fn text(object: &Value) -> String {
+    serde_yaml::to_string(&meant(object)).unwrap_or_default()
+}
+
+/// Returns an object without what the server keeps for itself: it can be applied again, and be compared.
+pub fn meant(object: &Value) -> Value {
     let mut object = object.clone();
     if let Some(fields) = object.as_object_mut() {
         fields.remove("status");
@@ -54,7 +59,7 @@ fn text(object: &Value) -> String {
             }
         }
     }
-    serde_yaml::to_string(&object).unwrap_or_default()
+    object
 }
 
 #[cfg(test)]

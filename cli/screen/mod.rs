@@ -1,5 +1,6 @@
 //! What the operator sees: text on the standard output, colour where it is wanted, structured results.
 
+pub mod confirm;
 pub mod diff;
 pub mod progress;
 pub mod table;

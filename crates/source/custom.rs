@@ -98,7 +98,9 @@ async fn served(
     Ok(found)
 }
 
-fn custom(object: DynamicObject, served: &'static str) -> Custom {
+/// Returns an object as it is kept; `served` is the version of the API in which it was read.
+#[must_use]
+pub fn custom(object: DynamicObject, served: &'static str) -> Custom {
     let meta = object.metadata;
     let mut annotations: Map = meta.annotations.clone().unwrap_or_default();
     annotations.remove(COPY);

@@ -19,6 +19,7 @@ use std::{ffi::OsString, path::PathBuf};
 use kube::Client;
 
 use crate::folder::{Folder, Settings};
+pub use custom::custom;
 pub use kind::{Kind, Place};
 pub use object::{Object, ObjectKey};
 
