@@ -335,7 +335,7 @@ never\t'Never'"
 complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from delete" -l all -d 'All waypoints of the namespace'
 complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from delete" -l keep-labels -d 'Leave the labels that name them'
 complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from delete" -s y -l yes -l skip-confirmation -d 'Do not ask'
-complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from delete" -l dry-run -d 'Show the plan and do nothing'
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from delete" -l dry-run -d 'Show the plan, have the server judge it, and keep everything'
 complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from config" -s f -l file -d 'Read a saved dump instead; `-` is the standard input' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from config" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'
@@ -465,7 +465,7 @@ never\t'Never'"
 complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from delete" -l all -d 'All waypoints of the namespace'
 complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from delete" -l keep-labels -d 'Leave the labels that name them'
 complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from delete" -s y -l yes -l skip-confirmation -d 'Do not ask'
-complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from delete" -l dry-run -d 'Show the plan and do nothing'
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from delete" -l dry-run -d 'Show the plan, have the server judge it, and keep everything'
 complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from config" -s f -l file -d 'Read a saved dump instead; `-` is the standard input' -r -F
 complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from config" -s o -l output -d 'How to write the answer' -r -f -a "table\t'Columns for people'

@@ -68,7 +68,12 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "h" => 3600,
         unit => return Err(format!("unknown unit {unit:?}: want s, m or h")),
     };
-    Ok(Duration::from_secs(number.saturating_mul(factor)))
+    // A moment that far away is none that the clock has.
+    const LONGEST: u64 = 365 * 24 * 3600;
+    match number.saturating_mul(factor) {
+        seconds if seconds <= LONGEST => Ok(Duration::from_secs(seconds)),
+        _ => Err("want a year at most".to_owned()),
+    }
 }
 
 /// Runs the command.

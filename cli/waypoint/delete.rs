@@ -46,7 +46,7 @@ pub struct Args {
     /// Do not ask
     #[arg(long, short = 'y', visible_alias = "skip-confirmation")]
     yes: bool,
-    /// Show the plan and do nothing
+    /// Show the plan, have the server judge it, and keep everything
     #[arg(long)]
     dry_run: bool,
 }
@@ -73,13 +73,14 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
     }
     let steps = labels(&chosen, &view);
     show(&chosen, &steps, &args, &view, screen);
-    if args.dry_run {
-        return Ok(0);
-    }
-    if !args.yes && !confirmed().await? {
+    if !args.dry_run && !args.yes && !confirmed().await? {
         return Err(Error::user("cancelled: nothing was changed"));
     }
-    execute(&cluster, &chosen, if args.keep_labels { &[] } else { &steps }, screen).await?;
+    let steps = if args.keep_labels { &[][..] } else { &steps };
+    execute(&cluster, &chosen, steps, args.dry_run, screen).await?;
+    if args.dry_run {
+        screen.say("dry run: the server would take all of it");
+    }
     Ok(0)
 }
 
@@ -135,18 +136,29 @@ fn show(chosen: &[Report], steps: &[Step], args: &Args, view: &View, screen: &Sc
 }
 
 /// The Gateway first: it ends the binding at once and for all, and labels that stay behind by accident name nothing.
-async fn execute(cluster: &Cluster, chosen: &[Report], steps: &[Step], screen: &Screen) -> Result<(), Error> {
+async fn execute(
+    cluster: &Cluster,
+    chosen: &[Report],
+    steps: &[Step],
+    dry_run: bool,
+    screen: &Screen,
+) -> Result<(), Error> {
+    let say = |text: String| {
+        if !dry_run {
+            screen.say(format!("{} {text}", screen.mark(true)));
+        }
+    };
     for report in chosen {
         let mut gateway = DynamicObject::new(&report.name, &api());
         gateway.metadata.namespace = Some(report.namespace.clone());
-        apply::delete(cluster, &gateway, false).await?;
-        screen.say(format!("{} waypoint {} deleted", screen.mark(true), report.title()));
+        apply::delete(cluster, &gateway, dry_run).await?;
+        say(format!("waypoint {} deleted", report.title()));
     }
     let mut failed: Option<Error> = None;
     for step in steps {
         // One that may not be written keeps nobody from the others.
-        match write::label(cluster, step, false).await {
-            Ok(_) => screen.say(format!("{} {} names no waypoint any more", screen.mark(true), step.object)),
+        match write::label(cluster, step, dry_run).await {
+            Ok(_) => say(format!("{} does not name it any more", step.object)),
             Err(error) => {
                 if let Some(before) = failed.replace(error) {
                     before.print();

@@ -7,6 +7,8 @@ mod delete;
 mod enrol;
 mod plan;
 mod report;
+#[cfg(test)]
+mod scripted;
 mod show;
 mod view;
 mod wait;

@@ -12,7 +12,8 @@ use crate::{
     cluster::Cluster,
     error::Error,
     install::duration,
-    screen::{Screen, Tone, table::Table},
+    namespace::some_of,
+    screen::{Screen, Tone, progress::Progress, table::Table},
     waypoint::{
         report::{self, Report, State},
         view::{self, View},
@@ -65,7 +66,7 @@ pub async fn list(args: &List, global: &Global, screen: &Screen) -> Result<u8, E
     let cluster = Cluster::connect(global).await?;
     let scope = (!args.all_namespaces).then(|| super::namespace(global, &cluster));
     let view = view::view(&cluster, scope).await?;
-    partial(&view);
+    partial(&view, screen);
     let reports = report::reports(&view);
     match (args.output, reports.is_empty()) {
         (Format::Table, true) => screen.line("No waypoints found.")?,
@@ -76,9 +77,10 @@ pub async fn list(args: &List, global: &Global, screen: &Screen) -> Result<u8, E
 }
 
 /// Says that who names a waypoint in other namespaces is not known.
-fn partial(view: &View) {
+fn partial(view: &View, screen: &Screen) {
     if view.partial {
-        eprintln!("! only this namespace may be looked at: who names its waypoints in others is not counted");
+        let text = "! only this namespace may be looked at: who names its waypoints in others is not counted";
+        Progress::new(screen).note(text);
     }
 }
 
@@ -158,7 +160,7 @@ pub async fn status(args: Status, global: &Global, screen: &Screen) -> Result<u8
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     };
-    partial(&found.view);
+    partial(&found.view, screen);
     let code = found.code();
     let shown = match args.output {
         Format::Table => show(&cluster, &found, args.all_namespaces, screen).await,
@@ -197,6 +199,11 @@ async fn show(cluster: &Cluster, found: &Found, with_namespace: bool, screen: &S
             let state = if runner.ready { "ready" } else { "not ready" };
             let node = if runner.node.is_empty() { "no node" } else { &runner.node };
             screen.line(format!("  {} pod {} on {node}: {state}", screen.mark(runner.ready), runner.name))?;
+        }
+        for (what, names) in [("services", &report.bound_services), ("pods", &report.bound_pods)] {
+            if !names.is_empty() {
+                screen.line(format!("  {what} behind it: {}", some_of(names)))?;
+            }
         }
         let mut wrong = if report.state == State::Unknown { wait::reasons(report) } else { Vec::new() };
         if let Some(proxy) = found

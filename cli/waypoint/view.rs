@@ -274,3 +274,6 @@ fn service(service: &Service) -> Member {
     });
     Member { object: Labelled::of(Kind::Service, service), told }
 }
+
+#[cfg(test)]
+mod tests;

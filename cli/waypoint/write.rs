@@ -71,7 +71,10 @@ where
     let failed = |error: &kube::Error| cluster.failed(&format!("label {}", step.object), error);
     let mut version = step.object.version.clone();
     for _ in 0..TRIES {
-        let body = json!({ "metadata": { "labels": step.labels, "resourceVersion": version } });
+        let mut body = json!({ "metadata": { "labels": step.labels } });
+        if let Some(version) = &version {
+            body["metadata"]["resourceVersion"] = version.as_str().into();
+        }
         match api.patch(name, &params, &Patch::Merge(body)).await {
             Ok(object) => return Ok(serde_json::to_value(&object).ok()),
             Err(kube::Error::Api(status)) if status.code == 404 && step.labels.values().all(Option::is_none) => {

@@ -1,52 +1,20 @@
 //! What is made of a server's refusals: of one that follows a script, since a sandbox has no owners of fields.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex},
-};
+use std::collections::{BTreeMap, VecDeque};
 
-use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, Response, body::Bytes, body::Incoming, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::Method;
 use source::{ObjectKey, labels, object::Map};
 
 use super::*;
-use crate::{cluster::Version, waypoint::enrol::Labelled};
+use crate::waypoint::{
+    enrol::Labelled,
+    scripted::{Heard, server},
+};
 
-/// A request: method, path with query, body.
-type Asked = (Method, String, Value);
-
-/// Starts a server that gives these answers in turn; returns a way to it, and what it was asked.
-async fn server(answers: Vec<(u16, Value)>) -> (Cluster, Arc<Mutex<Vec<Asked>>>) {
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
-    let heard = asked.clone();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (heard, answers) = (heard.clone(), answers.clone());
-            let answer = service_fn(move |request: Request<Incoming>| {
-                let (heard, answers) = (heard.clone(), answers.clone());
-                async move {
-                    let (method, path) = (request.method().clone(), request.uri().to_string());
-                    let body = request.into_body().collect().await.expect("a body").to_bytes();
-                    let body = serde_json::from_slice(&body).unwrap_or_default();
-                    heard.lock().expect("not poisoned").push((method, path, body));
-                    let (code, body) = answers.lock().expect("not poisoned").pop_front().expect("an answer");
-                    let body = Full::new(Bytes::from(body.to_string()));
-                    let response = Response::builder().status(code).header("content-type", "application/json");
-                    Ok::<_, hyper::Error>(response.body(body).expect("a response"))
-                }
-            });
-            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
-        }
-    });
-    let config = kube::Config::new(url.parse().expect("an address"));
-    let client = kube::Client::try_from(config).expect("a client");
-    let version = Version { major: 1, minor: 34, full: "v1.34.0".to_owned() };
-    (Cluster { client, url, system: "istio-system".to_owned(), is_sandbox: false, version }, asked)
+/// Starts a server that gives these answers in turn.
+async fn in_turn(answers: Vec<(u16, Value)>) -> (Cluster, Heard) {
+    let mut answers = VecDeque::from(answers);
+    server(move |_, _| answers.pop_front().expect("an answer")).await
 }
 
 fn refusal(code: u16, message: &str) -> (u16, Value) {
@@ -75,7 +43,7 @@ async fn fields_of_others_are_not_taken_over_unless_that_is_asked_for() {
     let told = "Apply failed with 1 conflict: conflict with \"kubectl\": .spec.gatewayClassName";
     let gateway = DynamicObject::new("waypoint", &crate::waypoint::wish::api()).within("shop");
     let there = (200, serde_json::to_value(&gateway).expect("JSON"));
-    let (cluster, asked) = server(vec![refusal(409, told), there]).await;
+    let (cluster, asked) = in_turn(vec![refusal(409, told), there]).await;
     let how = How { dry_run: false, overwrite: false };
     let error = super::gateway(&cluster, &gateway, how).await.expect_err("a conflict").to_string();
     assert!(
@@ -93,7 +61,7 @@ async fn fields_of_others_are_not_taken_over_unless_that_is_asked_for() {
 #[tokio::test]
 async fn a_label_that_changed_meanwhile_is_left_and_another_change_is_not_in_the_way() {
     let conflict = || refusal(409, "the object has been modified");
-    let (cluster, asked) = server(vec![conflict(), space("2", &json!({"team": "web"})), space("3", &json!({}))]).await;
+    let (cluster, asked) = in_turn(vec![conflict(), space("2", &json!({"team": "web"})), space("3", &json!({}))]).await;
     assert!(label(&cluster, &step(Some("waypoint")), false).await.expect("labelled").is_some());
     let requests = asked.lock().expect("not poisoned").clone();
     let patches: Vec<&Value> = requests.iter().filter(|(m, ..)| m == Method::PATCH).map(|(.., body)| body).collect();
@@ -101,12 +69,12 @@ async fn a_label_that_changed_meanwhile_is_left_and_another_change_is_not_in_the
         |version: &str| json!({"metadata": {"labels": {labels::USE_WAYPOINT: "waypoint"}, "resourceVersion": version}});
     assert_eq!(patches, [&patch("1"), &patch("2")]);
 
-    let (cluster, _) = server(vec![conflict(), space("2", &json!({labels::USE_WAYPOINT: "gate"}))]).await;
+    let (cluster, _) = in_turn(vec![conflict(), space("2", &json!({labels::USE_WAYPOINT: "gate"}))]).await;
     let error = label(&cluster, &step(Some("waypoint")), false).await.expect_err("it changed").to_string();
     assert!(error.contains("the labels of namespace shop changed at this moment"), "{error}");
 
     let gone = || refusal(404, "namespaces \"shop\" not found");
-    let (cluster, _) = server(vec![gone(), gone()]).await;
+    let (cluster, _) = in_turn(vec![gone(), gone()]).await;
     assert_eq!(label(&cluster, &step(None), false).await.expect("nothing to take away"), None);
     label(&cluster, &step(Some("waypoint")), false).await.expect_err("nothing to label");
 }
