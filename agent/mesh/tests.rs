@@ -21,6 +21,7 @@ struct Told {
     weights: BTreeMap<String, Vec<u32>>,
     statuses: BTreeMap<String, Wanted>,
     bindings: BTreeMap<Subject, Binding>,
+    served: BTreeMap<ObjectKey, Option<Serves>>,
     /// How many resources the last change published.
     published: usize,
 }
@@ -45,8 +46,8 @@ impl Told {
             network: String::new(),
             deploys: true,
         };
-        let (waypoints, weights, statuses, bindings) = Default::default();
-        Self { mesh: Mesh::new(settings), waypoints, weights, statuses, bindings, published: 0 }
+        let (waypoints, weights, statuses, bindings, served) = Default::default();
+        Self { mesh: Mesh::new(settings), waypoints, weights, statuses, bindings, served, published: 0 }
     }
 
     fn change(&mut self, change: Change) {
@@ -76,6 +77,7 @@ impl Told {
             self.waypoints.insert(name, place);
         }
         self.bindings.extend(out.waypoints.bindings);
+        self.served.extend(out.waypoints.served);
         for wanted in out.statuses {
             self.statuses.insert(format!("{:?} {}", wanted.kind, wanted.key.name), wanted);
         }

@@ -114,6 +114,7 @@ impl Mesh {
     }
 
     pub(super) fn gateway(&mut self, key: &ObjectKey, object: Option<Object>, out: &mut Output) {
+        let deleting = matches!(&object, Some(Object::Custom(_, gateway)) if gateway.deleting);
         let new = match object {
             // What is to go takes nothing new, and its pods may go first.
             Some(Object::Custom(_, gateway)) if !gateway.deleting => Some(self.state(gateway)),
@@ -138,8 +139,11 @@ impl Mesh {
             let workloads = old.iter().chain(now).any(State::serves_workloads);
             self.rebind(key, workloads, out);
         }
-        let state = self.namespaces.get(&key.namespace).and_then(|s| s.gateways.get(&key.name));
-        out.waypoints.served.push((key.clone(), state.and_then(|s| s.waypoint.as_ref()).map(|w| w.serves)));
+        // Its pods serve the streams that they have until they are gone.
+        if !deleting {
+            let state = self.namespaces.get(&key.namespace).and_then(|s| s.gateways.get(&key.name));
+            out.waypoints.served.push((key.clone(), state.and_then(|s| s.waypoint.as_ref()).map(|w| w.serves)));
+        }
         out.statuses.extend(self.gateway_status(key));
     }
 

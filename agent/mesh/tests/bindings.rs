@@ -66,3 +66,17 @@ fn a_second_waypoint_is_told_the_same_as_the_first() {
     told.service("shop", "web", &[(USE, "waypoint"), (labels::USE_CANARY, "waypoint")]);
     assert_eq!(binding(&told, &web), "shop/waypoint - WaypointIsNotReady", "it is the first one");
 }
+
+#[test]
+fn a_waypoint_is_told_what_it_takes_until_it_is_gone() {
+    let mut told = Told::new();
+    let served = |told: &Told| told.served.get(&key("shop", "waypoint")).copied().flatten();
+    told.gateway("shop", &[]);
+    assert_eq!(served(&told), Some(Serves::Services));
+    told.gateway("shop", &[(labels::WAYPOINT_FOR, "all")]);
+    assert_eq!(served(&told), Some(Serves::All));
+    told.gateway_with("shop", &[(labels::WAYPOINT_FOR, "all")], |g| g.deleting = true);
+    assert_eq!(served(&told), Some(Serves::All), "its pods are there still");
+    told.change(Change::Delete(Kind::Gateway, key("shop", "waypoint")));
+    assert_eq!(served(&told), None);
+}
