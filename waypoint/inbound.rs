@@ -6,7 +6,8 @@ use hbone::{baggage, forwarded, server::Connect, tunnel::header};
 use http::{HeaderMap, StatusCode};
 use identity::tls::Session;
 use model::{
-    Identity, Service, Workload, World,
+    Identity, Peer, Policy, Service, Workload, World,
+    policy::refuses_through,
     workload::{GatewayAddress, Name},
 };
 use runtime::Drain;
@@ -17,6 +18,7 @@ use crate::{
     sniff::{self, Spoken},
     stream,
     telemetry::AtHand,
+    upstream::Endpoint,
 };
 
 /// How long a client may be silent on a port whose protocol is not declared before it counts as one that waits for the server.
@@ -76,6 +78,18 @@ enum Refusal {
     NotOurs(Name),
     #[error("service {0} has no port {1}")]
     NoSuchPort(Name, u16),
+}
+
+impl Inbound {
+    /// Returns the policy of an endpoint's own that refuses this client. The endpoint's proxy, which sees this waypoint as who
+    /// asks, cannot know.
+    pub fn refused_at(&self, endpoint: &Endpoint) -> Option<Name> {
+        let world = self.shared.store.world();
+        let workload = endpoint.workload.as_ref()?;
+        let (identity, source) = (Some(&self.client.identity), self.client.address.ip());
+        let peer = Peer { identity, source, destination: endpoint.address };
+        refuses_through(world.policies_for(workload), &peer, &self.shared.identity).map(Policy::key)
+    }
 }
 
 impl Target {

@@ -124,6 +124,15 @@ impl Match {
         *self == Self::default()
     }
 
+    /// Tells whether it is about everybody but this identity, by name.
+    fn spares(&self, identity: &Identity) -> bool {
+        let (domain, namespace, account) = (identity.trust_domain(), identity.namespace(), identity.service_account());
+        let principal = format!("{domain}/ns/{namespace}/sa/{account}");
+        let named = |m: &StringMatch| *m != StringMatch::Presence && m.matches(Some(&principal));
+        self.not_principals.iter().any(named)
+            || self.not_service_accounts.iter().any(|m| &*m.namespace == namespace && &*m.service_account == account)
+    }
+
     fn matches(&self, peer: &Peer<'_>) -> bool {
         let principal =
             peer.identity.map(|id| format!("{}/ns/{}/sa/{}", id.trust_domain(), id.namespace(), id.service_account()));
@@ -231,6 +240,23 @@ impl std::fmt::Display for Decision {
     }
 }
 
+/// Returns the policy that refuses a client whose connection comes through a waypoint; none if none does.
+///
+/// The workload's own proxy sees the waypoint's identity instead of the client's, so a policy that refuses this client would
+/// not be heard any more. What allows is decided there, by the waypoint's identity, as is what refuses all but the waypoint.
+pub fn refuses_through<'p>(
+    policies: impl Iterator<Item = &'p Policy>,
+    peer: &Peer<'_>,
+    waypoint: &Identity,
+) -> Option<&'p Policy> {
+    let mut refusing = policies.filter(|policy| policy.action == Action::Deny && !policy.dry_run);
+    refusing.find(|policy| {
+        let spares = |rule: &Vec<Vec<Match>>| rule.iter().flatten().any(|m| m.spares(waypoint));
+        let clause = |matches: &Vec<Match>| matches.is_empty() || matches.iter().any(|m| m.matches(peer));
+        policy.rules.iter().any(|rule| !spares(rule) && rule.iter().all(clause))
+    })
+}
+
 /// Decides over a connection by the policies that apply to its destination: refusals first, then permissions. Policies that are
 /// only tried say nothing.
 pub fn decide<'p>(policies: impl Iterator<Item = &'p Policy>, peer: &Peer<'_>) -> Decision {
@@ -323,6 +349,43 @@ mod tests {
                 allowed,
                 "{names:?} {identity:?}"
             );
+        }
+    }
+
+    #[test]
+    fn what_refuses_a_client_does_so_through_a_waypoint_as_well() {
+        let id = |text: &str| text.parse::<Identity>().expect("valid");
+        let (alice, waypoint) =
+            (id("spiffe://cluster.local/ns/a/sa/alice"), id("spiffe://cluster.local/ns/b/sa/waypoint"));
+        let peer =
+            Peer { identity: Some(&alice), source: [10, 0, 0, 1].into(), destination: ([10, 0, 0, 2], 80).into() };
+        let exact = |text: &str| vec![StringMatch::Exact(text.into())];
+        let (of_alice, of_waypoint) = ("cluster.local/ns/a/sa/alice", "cluster.local/ns/b/sa/waypoint");
+        let account = ServiceAccountMatch { namespace: "b".into(), service_account: "waypoint".into() };
+        let rows = [
+            ("names the client", Action::Deny, Match { principals: exact(of_alice), ..Match::default() }, true),
+            ("names the waypoint", Action::Deny, Match { principals: exact(of_waypoint), ..Match::default() }, false),
+            ("outsiders", Action::Deny, Match { not_namespaces: exact("b"), ..Match::default() }, true),
+            (
+                "all but the waypoint",
+                Action::Deny,
+                Match { not_principals: exact(of_waypoint), ..Match::default() },
+                false,
+            ),
+            (
+                "all but its account",
+                Action::Deny,
+                Match { not_service_accounts: vec![account], ..Match::default() },
+                false,
+            ),
+            ("strict", Action::Deny, Match { not_principals: vec![StringMatch::Presence], ..Match::default() }, false),
+            ("allows others", Action::Allow, Match { principals: exact(of_waypoint), ..Match::default() }, false),
+        ];
+        for (what, action, m, refused) in rows {
+            let policy = policy(what, action, vec![vec![vec![m]]]);
+            assert_eq!(refuses_through([&policy].into_iter(), &peer, &waypoint).is_some(), refused, "{what}");
+            let dry = Policy { dry_run: true, ..policy };
+            assert!(refuses_through([&dry].into_iter(), &peer, &waypoint).is_none(), "{what}");
         }
     }
 }

@@ -37,8 +37,9 @@ use crate::{
 pub const READY: &str = "discovery";
 /// What a node proxy subscribes to. Policies first: a workload must not be served before the policies it names are known.
 pub const OF_ZTUNNEL: &[&str] = &[AUTHORIZATION_TYPE, ADDRESS_TYPE];
-/// What a waypoint subscribes to: what it does with requests first, then the services that it does it for.
-pub const OF_WAYPOINT: &[&str] = &[L7_TYPE, ADDRESS_TYPE];
+/// What a waypoint subscribes to: what it does with requests first, then the services that it does it for, and what their
+/// workloads refuse, since their own proxies no longer see who asks.
+pub const OF_WAYPOINT: &[&str] = &[L7_TYPE, AUTHORIZATION_TYPE, ADDRESS_TYPE];
 /// The largest answer that is accepted, bytes.
 const MAX_MESSAGE: usize = 200 << 20;
 /// The first and the longest pause between attempts.

@@ -142,11 +142,10 @@ fn authorize(inbound: &Inbound, parts: &Parts, authority: &str, state: &State) -
             info!(target: "access", path = parts.uri.path(), identity = %inbound.client.identity, decision = ?tried, "dry-run policies would decide otherwise");
         }
     }
-    let denied = |reason: String| Refusal::new(StatusCode::FORBIDDEN, "DENY", "RBAC: access denied\n", reason);
     match decision {
         Decision::Allow(_) => Ok(()),
-        Decision::DeniedBy(policy) => Err(denied(format!("policy {policy} refuses it"))),
-        Decision::NotAllowed => Err(denied("no policy allows it".to_owned())),
+        Decision::DeniedBy(policy) => Err(Refusal::denied(format!("policy {policy} refuses it"))),
+        Decision::NotAllowed => Err(Refusal::denied("no policy allows it".to_owned())),
     }
 }
 

@@ -84,6 +84,10 @@ pub async fn forward(
                 return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, flags, body, reason).answer(is_grpc, record);
             }
         };
+        if let Some(policy) = inbound.refused_at(&endpoint) {
+            record.endpoint(&endpoint);
+            return Refusal::denied(format!("policy {policy} refuses it")).answer(is_grpc, record);
+        }
         let busy = endpoint.load.begin();
         record.endpoint(&endpoint);
         let now = Instant::now();

@@ -40,6 +40,12 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "DPE", "bad request\n", reason)
     }
 
+    /// Makes one of a request that a policy refuses.
+    #[must_use]
+    pub fn denied(reason: String) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "DENY", "RBAC: access denied\n", reason)
+    }
+
     /// Makes the answer; to a gRPC client one that it understands (gRPC over HTTP/2, Responses).
     #[must_use]
     pub fn answer(self, is_grpc: bool, mut record: Record) -> Response<Answer> {

@@ -49,6 +49,9 @@ pub enum Failure {
     /// Nobody who takes traffic.
     #[error("service {0} has no endpoint that takes traffic on port {1}")]
     NoEndpoint(Name, u16),
+    /// A policy of the endpoint's own.
+    #[error("policy {0} refuses it")]
+    Denied(Name),
     /// A tunnel.
     #[error(transparent)]
     Tunnel(#[from] tunnel::Error),
@@ -70,6 +73,7 @@ impl Failure {
         match self {
             Self::UnknownService(_) | Self::UnknownSubset(..) | Self::NoSuchPort(..) => "NC",
             Self::NoEndpoint(..) => "UH",
+            Self::Denied(_) => "DENY",
             Self::Tunnel(_) | Self::Certificate(_) | Self::Identity(_) | Self::Connect(..) => "UF",
         }
     }

@@ -162,6 +162,9 @@ pub fn choose(inbound: &Inbound, wanted: &Wanted, tried: &[SocketAddr]) -> Resul
 /// Nobody who could take it, or nobody who did.
 pub async fn connect(inbound: &Inbound, wanted: &Wanted) -> Result<(Io, Arc<Endpoint>), Failure> {
     let endpoint = choose(inbound, wanted, &[])?;
+    if let Some(policy) = inbound.refused_at(&endpoint) {
+        return Err(Failure::Denied(policy));
+    }
     let io = dial::dial(&inbound.shared, &endpoint).await?;
     Ok((io, Arc::new(endpoint)))
 }

@@ -17,7 +17,7 @@ use tonic::{
     transport::{Endpoint, Server},
 };
 use xds::{
-    ADDRESS_TYPE, Any, L7_TYPE,
+    ADDRESS_TYPE, AUTHORIZATION_TYPE, Any, L7_TYPE,
     client::{self, OF_WAYPOINT, Store},
     proto::discovery::{
         self, DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node,
@@ -115,8 +115,9 @@ async fn a_resource_that_cannot_be_read_is_refused_alone_and_what_was_before_sta
     tokio::spawn(client::run(node, channel, OF_WAYPOINT, bearer, store.clone(), readiness.clone(), drain.clone()));
 
     let mut peer = Peer::accept(&mut streams).await;
-    let first = [peer.request().await, peer.request().await];
-    assert_eq!(first.each_ref().map(|r| &*r.type_url), [L7_TYPE, ADDRESS_TYPE], "policies first");
+    let first = [peer.request().await, peer.request().await, peer.request().await];
+    let asked = first.each_ref().map(|r| &*r.type_url);
+    assert_eq!(asked, [L7_TYPE, AUTHORIZATION_TYPE, ADDRESS_TYPE], "policies first");
     assert!(first[0].node.is_some() && first.iter().all(|r| r.initial_resource_versions.is_empty()));
 
     let (a, b) = ("settings/shop/a", "settings/shop/b");
@@ -133,6 +134,7 @@ async fn a_resource_that_cannot_be_read_is_refused_alone_and_what_was_before_sta
     assert!(said.contains("c: it is settings/shop/d, and not what its name says") && !said.contains(a), "{said}");
     assert_eq!(keys(&store), [a]);
     assert!(!readiness.missing().is_empty(), "not all types were answered");
+    assert_eq!(peer.answer(AUTHORIZATION_TYPE, &[], &[]).await, None);
     assert_eq!(peer.answer(ADDRESS_TYPE, &[], &[]).await, None);
     sleep(Duration::from_millis(50)).await;
     assert!(readiness.missing().is_empty());
@@ -144,6 +146,7 @@ async fn a_resource_that_cannot_be_read_is_refused_alone_and_what_was_before_sta
     let mut peer = Peer::accept(&mut streams).await;
     let first = peer.request().await;
     assert_eq!(first.initial_resource_versions.into_iter().collect::<Vec<_>>(), [(a.to_owned(), "1".to_owned())]);
+    peer.request().await;
     peer.request().await;
     assert_eq!(peer.answer(L7_TYPE, &[(b, "3", settings("b", Traffic::All))], &[a]).await, None);
     assert_eq!(keys(&store), [b]);

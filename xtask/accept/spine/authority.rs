@@ -10,7 +10,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use identity::{
     channel::ControlPlane,
-    client::{Authority, RemoteAuthority},
+    client::{Asking, Authority, RemoteAuthority},
 };
 use model::Identity;
 use rcgen::{CertificateParams, KeyPair};
