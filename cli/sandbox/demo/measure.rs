@@ -60,9 +60,15 @@ impl Story<'_> {
 
     /// Waits for a line of the node proxies that has all these parts, and is not older than `since`; see [`now`].
     pub async fn logged(&self, parts: &[&str], since: &str) -> Result<String, Error> {
+        self.logged_by("ztunnel", &[], parts, since).await
+    }
+
+    /// Waits for a line of those who have this name.
+    pub async fn logged_by(&self, who: &str, options: &[&str], parts: &[&str], since: &str) -> Result<String, Error> {
+        let arguments = [&["sandbox", "logs", who, "--tail", "200"], options].concat();
         let end = Instant::now() + LATE;
         loop {
-            let logs = self.quietly(&["sandbox", "logs", "ztunnel", "--tail", "200"], None).await?;
+            let logs = self.quietly(&arguments, None).await?;
             // A line is "POD: TIME ...", and times of one form are in the order of their text.
             let fresh = |line: &str| line.split_once(": ").is_some_and(|(_, rest)| rest >= since);
             let found = logs.out.lines().rev().find(|l| fresh(l) && parts.iter().all(|part| l.contains(part)));
@@ -70,7 +76,7 @@ impl Story<'_> {
                 return Ok(line.to_owned());
             }
             if Instant::now() > end {
-                return Err(self.failed(format!("no node proxy logged a line with {}", parts.join(", "))));
+                return Err(self.failed(format!("no {who} logged a line with {}", parts.join(", "))));
             }
             tokio::time::sleep(EVERY).await;
         }
@@ -84,9 +90,13 @@ impl Story<'_> {
 
     /// Like [`Self::ask`], without showing the command.
     pub async fn ask_quietly(&self, pod: &str, url: &str) -> Result<Result<Value, String>, Error> {
-        let output =
-            self.quietly(&["sandbox", "exec", pod, "--", "ambient", "sandbox", "app", "get", url], None).await?;
-        Ok(judge(output))
+        self.ask_with(pod, &[], url).await
+    }
+
+    /// Like [`Self::ask_quietly`], with options of the client.
+    pub async fn ask_with(&self, pod: &str, options: &[&str], url: &str) -> Result<Result<Value, String>, Error> {
+        let client = ["sandbox", "exec", pod, "--", "ambient", "sandbox", "app", "get"];
+        Ok(judge(self.quietly(&[&client, options, &[url]].concat(), None).await?))
     }
 }
 

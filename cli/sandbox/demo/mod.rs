@@ -3,6 +3,7 @@
 
 mod measure;
 mod steps;
+mod waypoint;
 
 use std::{
     io::BufRead,

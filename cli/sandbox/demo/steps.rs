@@ -31,14 +31,14 @@ const STREET: &str = include_str!("../street.yaml");
 const STRICT: &str = include_str!("../strict.yaml");
 const POLICY: &str = include_str!("../policy.yaml");
 /// How long the application may take to start.
-const START: Duration = Duration::from_secs(20);
+pub const START: Duration = Duration::from_secs(20);
 /// How long a policy may take to count.
-const EFFECT: Duration = Duration::from_secs(3);
+pub const EFFECT: Duration = Duration::from_secs(3);
 /// The pods of the application.
 const PODS: [&str; 3] = ["shop/frontend", "shop/orders", "shop/stock"];
 /// Its identities.
-const FRONTEND: &str = "spiffe://cluster.local/ns/shop/sa/frontend";
-const ORDERS: &str = "spiffe://cluster.local/ns/shop/sa/orders";
+pub const FRONTEND: &str = "spiffe://cluster.local/ns/shop/sa/frontend";
+pub const ORDERS: &str = "spiffe://cluster.local/ns/shop/sa/orders";
 const STOCK: &str = "spiffe://cluster.local/ns/shop/sa/stock";
 /// The port of the mesh's tunnels.
 const HBONE: u16 = 15008;
@@ -57,6 +57,7 @@ pub async fn tell(story: &mut Story<'_>) -> Result<(), Error> {
     drop(wire);
     strangers(story).await?;
     policy(story).await?;
+    super::waypoint::tell(story).await?;
     evidence(story).await
 }
 
@@ -281,6 +282,7 @@ async fn evidence(story: &mut Story<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn text(value: &serde_json::Value) -> &str {
+/// Returns the text of a field.
+pub fn text(value: &serde_json::Value) -> &str {
     value.as_str().unwrap_or_default()
 }
