@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use model::l7::{Normalization, Resource, Traffic};
+use model::{
+    l7::{Normalization, Resource, Traffic},
+    workload::Name,
+};
 use serde_json::Value;
 use source::{
     Change, Kind, Object,
@@ -19,7 +22,7 @@ use crate::{
     l7::{
         self, L7, Output, Sort,
         audience::{Audiences, Told},
-        status::{Body, Status},
+        status::{Body, OF_ISTIO, Status},
     },
     mesh,
     status::Wanted,
@@ -29,8 +32,6 @@ use crate::{
 const WRITER: &str = "istio-ambient-waypoint-policy";
 /// Conditions of routes that go when they are not wanted, in our entries: those of others are wanted as they are.
 const OF_ROUTES: &[&str] = &["Accepted", "PartiallyInvalid", "ResolvedRefs", "ResolvedWaypoints"];
-/// Conditions of policies that go when they are not wanted. One that names no targets any more is ztunnel's.
-const OF_POLICIES: &[&str] = &["WaypointAccepted", "ZtunnelAccepted"];
 
 /// What is the same for all waypoints.
 #[derive(Clone, Debug)]
@@ -105,6 +106,17 @@ impl Feed {
         self.told(out)
     }
 
+    /// Takes in the authorities of a ConfigMap, PEM.
+    pub fn authorities(&mut self, key: &ObjectKey, pem: Option<Name>) -> Fed {
+        let out = self.l7.authorities(key, pem);
+        self.told(out)
+    }
+
+    /// Returns the namespaces in which authorities are named.
+    pub fn namespaces(&self) -> impl Iterator<Item = &String> {
+        self.l7.authorities_named()
+    }
+
     /// Takes in what the mesh decided about waypoints.
     pub fn decided(&mut self, decided: mesh::Waypoints) -> Fed {
         let mut fed = Fed::default();
@@ -169,7 +181,7 @@ impl Feed {
         let (writer, owns) = match &status.body {
             // What has no targets is ztunnel's.
             Body::Conditions(conditions) if sort == Sort::AuthorizationPolicy && conditions.is_empty() => return None,
-            Body::Conditions(_) => (WRITER, OF_POLICIES),
+            Body::Conditions(_) => (WRITER, OF_ISTIO),
             Body::Route(_) | Body::Policy(_) => (gateway::CONTROLLER, OF_ROUTES),
         };
         Some(Wanted {

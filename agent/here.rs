@@ -17,7 +17,7 @@ use tokio::{
 };
 use xds::server::Resources;
 
-use crate::{Work, config::Waypoints, feed, issue, mesh, proof};
+use crate::{config::Waypoints, feed, issue, mesh, proof, work::Work};
 
 /// A folder, and replicas of the control plane that work on it.
 pub struct Here {
@@ -52,6 +52,7 @@ pub fn resource(kind: &str) -> ApiResource {
         "GatewayClass" => ("gateway.networking.k8s.io", "v1", "gatewayclasses"),
         "Gateway" => ("gateway.networking.k8s.io", "v1", "gateways"),
         "HTTPRoute" => ("gateway.networking.k8s.io", "v1", "httproutes"),
+        "BackendTLSPolicy" => ("gateway.networking.k8s.io", "v1", "backendtlspolicies"),
         "AuthorizationPolicy" => ("security.istio.io", "v1", "authorizationpolicies"),
         other => panic!("no kind {other}"),
     };

@@ -3,6 +3,7 @@
 //! Started by `ambient --role agent`. Replicas share nothing: all serve, and what they write is the same.
 
 mod auth;
+mod authorities;
 pub mod binding;
 pub mod config;
 mod deploy;
@@ -19,16 +20,15 @@ mod roots;
 mod secured;
 mod serve;
 mod status;
+mod work;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use kube::Client;
 use runtime::{Drain, Readiness, drain::stop_signal};
-use source::{Change, Kind};
-use tokio::sync::mpsc;
 use tracing::info;
 use xds::server::{Resources, Server};
 
+use crate::work::Work;
 pub use crate::{config::Config, deploy::sizes};
 
 /// How long streams may take to end after a stop.
@@ -57,7 +57,7 @@ pub enum Error {
 /// No objects, no authority, or ports that are taken.
 pub async fn run(config: Config) -> Result<(), Error> {
     let drain = Drain::new();
-    let readiness = Readiness::pending(["the cluster's objects"]);
+    let readiness = Readiness::pending([work::OBJECTS]);
     let client = source::connect().await.map_err(Error::Source)?;
     let authority = Arc::new(roots::authority(&client, &config.namespace, &config.trust_domain).await?);
     let resources = Resources::new();
@@ -95,62 +95,4 @@ pub async fn run(config: Config) -> Result<(), Error> {
     drain.finish(GRACE).await;
     info!("agent stopped");
     Ok(())
-}
-
-/// What turns objects into what proxies, operators and waypoints are told.
-struct Work {
-    client: Client,
-    settings: mesh::Settings,
-    common: feed::Common,
-    waypoints: Option<config::Waypoints>,
-    placement: issue::Placement,
-    proof: proof::Waypoints,
-    resources: Resources,
-    readiness: Readiness,
-}
-
-impl Work {
-    async fn run(self) {
-        let mut changes = source::kubernetes::watch(&self.client);
-        let mut mesh = mesh::Mesh::new(self.settings.clone());
-        let mut feed = feed::Feed::new(&self.settings, self.common.clone());
-        let (statuses, inbox) = (status::Board::default(), deploy::Inbox::default());
-        let (outcomes, mut deployed) = mpsc::channel(64);
-        let mut synced = HashSet::new();
-        let mut batch = Vec::new();
-        loop {
-            let (mut resources, mut told) = (Vec::new(), Vec::new());
-            // What waits is taken at once, so that a burst is one publication and an idle source is told without delay.
-            tokio::select! {
-                count = changes.recv_many(&mut batch, 256) => if count == 0 { return },
-                Some(outcome) = deployed.recv() => told.extend(mesh.deployed(outcome).statuses),
-            }
-            for change in batch.drain(..) {
-                self.placement.apply(&change);
-                self.proof.apply(&change);
-                inbox.hear(&change);
-                if let Change::Synced(kind) = &change {
-                    synced.insert(*kind);
-                }
-                let fed = feed.apply(&change);
-                let found = mesh.apply(change);
-                let decided = feed.decided(found.waypoints);
-                resources.extend(found.resources.into_iter().chain(fed.resources).chain(decided.resources));
-                told.extend(found.statuses.into_iter().chain(fed.statuses).chain(decided.statuses));
-            }
-            self.resources.publish(resources);
-            statuses.post(told);
-            if synced.len() == Kind::ALL.len() && !self.resources.is_synced() {
-                self.resources.synced();
-                self.readiness.done("the cluster's objects");
-                // Not before: what half of the objects say is not what is.
-                tokio::spawn(status::write(self.client.clone(), statuses.clone()));
-                if let Some(settings) = &self.waypoints {
-                    let (client, inbox) = (self.client.clone(), inbox.clone());
-                    tokio::spawn(deploy::Deployer::new(client, settings.clone(), inbox, outcomes.clone()).run());
-                }
-                info!("the cluster's objects are known, discovery is served");
-            }
-        }
-    }
 }

@@ -95,6 +95,11 @@ impl Client {
             .await;
     }
 
+    async fn until_has_one(&self, here: &Here, prefix: &str) {
+        let one = |keys: &[String]| keys.iter().any(|key| key.starts_with(prefix));
+        here.until(prefix, async |_| if one(&self.keys()) { Ok(()) } else { Err(self.keys()) }).await;
+    }
+
     /// Returns a resource as it travels.
     fn resource(&self, key: &str) -> Value {
         let state = self.store.l7();
@@ -251,6 +256,46 @@ async fn what_others_say_of_a_route_stays() {
         if reason == Some(json!("NoMatchingParent")) && found[0] == theirs { Ok(()) } else { Err(found) }
     })
     .await;
+}
+
+#[tokio::test]
+async fn authorities_are_followed_while_a_policy_names_them() {
+    let (mut here, channel, _) = two().await;
+    let w = Client::start(&channel, node("w-0", "waypoint"), token(&here, "w-0", "waypoint").await);
+    let spec = json!({
+        "targetRefs": [{"group": "", "kind": "Service", "name": "web"}],
+        "validation": {"hostname": "h", "caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": "ca"}]},
+    });
+    here.put("ConfigMap", "other", json!({"data": {"ca.crt": "PEM 0"}})).await;
+    here.put("BackendTLSPolicy", "tls", json!({ "spec": spec })).await;
+    w.until_has_one(&here, "destination/").await;
+    let key = w.keys().into_iter().find(|key| key.starts_with("destination/")).expect("one");
+    let roots = "/destination/traffic/tls/roots";
+    let absent =
+        json!({"invalid": "caCertificateRefs: ConfigMap ca is not there, or has no certificates under ca.crt"});
+    w.until_is(&here, &key, roots, absent.clone()).await;
+    let reason = "/status/ancestors/0/conditions/1/reason";
+    here.until_is("BackendTLSPolicy", "tls", reason, json!("InvalidCACertificateRef")).await;
+    for pem in ["PEM 1", "PEM 2"] {
+        here.put("ConfigMap", "ca", json!({"data": {"ca.crt": pem}})).await;
+        w.until_is(&here, &key, roots, json!({"pem": pem})).await;
+    }
+    here.until_is("BackendTLSPolicy", "tls", reason, json!("ResolvedRefs")).await;
+
+    // Another replica serves when it knows them, and not before.
+    let replica = here.replica("one");
+    let (channel, _) = serve(&here, replica).await;
+    let again = Client::start(&channel, node("w-0", "waypoint"), token(&here, "w-0", "waypoint").await);
+    let mut changes = again.store.changes();
+    while again.keys().is_empty() {
+        changes.changed().await.expect("a store");
+    }
+    assert_eq!(again.resource(&key).pointer(roots), Some(&json!({"pem": "PEM 2"})));
+
+    here.api("ConfigMap").delete("ca", &DeleteParams::default()).await.expect("deleted");
+    w.until_is(&here, &key, roots, absent).await;
+    here.api("BackendTLSPolicy").delete("tls", &DeleteParams::default()).await.expect("deleted");
+    w.until_has(&here, &[WEB, OF_WAYPOINT]).await;
 }
 
 #[tokio::test]

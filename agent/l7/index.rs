@@ -82,6 +82,8 @@ pub struct L7 {
     entries: HashMap<ObjectKey, BTreeSet<Name>>,
     watching: HashMap<Topic, BTreeSet<Unit>>,
     watched: HashMap<Unit, BTreeSet<Topic>>,
+    /// How many ConfigMaps of a namespace are asked for.
+    certifying: BTreeMap<String, usize>,
     published: HashMap<Unit, BTreeMap<Name, Arc<Resource>>>,
     statuses: HashMap<(Sort, ObjectKey), Status>,
     bound: HashMap<ServiceKey, BTreeSet<GatewayKey>>,
@@ -172,6 +174,11 @@ impl L7 {
     /// Takes in the authorities of a ConfigMap: what stands under `ca.crt`, PEM.
     pub fn authorities(&mut self, key: &ObjectKey, pem: Option<Name>) -> Output {
         self.change(|known, touched| known.set_authorities(key, pem, touched))
+    }
+
+    /// Returns the namespaces in which something asks for authorities, whether they are there or not.
+    pub fn authorities_named(&self) -> impl Iterator<Item = &String> {
+        self.certifying.keys()
     }
 
     /// Takes in an object of one of the other kinds.
@@ -372,14 +379,28 @@ impl L7 {
                 units.remove(unit);
                 if units.is_empty() {
                     self.watching.remove(gone);
+                    self.certify(gone, false);
                 }
             }
         }
         for new in topics.difference(&old) {
+            if !self.watching.contains_key(new) {
+                self.certify(new, true);
+            }
             self.watching.entry(new.clone()).or_default().insert(unit.clone());
         }
         if !topics.is_empty() {
             self.watched.insert(unit.clone(), topics);
+        }
+    }
+
+    /// Notes that a topic is asked for, or no more.
+    fn certify(&mut self, topic: &Topic, asked: bool) {
+        let Topic::Authorities(key) = topic else { return };
+        let count = self.certifying.entry(key.namespace.clone()).or_default();
+        *count = if asked { *count + 1 } else { count.saturating_sub(1) };
+        if *count == 0 {
+            self.certifying.remove(&key.namespace);
         }
     }
 

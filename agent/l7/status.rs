@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use source::{api::route::ParentReference, object::ObjectKey};
 
+/// The conditions that are ours on objects of Istio's kinds.
+pub const OF_ISTIO: &[&str] = &["WaypointAccepted", "ZtunnelAccepted"];
 /// How many parents the status of a route may have (Gateway API).
 const MOST_PARENTS: usize = 32;
 /// How many ancestors the status of a policy may have (Gateway API).
@@ -69,13 +71,16 @@ pub struct RouteStatus {
 impl Status {
     /// Returns the status as it is to be written, without times.
     ///
-    /// Lists of parents belong to all controllers together, so what others say in the status that was `observed` stays.
+    /// Lists of parents belong to all controllers together, and conditions of Istio's kinds are one list for the API server: so
+    /// what others say in the status that was `observed` stays.
     #[must_use]
     pub fn to_json(&self, controller: &str, observed: &Value) -> Value {
         let (list, reference, most, entries) = match &self.body {
             Body::Conditions(conditions) => {
                 let generation = Value::from(self.generation.to_string());
-                return json!({ "conditions": rendered(conditions, &generation) });
+                let all = observed["conditions"].as_array().into_iter().flatten();
+                let foreign = all.filter(|c| !OF_ISTIO.iter().any(|ours| c["type"] == *ours)).cloned();
+                return json!({ "conditions": foreign.chain(rendered(conditions, &generation)).collect::<Vec<_>>() });
             }
             Body::Route(status) => ("parents", "parentRef", MOST_PARENTS, &status.parents),
             Body::Policy(ancestors) => ("ancestors", "ancestorRef", MOST_ANCESTORS, ancestors),
@@ -156,5 +161,15 @@ mod tests {
         let written = status(&many).to_json("ours", &observed);
         assert_eq!(written["parents"].as_array().map(Vec::len), Some(32));
         assert_eq!(written["parents"][0], theirs);
+        let body = Body::Conditions(vec![Condition::holds("WaypointAccepted", "Accepted", "")]);
+        let istio = Status { key: ObjectKey::default(), generation: 3, body };
+        let theirs = json!({"type": "Reconciled", "status": "True"});
+        let observed = json!({"conditions": [theirs, {"type": "ZtunnelAccepted", "status": "True"}]});
+        let written = istio.to_json("ours", &observed);
+        assert_eq!(
+            (&written["conditions"][0], &written["conditions"][1]["type"]),
+            (&theirs, &json!("WaypointAccepted"))
+        );
+        assert_eq!(written["conditions"].as_array().map(Vec::len), Some(2));
     }
 }

@@ -103,7 +103,7 @@ struct Subscription {
     under_way: Option<String>,
     // A subscription is always answered, be it with nothing.
     owed: bool,
-    // What the client has and is to forget, and was not told yet.
+    // What the client has, and is to be told that it is gone.
     gone: BTreeSet<Arc<str>>,
 }
 
@@ -218,6 +218,7 @@ impl Client {
     async fn answer(&mut self, type_url: &'static str, resources: Vec<Resource>, forget: bool) -> bool {
         let Some(subscription) = self.types.get_mut(type_url) else { return true };
         let gone = if forget { std::mem::take(&mut subscription.gone) } else { BTreeSet::new() };
+        gone.iter().for_each(|name| drop(subscription.has.remove(name)));
         if resources.is_empty() && gone.is_empty() && !subscription.owed {
             return true;
         }
@@ -261,14 +262,11 @@ impl Subscription {
                 (view.entries.keys().filter_map(lacking).collect(), gone)
             }
         };
-        for name in gone {
-            self.has.remove(&name);
-            self.gone.insert(name);
-        }
-        // An empty store has sequence 0, which would mean that nothing was ever told.
-        self.told = view.sequence.max(1);
+        // What is back before the client was told that it is gone is there still.
+        self.gone.retain(|name| visible(name).is_none());
+        self.gone.extend(gone);
+        self.told = view.sequence;
         let resource = |(name, entry): (Arc<str>, Arc<Entry>)| {
-            self.gone.remove(&name);
             self.has.insert(name.clone(), entry.version.clone());
             Resource {
                 version: entry.version.clone(),
@@ -281,3 +279,6 @@ impl Subscription {
         out.into_iter().map(resource).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

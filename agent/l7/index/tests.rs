@@ -212,6 +212,7 @@ proptest! {
         }
         prop_assert!(changed.resources.is_empty(), "{:?}", changed.keys());
         prop_assert!(changed.l7.published.is_empty() && changed.l7.watching.is_empty() && changed.l7.watched.is_empty());
+        prop_assert!(changed.l7.certifying.is_empty());
         prop_assert!(changed.l7.statuses.is_empty() && changed.l7.dirty.is_empty());
     }
 

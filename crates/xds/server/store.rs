@@ -112,7 +112,8 @@ impl Resources {
         let types = TYPES.iter().map(|t| (*t, OfType::default())).collect();
         Self(Arc::new(Shared {
             types: Mutex::new(types),
-            sequence: watch::Sender::new(0),
+            // Changes have the numbers after it: who was told of the empty store was told of something, and of none of them.
+            sequence: watch::Sender::new(1),
             synced: AtomicBool::new(false),
         }))
     }

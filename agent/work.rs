@@ -1,0 +1,175 @@
+//! The loop: what turns objects into what proxies, operators and waypoints are told.
+
+use std::collections::HashSet;
+
+use kube::Client;
+use runtime::Readiness;
+use source::{Change, Kind};
+use tokio::sync::mpsc;
+use tracing::info;
+use xds::server::{self, Resources};
+
+use crate::{
+    authorities::{Authorities, Changed},
+    config, deploy,
+    feed::{Common, Fed, Feed},
+    issue, mesh, proof,
+    status::{self, Wanted},
+};
+
+/// The task of readiness that ends when all objects are known.
+pub const OBJECTS: &str = "the cluster's objects";
+/// How many changes are taken at once, and how many wait elsewhere.
+const BATCH: usize = 256;
+
+/// What the loop needs.
+pub struct Work {
+    /// The way to the objects.
+    pub client: Client,
+    /// What is the same for the whole mesh.
+    pub settings: mesh::Settings,
+    /// What is the same for all waypoints.
+    pub common: Common,
+    /// What waypoints are made from, if they are made at all.
+    pub waypoints: Option<config::Waypoints>,
+    /// Is told of pods.
+    pub placement: issue::Placement,
+    /// Is told of waypoints.
+    pub proof: proof::Waypoints,
+    /// What is served.
+    pub resources: Resources,
+    /// Ready when all objects are known.
+    pub readiness: Readiness,
+}
+
+/// What there is to tell.
+#[derive(Default)]
+struct Told {
+    resources: Vec<server::Change>,
+    statuses: Vec<Wanted>,
+}
+
+impl Told {
+    fn add(&mut self, fed: Fed) {
+        self.resources.extend(fed.resources);
+        self.statuses.extend(fed.statuses);
+    }
+}
+
+/// What is computed, and what of it is known to be complete.
+struct Computed {
+    mesh: mesh::Mesh,
+    feed: Feed,
+    authorities: Authorities,
+    synced: HashSet<Kind>,
+}
+
+impl Computed {
+    fn apply(&mut self, change: Change, told: &mut Told) {
+        if let Change::Synced(kind) = &change {
+            self.synced.insert(*kind);
+        }
+        told.add(self.feed.apply(&change));
+        let found = self.mesh.apply(change);
+        told.add(Fed { resources: found.resources, statuses: found.statuses });
+        told.add(self.feed.decided(found.waypoints));
+    }
+
+    fn certify(&mut self, changed: Changed, told: &mut Told) {
+        for (key, pem) in changed {
+            told.add(self.feed.authorities(&key, pem));
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.synced.len() == Kind::ALL.len() && self.authorities.is_complete()
+    }
+}
+
+impl Work {
+    /// Works for as long as there is somebody to tell.
+    pub async fn run(self) {
+        let mut changes = source::kubernetes::watch(&self.client);
+        let (certificates, mut certified) = mpsc::channel(BATCH);
+        let mut computed = Computed {
+            mesh: mesh::Mesh::new(self.settings.clone()),
+            feed: Feed::new(&self.settings, self.common.clone()),
+            authorities: Authorities::new(self.client.clone(), certificates),
+            synced: HashSet::new(),
+        };
+        let (statuses, inbox) = (status::Board::default(), deploy::Inbox::default());
+        let (outcomes, mut deployed) = mpsc::channel(64);
+        let mut batch = Vec::new();
+        loop {
+            let mut told = Told::default();
+            // What waits is taken at once, so that a burst is one publication and an idle source is told without delay.
+            tokio::select! {
+                count = changes.recv_many(&mut batch, BATCH) => if count == 0 { return },
+                Some(outcome) = deployed.recv() => told.statuses.extend(computed.mesh.deployed(outcome).statuses),
+                Some(news) = certified.recv() => {
+                    let changed = computed.authorities.hear(news);
+                    computed.certify(changed, &mut told);
+                }
+            }
+            for change in batch.drain(..) {
+                self.placement.apply(&change);
+                self.proof.apply(&change);
+                inbox.hear(&change);
+                computed.apply(change, &mut told);
+            }
+            let forgotten = computed.authorities.follow(computed.feed.namespaces());
+            computed.certify(forgotten, &mut told);
+            self.resources.publish(told.resources);
+            statuses.post(told.statuses);
+            if computed.is_complete() && !self.resources.is_synced() {
+                self.resources.synced();
+                self.readiness.done(OBJECTS);
+                // Not before: what half of the objects say is not what is.
+                tokio::spawn(status::write(self.client.clone(), statuses.clone()));
+                if let Some(settings) = &self.waypoints {
+                    let (client, inbox) = (self.client.clone(), inbox.clone());
+                    tokio::spawn(deploy::Deployer::new(client, settings.clone(), inbox, outcomes.clone()).run());
+                }
+                info!("the cluster's objects are known, discovery is served");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde::Deserialize;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::l7::Sort;
+
+    #[test]
+    fn the_role_allows_what_is_read_and_written() {
+        let documents = include_str!("../templates/agent.yaml").split("\n---\n");
+        let role = documents.filter(|d| d.contains("kind: ClusterRole\n")).find_map(|d| serde_yaml::from_str(d).ok());
+        let role: Value = role.expect("the role of the agent");
+        let mut rights = BTreeSet::new();
+        let words = |rule: &Value, field: &str| Vec::<String>::deserialize(&rule[field]).expect("a list of words");
+        for rule in role["rules"].as_array().expect("rules") {
+            for (group, verb) in
+                words(rule, "apiGroups").iter().flat_map(|g| words(rule, "verbs").into_iter().map(move |v| (g, v)))
+            {
+                rights
+                    .extend(words(rule, "resources").into_iter().map(|resource| format!("{verb} {resource}.{group}")));
+            }
+        }
+        for kind in Kind::ALL {
+            let place = kind.place();
+            for verb in ["get", "list", "watch"] {
+                let right = format!("{verb} {}.{}", place.plural, place.group);
+                assert!(rights.contains(&right), "{right}");
+            }
+            let told = Sort::of(kind).is_some() || [Kind::Service, Kind::Gateway, Kind::GatewayClass].contains(&kind);
+            let right = format!("patch {}/status.{}", place.plural, place.group);
+            assert_eq!(rights.contains(&right), told, "{right}");
+        }
+    }
+}
