@@ -83,6 +83,11 @@ fn the_demo_measures_what_it_tells() {
             "in mode STRICT it is refused",
             "an impostor with a certificate of its own making is refused",
             "error=\"policy rejection: explicitly denied by shop/stock-may-not-ask\"",
+            "three hops, each in mutual TLS",
+            "with the header orders-v2 answers",
+            "out of order for everybody who asks, without a change of stock: 418",
+            "stock is still kept out: a waypoint opens no door",
+            "reason=\"policy shop/nobody-refunds refuses it\"",
             "all is well",
         ] {
             assert!(told.contains(claim), "{claim}: {told}");

@@ -1,6 +1,10 @@
 //! What operators ask the proxy: its state, its metrics, its readiness, its log level.
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
@@ -13,7 +17,11 @@ use runtime::{
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::{Error, Shared};
+use crate::{Error, Shared, upstream};
+
+/// How long a probe is held open, if nothing is said, and the longest.
+const HOLD: Duration = Duration::from_secs(3);
+const HOLD_MAX: Duration = Duration::from_secs(30);
 
 /// Starts the three servers.
 ///
@@ -44,7 +52,7 @@ pub async fn serve(shared: &Arc<Shared>, registry: Registry, readiness: Readines
     let state = shared.clone();
     let admin = move |request: Request<Incoming>| {
         let state = state.clone();
-        async move { answer(&state, &request) }
+        async move { answer(&state, &request).await }
     };
     tokio::spawn(server::serve(listen(config.stats).await?, drain.clone(), stats));
     tokio::spawn(server::serve(listen(config.readiness).await?, Drain::new(), ready));
@@ -52,7 +60,7 @@ pub async fn serve(shared: &Arc<Shared>, registry: Registry, readiness: Readines
     Ok(())
 }
 
-async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, Error> {
+async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     let failed = |error: std::io::Error| Error::Listen(address.to_string(), error.into());
     match TcpListener::bind(address).await {
         // A kernel without IPv6.
@@ -65,11 +73,12 @@ async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, Error> {
 
 /// What there is to ask.
 const PAGES: &str = "GET /config_dump
+POST /probe?to=ADDRESS:PORT[&hold=SECONDS]            a connection to a pod, as a request would have it
 POST /logging?level=LEVEL|scope:LEVEL,...
 POST /logging?reset
 ";
 
-fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Answer {
+async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Answer {
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/") => text(StatusCode::OK, PAGES),
         (&Method::GET, "/config_dump") => {
@@ -77,9 +86,40 @@ fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Answer {
             with_type(StatusCode::OK, "application/json", dump)
         }
         (&Method::POST, "/logging") => server::log_level(request.uri().query().unwrap_or_default()),
-        (_, "/logging") => text(StatusCode::METHOD_NOT_ALLOWED, "want POST\n"),
+        (&Method::POST, "/probe") => probe(shared, request.uri().query().unwrap_or_default()).await,
+        (_, "/logging" | "/probe") => text(StatusCode::METHOD_NOT_ALLOWED, "want POST\n"),
         _ => text(StatusCode::NOT_FOUND, "not found; GET / lists what there is\n"),
     }
+}
+
+/// Opens a connection to a pod through a tunnel of its own, as evidence for `ambient verify`; no byte is sent to the application.
+async fn probe(shared: &Arc<Shared>, query: &str) -> Answer {
+    let bad = |reason: &str| text(StatusCode::BAD_REQUEST, format!("{reason}\n"));
+    let Some(to) = server::parameter(query, "to").and_then(|to| to.parse::<SocketAddr>().ok()) else {
+        return bad("to is missing or no address and port");
+    };
+    let hold = match server::parameter(query, "hold").map(|hold| hold.parse::<u64>()) {
+        None => HOLD,
+        Some(Ok(seconds)) => Duration::from_secs(seconds).min(HOLD_MAX),
+        Some(Err(_)) => return bad("hold is no number of seconds"),
+    };
+    let network = shared.config.network.as_str().into();
+    let Some(workload) = shared.store.world().workload_at(&network, to.ip()).cloned() else {
+        return bad(&format!("{to} is nothing that this waypoint knows"));
+    };
+    let found = match upstream::probe(shared, &workload, to).await {
+        Ok((session, stream)) => {
+            tokio::spawn(async move {
+                tokio::time::sleep(hold).await;
+                drop(stream);
+            });
+            json!({"outcome": "open", "connection": {
+                "protocol": "HBONE", "actualDst": to, "dstIdentity": session.peer.to_string(), "tls": *session,
+            }})
+        }
+        Err(failure) => json!({"outcome": "failed", "reason": failure.to_string()}),
+    };
+    with_type(StatusCode::OK, "application/json", found.to_string())
 }
 
 fn dump(shared: &Shared) -> Value {
@@ -126,7 +166,7 @@ fn backends(shared: &Shared) -> Vec<Value> {
             let endpoints: Vec<Value> = candidates
                 .iter()
                 .filter_map(|(endpoint, port)| {
-                    let address = std::net::SocketAddr::new(*endpoint.workload.addresses.first()?, *port);
+                    let address = SocketAddr::new(*endpoint.workload.addresses.first()?, *port);
                     let active: u32 = shared.upstreams.iter().map(|u| u.load(address).active()).sum();
                     Some(json!({"workload": endpoint.workload.name, "address": address, "healthy": true, "active": active}))
                 })

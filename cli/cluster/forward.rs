@@ -43,7 +43,8 @@ pub async fn ask(cluster: &Cluster, pod: &str, port: u16, method: Method, path: 
     ask_at(cluster, Door { namespace: &cluster.system, pod, port }, method, path).await
 }
 
-async fn ask_at(cluster: &Cluster, door: Door<'_>, method: Method, path: &str) -> Result<Answer, Error> {
+/// Sends one request to a port of a pod of any namespace.
+pub async fn ask_at(cluster: &Cluster, door: Door<'_>, method: Method, path: &str) -> Result<Answer, Error> {
     tokio::time::timeout(LIMIT, exchange(cluster, door, method, path)).await.unwrap_or_else(|_| Err(late(LIMIT)))
 }
 

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// How long a probe is held open, so that the other side can be asked for it, seconds.
-const HOLD: u32 = 8;
+pub(super) const HOLD: u32 = 8;
 
 /// The cluster as evidence sees it.
 pub struct Mesh {
@@ -47,10 +47,10 @@ pub struct Mesh {
 }
 
 /// A node's ztunnel.
-struct Node {
+pub(super) struct Node {
     ztunnel: String,
     /// Its dump, without what the control plane told it.
-    data: Value,
+    pub(super) data: Value,
     /// Connections that are older than their pod's enrolment.
     older: Vec<Older>,
 }
@@ -105,9 +105,28 @@ impl Mesh {
     }
 
     fn identity(&self, pod: &PodRef) -> String {
+        self.identity_beside(pod, pod)
+    }
+
+    /// Returns the identity of a pod in the trust domain of another one, which a ztunnel serves.
+    pub(super) fn identity_beside(&self, pod: &PodRef, other: &PodRef) -> String {
         let domain =
-            self.state(pod).and_then(|s| s.get("info")).map(|i| text(i, "trustDomain")).filter(|d| !d.is_empty());
+            self.state(other).and_then(|s| s.get("info")).map(|i| text(i, "trustDomain")).filter(|d| !d.is_empty());
         format!("spiffe://{}/ns/{}/sa/{}", domain.unwrap_or("cluster.local"), pod.namespace, pod.service_account)
+    }
+
+    pub(super) fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Returns the ztunnel of a pod's node.
+    pub(super) fn node_of(&self, pod: &PodRef) -> Option<&str> {
+        self.nodes.get(&pod.node).map(|node| &*node.ztunnel)
+    }
+
+    /// Returns the waypoint's pod of an address.
+    fn waypoint_at(&self, ip: IpAddr) -> Option<&PodRef> {
+        self.pods.iter().find(|pod| pod.is_waypoint() && !pod.host_network && pod.ips.contains(&ip))
     }
 
     /// Gathers everything on one source and destination.
@@ -236,6 +255,11 @@ impl Mesh {
                 let listed = finding.get("connection").unwrap_or(&Value::Null);
                 let actual = address(listed, "actualDst").map(|a| a.ip());
                 let server = destination.endpoints.iter().find(|e| actual.is_some_and(|ip| e.pod.ips.contains(&ip)));
+                let waypoint = actual.filter(|_| server.is_none()).and_then(|ip| self.waypoint_at(ip));
+                if let Some(waypoint) = waypoint {
+                    self.probed_through(source, waypoint, destination, listed, row).await;
+                    return false;
+                }
                 let Some(server) = server.map(|e| &e.pod) else {
                     let to = text(listed, "actualDst");
                     row.add(
@@ -354,7 +378,10 @@ impl Mesh {
                 let Some(server) = server else { continue };
                 let key = (pod.title(), server.title());
                 let row = rows.entry(key.clone()).or_insert_with(|| Row::new(&key.0, &key.1));
-                let (weight, text) = self.weigh(pod, server, listed, &self.nodes, row);
+                let (weight, text) = match server.is_waypoint() {
+                    true => self.weigh_first_hop(pod, server, listed),
+                    false => self.weigh(pod, server, listed, &self.nodes, row),
+                };
                 counts.entry((key.0, key.1, text)).or_insert((weight, 0)).1 += 1;
             }
             // Clients in the clear are seen by the server's side alone.
@@ -382,7 +409,9 @@ impl Mesh {
     /// Lists what of these namespaces is not secured: pods that are not captured, connections older than the enrolment.
     pub fn uncaptured(&self, namespaces: &BTreeSet<&str>) -> Vec<Row> {
         let mut rows = Vec::new();
-        for pod in self.pods.iter().filter(|pod| namespaces.contains(pod.namespace.as_str())) {
+        // A waypoint speaks HBONE itself.
+        let theirs = |pod: &&PodRef| namespaces.contains(pod.namespace.as_str()) && !pod.is_waypoint();
+        for pod in self.pods.iter().filter(theirs) {
             let mut row = Row::new(pod.title(), "*");
             let older = self.nodes.get(&pod.node).map_or(0, |n| n.older.iter().filter(|o| o.uid == pod.uid).count());
             if let Some((weight, text)) = self.uncovered(pod) {
@@ -404,7 +433,7 @@ fn older_than_enrolment(count: usize) -> String {
     )
 }
 
-async fn node(cluster: &Cluster, ztunnel: String) -> Result<Node, Error> {
+pub(super) async fn node(cluster: &Cluster, ztunnel: String) -> Result<Node, Error> {
     let data = ask(cluster, &ztunnel, Method::GET, "/config_dump?keys=workloadState,certificates");
     let older = ask(cluster, &ztunnel, Method::GET, "/older");
     let (data, older) = tokio::try_join!(data, older)?;
@@ -421,7 +450,7 @@ async fn ask(cluster: &Cluster, ztunnel: &str, method: Method, path: &str) -> Re
     serde_json::from_str(&answer.body).map_err(|e| Error::user("its answer is no JSON").caused_by(&e))
 }
 
-fn connections<'a>(data: &'a Value, uid: &str, direction: &str) -> Vec<&'a Value> {
+pub(super) fn connections<'a>(data: &'a Value, uid: &str, direction: &str) -> Vec<&'a Value> {
     let state = data.get("workloadState").and_then(|s| s.get(uid));
     state.and_then(|s| s.get("connections")).map(|c| items(c, direction)).unwrap_or_default()
 }
@@ -430,12 +459,16 @@ fn address(item: &Value, key: &str) -> Option<SocketAddr> {
     text(item, key).parse().ok()
 }
 
-fn address_of(endpoint: &Endpoint) -> SocketAddr {
+pub(super) fn address_of(endpoint: &Endpoint) -> SocketAddr {
     SocketAddr::new(endpoint.pod.ips[0], endpoint.port)
 }
 
+/// Returns a text that is not empty.
+pub(super) fn some<'a>(item: &'a Value, key: &str) -> Option<&'a str> {
+    Some(text(item, key)).filter(|t| !t.is_empty())
+}
+
 fn seen<'a>(outbound: &'a Value, inbound: Option<&'a Value>) -> Seen<'a> {
-    let some = |item: &'a Value, key| Some(text(item, key)).filter(|t| !t.is_empty());
     let tls = outbound.get("tls").map(|tls| format!("{} {}", text(tls, "version"), text(tls, "cipherSuite")));
     Seen {
         protocol: text(outbound, "protocol"),

@@ -150,7 +150,7 @@ pub fn connection(seen: &Seen<'_>, client: &str, server: &str) -> (Weight, Strin
         "HBONE" | "LOCAL" if seen.client_identity != Some(client) => wrong("the client", seen.client_identity, client),
         "HBONE" => {
             let tls = seen.tls.as_deref().unwrap_or("TLS");
-            (Weight::Proof, format!("{tls} between both ztunnels, both identities proven"))
+            (Weight::Proof, format!("{tls} between both proxies, both identities proven"))
         }
         "LOCAL" => (
             Weight::Proof,

@@ -8,6 +8,7 @@ mod evidence;
 mod judge;
 mod scope;
 mod target;
+mod waypoint;
 
 use std::collections::BTreeSet;
 

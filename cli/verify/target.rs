@@ -37,6 +37,11 @@ pub struct PodRef {
 }
 
 impl PodRef {
+    /// Tells whether it is one of a waypoint's, or of another gateway of the mesh.
+    pub fn is_waypoint(&self) -> bool {
+        agent::binding::is_gateways(&self.labels)
+    }
+
     /// Reads a pod; none for one that has no address or node.
     pub fn of(pod: &Pod, wanted: bool) -> Option<Self> {
         let spec = pod.spec.as_ref()?;

@@ -14,8 +14,9 @@ use hbone::{
     tunnel::{self, Tunnel},
 };
 use http::HeaderMap;
+use identity::tls::Session;
 use model::{
-    Identity,
+    Identity, Workload,
     workload::{Name, Protocol},
 };
 use net::sockets::{self, ConnectOptions, Family, Keepalive};
@@ -121,6 +122,27 @@ pub async fn dial(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result<Io, Failu
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Opens a connection to a workload through a tunnel that nobody else uses.
+///
+/// # Errors
+/// A workload without a tunnel, or one that cannot be reached, or is somebody else than it should be.
+pub async fn probe(
+    shared: &Arc<Shared>,
+    workload: &Workload,
+    address: SocketAddr,
+) -> Result<(Arc<Session>, Stream), Failure> {
+    if workload.protocol != Protocol::Hbone {
+        let clear = io::Error::new(io::ErrorKind::Unsupported, "it is reached in the clear");
+        return Err(Failure::Connect(address, clear));
+    }
+    let own = shared.certificates.certificate(&shared.identity).await?;
+    let peer = SocketAddr::new(address.ip(), HBONE_PORT);
+    let socket = open(peer, super::CONNECT_TIMEOUT).await.map_err(|error| Failure::Connect(peer, error))?;
+    let tunnel = Tunnel::start(socket, peer, &own, &[workload.identity()?]).await?;
+    let (stream, _) = tunnel.open(&address.to_string(), HeaderMap::new()).await?;
+    Ok((tunnel.session().clone(), stream))
 }
 
 async fn tunnel(

@@ -20,7 +20,7 @@ use model::{
 
 pub use self::{
     balance::{Busy, Load},
-    dial::{Failure, Io},
+    dial::{Failure, Io, probe},
     pool::{Checkout, SendError, Upstreams, Version},
 };
 use crate::inbound::{Inbound, Target};

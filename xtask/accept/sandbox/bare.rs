@@ -20,7 +20,7 @@ const STORY: f64 = 15.0;
 /// Somebody without rights.
 const NOBODY: &str = "65534";
 /// The number of steps of the story.
-const STEPS: usize = 8;
+const STEPS: usize = 12;
 
 pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
     let empty = lab.folder("empty")?;

@@ -117,12 +117,52 @@ const BREAKS: [Break; 9] = [
         says: &["step 7: frontend is refused as well"],
     },
     Break {
-        what: "a node proxy hangs before the evidence",
+        what: "nobody makes the waypoint",
         act: |sandbox, story| {
             story.before(8)?;
+            Ok(Some(stop_agent(sandbox)?))
+        },
+        says: &["step 8: there is no waypoint"],
+    },
+    Break {
+        what: "the waypoints hang",
+        act: |sandbox, story| {
+            story.before(9)?;
+            Ok(Some(Stopped::new(sandbox.role("waypoint"))))
+        },
+        says: &["step 9: http://orders/ is answered wrongly 3 s later"],
+    },
+    Break {
+        what: "a route does not reach the waypoints",
+        act: |sandbox, story| {
+            story.before(9)?;
+            Ok(Some(stop_agent(sandbox)?))
+        },
+        says: &["step 9: http://orders/ is answered wrongly 3 s later"],
+    },
+    Break {
+        what: "a fault does not reach the waypoints",
+        act: |sandbox, story| {
+            story.before(10)?;
+            Ok(Some(stop_agent(sandbox)?))
+        },
+        says: &["step 10: http://stock/ is not answered 418 3 s later"],
+    },
+    Break {
+        what: "a policy does not reach the waypoints",
+        act: |sandbox, story| {
+            story.before(11)?;
+            Ok(Some(stop_agent(sandbox)?))
+        },
+        says: &["step 11: http://orders/refunds/1 is not answered 403 3 s later"],
+    },
+    Break {
+        what: "a node proxy hangs before the evidence",
+        act: |sandbox, story| {
+            story.before(12)?;
             Ok(Some(Stopped::new(sandbox.role("ztunnel").into_iter().take(1).collect())))
         },
-        says: &["step 8: the connection is not secured"],
+        says: &["step 12: the connection is not secured"],
     },
 ];
 
@@ -159,7 +199,7 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
     let sandbox = lab.sandbox("claim-slow");
     let mut slow = Story::begin(&sandbox)?;
     // As a person reads it, longer than the application's own period of asking.
-    let read = (2..=8).try_for_each(|step| {
+    let read = (2..=12).try_for_each(|step| {
         let waits = slow.before(step);
         pause(2500);
         waits

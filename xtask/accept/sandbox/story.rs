@@ -70,7 +70,7 @@ impl Story {
 
     /// Lets it go on to its end without a pause.
     pub fn end(mut self, limit: Duration) -> Result<Outcome, String> {
-        let _ = self.input.write_all(b"\n\n\n\n\n\n\n\n\n");
+        let _ = self.input.write_all("\n".repeat(20).as_bytes());
         let code = end_of(self.child, limit)?;
         Ok(Outcome { code, error: self.errors.join().unwrap_or_default() })
     }
