@@ -33,7 +33,7 @@ struct Break {
     says: &'static [&'static str],
 }
 
-const BREAKS: [Break; 9] = [
+const BREAKS: [Break; 14] = [
     Break {
         what: "the server hangs",
         act: |sandbox, story| {
