@@ -23,7 +23,9 @@ use crate::{
 
 /// How long a client may be silent on a port whose protocol is not declared before it counts as one that waits for the server.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// How long a client of a port that is declared as HTTP may be silent.
+/// How long a client may take for its first message in TLS.
+const TLS_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a client of a port that is declared as HTTP or TLS may be silent.
 const HTTP_PATIENCE: Duration = Duration::from_secs(3600);
 
 /// The other end of a tunnel.
@@ -116,7 +118,8 @@ impl Target {
         // istio.workload.AppProtocol
         match service.ports.get(port).map(|p| p.app_protocol) {
             Some(1..=3) => Declared::Http,
-            Some(4 | 5) => Declared::Stream,
+            Some(4) => Declared::Stream,
+            Some(5) => Declared::Tls,
             _ => Declared::Unknown,
         }
     }
@@ -126,6 +129,7 @@ impl Target {
 enum Declared {
     Http,
     Stream,
+    Tls,
     Unknown,
 }
 
@@ -156,16 +160,23 @@ pub async fn serve(shared: Arc<Shared>, connect: Connect, ends: Ends, drain: Dra
     let inbound = Arc::new(Inbound { shared, client, target, destination, at_hand: AtHand::default() });
     let patience = match declared {
         Declared::Stream => return stream::serve(inbound, stream, None).await,
-        Declared::Http => HTTP_PATIENCE,
+        Declared::Http | Declared::Tls => HTTP_PATIENCE,
         Declared::Unknown => PATIENCE,
     };
     match sniff::sniff(stream, patience).await {
+        Ok((Spoken::Http1 | Spoken::Http2 | Spoken::Other, stream)) if matches!(declared, Declared::Tls) => {
+            stream::serve(inbound, stream, None).await;
+        }
         Ok((spoken @ (Spoken::Http1 | Spoken::Http2), stream)) => requests::serve(inbound, stream, spoken, drain).await,
         // It answers what is no HTTP as a server of HTTP would.
         Ok((Spoken::Other, stream)) if matches!(declared, Declared::Http) => {
             requests::serve(inbound, stream, Spoken::Http1, drain).await;
         }
-        Ok((spoken, stream)) => stream::serve(inbound, stream, Some(spoken)).await,
+        Ok((Spoken::Tls, mut stream)) => match sniff::server_name(&mut stream, TLS_PATIENCE).await {
+            Ok(name) => stream::serve(inbound, stream, name).await,
+            Err(error) => debug!(peer = %ends.peer, %error, "the client left before it said which server it wants"),
+        },
+        Ok((_, stream)) => stream::serve(inbound, stream, None).await,
         Err(error) => debug!(peer = %ends.peer, %error, "the client left before it said anything"),
     }
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
+use rustls::server::Acceptor;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     time::{Instant, timeout_at},
@@ -81,6 +82,41 @@ pub async fn sniff<S: AsyncRead + Unpin>(mut stream: S, patience: Duration) -> i
         }
     };
     Ok((spoken, Prefixed { prefix, stream }))
+}
+
+/// The longest that a client's first message in TLS may be, bytes.
+const HELLO: usize = 32 << 10;
+
+/// Reads the server name that a client of TLS asks for (RFC 6066 3), in lower case; none if it names none, or what it says is no
+/// TLS. Nothing of it is lost.
+///
+/// # Errors
+/// A connection that broke.
+pub async fn server_name<S: AsyncRead + Unpin>(
+    stream: &mut Prefixed<S>,
+    patience: Duration,
+) -> io::Result<Option<String>> {
+    let end = Instant::now() + patience;
+    let mut acceptor = Acceptor::default();
+    let mut seen = 0;
+    loop {
+        let mut new = &stream.prefix[seen..];
+        while !new.is_empty() {
+            if acceptor.read_tls(&mut new).is_err() {
+                return Ok(None);
+            }
+        }
+        seen = stream.prefix.len();
+        match acceptor.accept() {
+            Ok(Some(accepted)) => return Ok(accepted.client_hello().server_name().map(str::to_ascii_lowercase)),
+            Ok(None) if seen < HELLO => {}
+            Ok(None) | Err(_) => return Ok(None),
+        }
+        let Ok(read) = timeout_at(end, stream.stream.read_buf(&mut stream.prefix)).await else { return Ok(None) };
+        if read? == 0 {
+            return Ok(None);
+        }
+    }
 }
 
 /// A connection of which something was read already.
@@ -159,6 +195,38 @@ mod tests {
             assert_eq!(judge(bytes), spoken, "{:?}", String::from_utf8_lossy(bytes));
         }
         assert_eq!(judge(&[b'A'; METHOD + 1]), Some(Spoken::Other));
+    }
+
+    /// A first message of TLS that asks for a name, as rustls makes it.
+    fn hello(name: &'static str) -> Vec<u8> {
+        let config = rustls::ClientConfig::builder_with_provider(identity::tls::provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let name = name.try_into().expect("a name");
+        let mut connection = rustls::ClientConnection::new(std::sync::Arc::new(config), name).expect("a client");
+        let mut bytes = Vec::new();
+        connection.write_tls(&mut bytes).expect("written");
+        bytes
+    }
+
+    #[tokio::test]
+    async fn a_server_name_is_read_and_the_message_stays_whole() {
+        let sent = hello("Shop.Example.com");
+        for (cut, name) in [(5, Some("shop.example.com")), (sent.len(), Some("shop.example.com")), (0, None)] {
+            let (mut client, server) = tokio::io::duplex(1 << 16);
+            let (first, rest) = if cut == 0 { (&b"\x16\x03\x01\x00\x02no"[..], &b""[..]) } else { sent.split_at(cut) };
+            client.write_all(first).await.expect("written");
+            let (spoken, mut stream) = sniff(server, Duration::from_secs(5)).await.expect("reads");
+            assert_eq!(spoken, Spoken::Tls);
+            client.write_all(rest).await.expect("written");
+            drop(client);
+            assert_eq!(server_name(&mut stream, Duration::from_secs(5)).await.expect("reads").as_deref(), name);
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).await.expect("reads");
+            assert!(all == [first, rest].concat());
+        }
     }
 
     #[tokio::test]

@@ -26,13 +26,13 @@ use tracing::debug;
 
 use crate::{
     inbound::Inbound,
-    sniff::Spoken,
     upstream::{self, Wanted},
 };
 
-/// Serves one connection to its end.
-pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(inbound: Arc<Inbound>, client: S, spoken: Option<Spoken>) {
-    debug!(client = %inbound.client.address, ?spoken, "a connection that is passed on");
+/// Serves one connection to its end; a client of TLS may have asked for a server by its name.
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(inbound: Arc<Inbound>, client: S, server_name: Option<String>) {
+    let server_name = server_name.as_deref();
+    debug!(client = %inbound.client.address, server_name, "a connection that is passed on");
     let mut facts = Facts {
         reporter: Reporter::Waypoint,
         source_address: inbound.client.address,
@@ -46,10 +46,10 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(inbound: Arc<Inbound>, cli
         begun: Instant::now(),
     };
     let metrics = &inbound.shared.metrics.connections;
-    if let Err(refusal) = admit(&inbound) {
+    if let Err(refusal) = admit(&inbound, server_name) {
         return facts.failed(metrics, "DENY", &refusal);
     }
-    let wanted = match wanted(&inbound) {
+    let wanted = match wanted(&inbound, server_name) {
         Ok(wanted) => wanted,
         Err(reason) => return facts.failed(metrics, "NR", &reason),
     };
@@ -69,7 +69,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(inbound: Arc<Inbound>, cli
 }
 
 /// Decides over a connection by the policies that are attached.
-fn admit(inbound: &Inbound) -> Result<(), String> {
+fn admit(inbound: &Inbound, server_name: Option<&str>) -> Result<(), String> {
     let shared = &inbound.shared;
     let state = shared.store.l7();
     let asked = Asked {
@@ -77,7 +77,7 @@ fn admit(inbound: &Inbound) -> Result<(), String> {
         source: inbound.client.address.ip(),
         remote: inbound.client.address.ip(),
         destination: inbound.destination,
-        server_name: None,
+        server_name,
         request: None,
         claims: None,
         trust_domains: state.settings().map_or(&[], |s| &s.trust_domains),
@@ -92,7 +92,7 @@ fn admit(inbound: &Inbound) -> Result<(), String> {
 }
 
 /// Finds out where a connection goes.
-fn wanted(inbound: &Inbound) -> Result<Wanted, String> {
+fn wanted(inbound: &Inbound, server_name: Option<&str>) -> Result<Wanted, String> {
     let Some(service) = inbound.target.service() else { return Ok(Wanted::of(&inbound.target)) };
     let state = inbound.shared.store.l7();
     let Some(router) = state.streams(&service.key) else { return Ok(Wanted::of(&inbound.target)) };
@@ -102,7 +102,7 @@ fn wanted(inbound: &Inbound) -> Result<Wanted, String> {
     };
     let port = inbound.target.port();
     let connection = Connection {
-        server_name: None,
+        server_name,
         destination: inbound.destination.ip(),
         source: Some(inbound.client.address.ip()),
         client: source,
