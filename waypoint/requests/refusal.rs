@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
-    header::{CONTENT_TYPE, HeaderName},
+    header::{CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE},
 };
 
 use super::body::Answer;
-use crate::telemetry::Record;
+use crate::{telemetry::Record, tokens::Fault};
 
 /// An answer that is made here instead of by an endpoint.
 #[derive(Debug)]
@@ -38,6 +38,18 @@ impl Refusal {
     #[must_use]
     pub fn bad(reason: &'static str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "DPE", "bad request\n", reason)
+    }
+
+    /// Makes one of a token that is not believed (RFC 6750 3).
+    #[must_use]
+    pub fn unauthorized(fault: &Fault) -> Self {
+        let told = fault.told();
+        let mut refusal = Self::new(StatusCode::UNAUTHORIZED, "-", told, fault.to_string());
+        let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{told}\"");
+        if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+            refusal.headers.push((WWW_AUTHENTICATE, challenge));
+        }
+        refusal
     }
 
     /// Makes the answer; to a gRPC client one that it understands (gRPC over HTTP/2, Responses).
@@ -86,5 +98,22 @@ pub fn grpc_status(status: StatusCode) -> u32 {
         404 => 12,
         429 | 502..=504 => 14,
         _ => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_is_not_believed_is_challenged() {
+        let refusal = Refusal::unauthorized(&Fault::Expired);
+        assert_eq!((refusal.status, &*refusal.body), (StatusCode::UNAUTHORIZED, &b"Jwt is expired"[..]));
+        let (name, value) = &refusal.headers[0];
+        assert_eq!(name, WWW_AUTHENTICATE);
+        assert_eq!(value, r#"Bearer error="invalid_token", error_description="Jwt is expired""#);
+        for fault in [Fault::NoSuchKey(None), Fault::Malformed("x"), Fault::Issuer("\"\n".to_owned())] {
+            assert_eq!(Refusal::unauthorized(&fault).headers.len(), 1, "{fault}");
+        }
     }
 }
