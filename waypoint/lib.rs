@@ -15,6 +15,7 @@ mod requests;
 mod sniff;
 mod stream;
 mod telemetry;
+mod tokens;
 mod upstream;
 
 use std::{sync::Arc, time::Duration};
@@ -63,6 +64,7 @@ struct Shared {
     store: xds::client::Store,
     certificates: Manager,
     metrics: telemetry::Metrics,
+    tokens: Arc<tokens::Tokens>,
     shards: Shards,
     spread: listen::Spread,
     // Of each shard: what a shard made stays on it.
@@ -111,6 +113,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         store: xds::client::Store::default(),
         certificates: Manager::new(Arc::new(authority), config.certificate_lifetime),
         metrics,
+        tokens: Arc::new(tokens::Tokens::new(tokens::Fetcher::new(tokens::public_roots))),
         tunnels: (0..shards.count()).map(|_| Pool::default()).collect(),
         upstreams: (0..shards.count()).map(|_| upstream::Upstreams::default()).collect(),
         spread: listen::Spread::new(shards.count()),
@@ -127,6 +130,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let (node, store) = (shared.config.node(), shared.store.clone());
     let types = xds::client::OF_WAYPOINT;
     tokio::spawn(xds::client::run(node, channel, types, bearer, store, readiness.clone(), drain.clone()));
+    tokio::spawn(shared.tokens.clone().follow(shared.store.clone(), drain.clone()));
     // Held for as long as the proxy runs.
     let _certificate = shared.certificates.hold(shared.identity.clone());
     let (waiting, ready) = (shared.clone(), readiness.clone());

@@ -184,6 +184,11 @@ impl Record {
         authority.clone_into(&mut self.authority);
     }
 
+    /// Tells what to call the path where its own has secrets in it.
+    pub fn path(&mut self, path: String) {
+        self.path = path;
+    }
+
     /// Tells which rule it follows.
     pub fn rule(&mut self, rule: &Arc<HttpRule>) {
         self.rule = Some(rule.clone());

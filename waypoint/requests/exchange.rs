@@ -24,7 +24,12 @@ use super::{
     upgrade,
     view::{self, View},
 };
-use crate::{inbound::Inbound, telemetry::Record, upstream::Wanted};
+use crate::{
+    inbound::Inbound,
+    telemetry::Record,
+    tokens::{self, Believed},
+    upstream::Wanted,
+};
 
 /// Answers one request.
 pub async fn answer(inbound: Arc<Inbound>, mut request: Request<Incoming>) -> Response<Answer> {
@@ -53,10 +58,18 @@ fn is_grpc(content_type: &[u8]) -> bool {
 /// Decides over a request; returns where it goes.
 async fn decide_over(inbound: &Arc<Inbound>, parts: &mut Parts, record: &mut Record) -> Result<Plan, Refusal> {
     let state = inbound.shared.store.l7();
+    let shared = &inbound.shared;
+    let service = inbound.target.service().map(|s| &s.key);
+    let rules = tokens::rules(state.authentications(&shared.config.waypoint, service));
+    // Before anything else: whatever becomes of it, it is logged.
+    if let Some(path) = tokens::hidden(&rules, parts) {
+        record.path(path);
+    }
     let mut authority = view::authority(parts)?;
     record.authority(&authority);
     normalize(parts, state.settings().map(|s| s.normalization).unwrap_or_default())?;
-    authorize(inbound, parts, &authority, &state)?;
+    let token = shared.tokens.admit(&rules, parts).await.map_err(|fault| Refusal::unauthorized(&fault))?;
+    authorize(inbound, parts, &authority, &state, token.as_deref())?;
     let (rule, prefix) = route(inbound, parts, &authority, &state)?;
     let begun = Instant::now();
     let Some(rule) = rule else {
@@ -116,7 +129,13 @@ fn normalize(parts: &mut Parts, how: Normalization) -> Result<(), Refusal> {
 }
 
 /// Decides by the policies that are attached.
-fn authorize(inbound: &Inbound, parts: &Parts, authority: &str, state: &State) -> Result<(), Refusal> {
+fn authorize(
+    inbound: &Inbound,
+    parts: &Parts,
+    authority: &str,
+    state: &State,
+    token: Option<&Believed>,
+) -> Result<(), Refusal> {
     let shared = &inbound.shared;
     let service = inbound.target.service().map(|s| &s.key);
     let policies = || state.authorizations(&shared.config.waypoint, service).map(|policy| &**policy);
@@ -132,7 +151,7 @@ fn authorize(inbound: &Inbound, parts: &Parts, authority: &str, state: &State) -
         destination: inbound.destination,
         server_name: None,
         request: Some(&view),
-        claims: None,
+        claims: token.map(Believed::claims),
         trust_domains: state.settings().map_or(&[], |s| &s.trust_domains),
     };
     let decision = decide(policies(), &asked);

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
-    header::{CONTENT_TYPE, HeaderName},
+    header::{CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE},
 };
 
 use super::body::Answer;
-use crate::telemetry::Record;
+use crate::{telemetry::Record, tokens::Fault};
 
 /// An answer that is made here instead of by an endpoint.
 #[derive(Debug)]
@@ -44,6 +44,20 @@ impl Refusal {
     #[must_use]
     pub fn denied(reason: String) -> Self {
         Self::new(StatusCode::FORBIDDEN, "DENY", "RBAC: access denied\n", reason)
+    }
+
+    /// Makes one of a token that is not believed (RFC 6750 3).
+    #[must_use]
+    pub fn unauthorized(fault: &Fault) -> Self {
+        let told = fault.told();
+        // A token for somebody else is a good one, as Envoy has it.
+        let status = if *fault == Fault::Audience { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
+        let mut refusal = Self::new(status, "-", told, fault.to_string());
+        let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{told}\"");
+        if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+            refusal.headers.push((WWW_AUTHENTICATE, challenge));
+        }
+        refusal
     }
 
     /// Makes the answer; to a gRPC client one that it understands (gRPC over HTTP/2, Responses).
@@ -92,5 +106,23 @@ pub fn grpc_status(status: StatusCode) -> u32 {
         404 => 12,
         429 | 502..=504 => 14,
         _ => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_is_not_believed_is_challenged() {
+        let refusal = Refusal::unauthorized(&Fault::Expired);
+        assert_eq!((refusal.status, &*refusal.body), (StatusCode::UNAUTHORIZED, &b"Jwt is expired"[..]));
+        assert_eq!(Refusal::unauthorized(&Fault::Audience).status, StatusCode::FORBIDDEN);
+        let (name, value) = &refusal.headers[0];
+        assert_eq!(name, WWW_AUTHENTICATE);
+        assert_eq!(value, r#"Bearer error="invalid_token", error_description="Jwt is expired""#);
+        for fault in [Fault::NoSuchKey(None), Fault::Malformed("x"), Fault::Issuer("\"\n".to_owned())] {
+            assert_eq!(Refusal::unauthorized(&fault).headers.len(), 1, "{fault}");
+        }
     }
 }

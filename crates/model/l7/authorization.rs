@@ -313,12 +313,13 @@ fn host_is(authority: &str, wanted: &Wanted) -> bool {
     pattern.matches_ignoring_case(authority) || pattern.matches_ignoring_case(bare)
 }
 
-/// Compares a claim: a list with any of its texts, a text with any of its words as well (RFC 8693 4.2, `scope`).
+/// Compares a claim: a list with any of its texts. A text counts as a whole: which ones are lists parted by spaces is known
+/// where tokens are read, and a user who chooses his name must not be able to put words in.
 fn claim_is(claims: &Value, path: &[&str], wanted: &Wanted) -> bool {
     let Wanted::Text(pattern) = wanted else { return false };
     let found = path.iter().try_fold(claims, |value, name| value.get(name));
     match found {
-        Some(Value::String(text)) => pattern.matches(text) || text.split(' ').any(|word| pattern.matches(word)),
+        Some(Value::String(text)) => pattern.matches(text),
         Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).any(|text| pattern.matches(text)),
         Some(Value::Bool(truth)) => pattern.matches(if *truth { "true" } else { "false" }),
         Some(Value::Number(number)) => pattern.matches(&number.to_string()),

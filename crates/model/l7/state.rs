@@ -227,6 +227,14 @@ impl State {
     ) -> impl Iterator<Item = &Arc<Authentication>> {
         self.authentications.to(waypoint, service)
     }
+
+    /// Returns all rules for tokens, whatever they are attached to.
+    pub fn all_authentications(&self) -> impl Iterator<Item = &Authentication> {
+        self.resources.values().filter_map(|held| match held {
+            Held::Authentication(policy) => Some(&**policy),
+            _ => None,
+        })
+    }
 }
 
 impl<Rule, Order> Table<Rule, Order> {

@@ -33,8 +33,7 @@ fn when(condition: Condition) -> Rule {
 fn refusals_win_permissions_exclude_and_a_lack_lets_nobody_in() {
     let alice: Identity = "spiffe://cluster.local/ns/a/sa/alice".parse().expect("valid");
     let domains: [Name; 2] = ["mesh.example".into(), "cluster.local".into()];
-    let claims =
-        json!({"iss": "https://id", "sub": "alice", "aud": ["x", "y"], "scope": "read write", "n": {"g": true}});
+    let claims = json!({"iss": "https://id", "sub": "alice", "aud": ["x", "y"], "scope": ["read", "write"], "name": "an admin", "n": {"g": true}});
     let get = Plain::new("GET", "Shop.example:80", "/api/v1/items");
     let asked = |request| Asked {
         identity: Some(&alice),
@@ -59,6 +58,8 @@ fn refusals_win_permissions_exclude_and_a_lack_lets_nobody_in() {
         (condition(Attribute::RequestPrincipal, &["https://id/alice"], &[]), true),
         (condition(Attribute::RequestAudience, &["y"], &[]), true),
         (condition(Attribute::Claim(vec!["scope".into()]), &["write"], &[]), true),
+        (condition(Attribute::Claim(vec!["name".into()]), &["an admin"], &[]), true),
+        (condition(Attribute::Claim(vec!["name".into()]), &["admin"], &[]), false),
         (condition(Attribute::Claim(vec!["n".into(), "g".into()]), &["true"], &[]), true),
         (condition(Attribute::Claim(vec!["no".into()]), &["*"], &[]), false),
         (condition(Attribute::Header("x-absent".into()), &["*"], &[]), false),
