@@ -11,6 +11,7 @@ use model::{
     workload::{GatewayAddress, Name},
 };
 use runtime::Drain;
+use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
 use crate::{
@@ -23,6 +24,8 @@ use crate::{
 
 /// How long a client may be silent on a port whose protocol is not declared before it counts as one that waits for the server.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a stream waits for discovery to tell of what it is for.
+const CATCH_UP: Duration = Duration::from_secs(2);
 /// How long a client may take for its first message in TLS.
 const TLS_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a client of a port that is declared as HTTP or TLS may be silent.
@@ -135,8 +138,9 @@ enum Declared {
 
 /// Serves one stream to its end.
 pub async fn serve(shared: Arc<Shared>, connect: Connect, ends: Ends, drain: Drain) {
+    let found = awaited(&shared, &connect.authority).await;
     let world = shared.store.world();
-    let (target, destination) = match find(&shared, &world, &connect.authority) {
+    let (target, destination) = match found {
         Ok(found) => found,
         Err(refusal) => {
             warn!(peer = %ends.peer, identity = %ends.session.peer, %refusal, "a stream was refused");
@@ -178,6 +182,20 @@ pub async fn serve(shared: Arc<Shared>, connect: Connect, ends: Ends, drain: Dra
         },
         Ok((_, stream)) => stream::serve(inbound, stream, None).await,
         Err(error) => debug!(peer = %ends.peer, %error, "the client left before it said anything"),
+    }
+}
+
+/// Finds what a stream is for, and waits a little where it is not known to be ours: the client's proxy may have been told first.
+async fn awaited(shared: &Shared, authority: &str) -> Result<(Target, SocketAddr), Refusal> {
+    let mut changes = shared.store.changes();
+    let end = Instant::now() + CATCH_UP;
+    loop {
+        changes.mark_unchanged();
+        let found = find(shared, &shared.store.world(), authority);
+        let late = matches!(found, Err(Refusal::Unknown(_) | Refusal::NotOurs(_) | Refusal::NoSuchPort(..)));
+        if !late || !matches!(timeout_at(end, changes.changed()).await, Ok(Ok(()))) {
+            return found;
+        }
     }
 }
 

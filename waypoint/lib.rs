@@ -34,6 +34,8 @@ pub use crate::config::Config;
 
 /// The task of readiness that the first certificate completes.
 const CERTIFICATE: &str = "certificate";
+/// How long a proxy that was told to stop goes on as before.
+const LINGER: Duration = Duration::from_secs(3);
 /// How often tunnels without streams are looked at.
 const SWEEP: Duration = Duration::from_secs(30);
 
@@ -147,8 +149,10 @@ pub async fn run(config: Config) -> Result<(), Error> {
 
     stop_signal().await.map_err(Error::Signal)?;
     readiness.lost("stopping");
-    // No listening ends before those in front have heard that this pod is leaving.
-    let ended = drain.finish(shared.config.grace).await;
+    // Those in front hear that this pod leaves within moments; until then they send, and are served.
+    let linger = LINGER.min(shared.config.grace / 4);
+    tokio::time::sleep(linger).await;
+    let ended = drain.finish(shared.config.grace - linger).await;
     info!(all_streams_ended = ended, "waypoint stopped");
     Ok(())
 }
