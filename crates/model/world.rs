@@ -28,6 +28,18 @@ pub struct Endpoint {
     pub ports: Ports,
 }
 
+/// The endpoints that a service had once.
+#[derive(Clone, Debug, Default)]
+pub struct Membership(OrdMap<Name, Endpoint>);
+
+impl Membership {
+    /// Tells whether nothing changed in between, without looking at single endpoints; no endpoints are never the same.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.ptr_eq(&other.0)
+    }
+}
+
 /// Why a connection is refused before it is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 pub enum Refusal {
@@ -239,6 +251,12 @@ impl World {
         self.endpoints.get(key).into_iter().flat_map(|e| e.values())
     }
 
+    /// Returns the set of endpoints of a service, to compare with what it is later.
+    #[must_use]
+    pub fn membership(&self, key: &ServiceKey) -> Membership {
+        Membership(self.endpoints.get(key).cloned().unwrap_or_default())
+    }
+
     /// Returns the known policies that apply to a workload: mesh-wide, of its namespace, and those it names.
     pub fn policies_for<'a>(&'a self, workload: &'a Workload) -> impl Iterator<Item = &'a Policy> {
         let wide =
@@ -443,7 +461,8 @@ fn wide_holder(policy: &Policy) -> Option<Name> {
 }
 
 /// Counts how many leading scopes two workloads share.
-fn nearness(scopes: &[Scope], a: &Workload, b: &Workload) -> usize {
+#[must_use]
+pub fn nearness(scopes: &[Scope], a: &Workload, b: &Workload) -> usize {
     let same = |scope: &Scope| match scope {
         Scope::Region => a.locality.region == b.locality.region,
         Scope::Zone => a.locality.zone == b.locality.zone,
