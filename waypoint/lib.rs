@@ -67,6 +67,8 @@ struct Shared {
     // Of each shard: what a shard made stays on it.
     tunnels: Vec<Pool>,
     upstreams: Vec<upstream::Upstreams>,
+    // Of all shards: an endpoint that fails fails for all, and limits are of the process.
+    groups: upstream::Groups,
 }
 
 impl Shared {
@@ -112,6 +114,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         metrics,
         tunnels: (0..shards.count()).map(|_| Pool::default()).collect(),
         upstreams: (0..shards.count()).map(|_| upstream::Upstreams::default()).collect(),
+        groups: upstream::Groups::default(),
         shards,
         config,
     });
@@ -152,5 +155,6 @@ async fn sweep(shared: Arc<Shared>) {
         tokio::time::sleep(SWEEP).await;
         shared.tunnels.iter().for_each(Pool::sweep);
         shared.upstreams.iter().for_each(upstream::Upstreams::sweep);
+        shared.groups.sweep();
     }
 }
