@@ -295,3 +295,7 @@ async fn dial_through(inbound: &Inbound, endpoint: &Endpoint) -> Result<Io, Fail
     let late = |_| Err(Failure::Connect(endpoint.address, std::io::ErrorKind::TimedOut.into()));
     led.map_or_else(late, |led| led.map_err(|error| Failure::Lead(endpoint.address, error))).map(Io::Inside)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failed step is the test's result
+mod tests;
