@@ -74,7 +74,7 @@ pub async fn forward(
     let per_try = [rule.and_then(|r| r.backend_timeout), retry.and_then(|r| r.per_try)];
     let mut tried: Vec<SocketAddr> = Vec::new();
     let mut left = retry.map_or(0, |r| r.attempts);
-    let mut hints = Hints::new(&parts.headers, &parts.uri);
+    let mut hints = Hints::new(&parts.headers, &parts.uri, rule.and_then(|r| r.session.as_ref()));
     // Held for as long as a repetition is under way.
     let mut _repeating = None;
     loop {
@@ -110,7 +110,7 @@ pub async fn forward(
             Tried::Answered(answered) => {
                 let (answer, checkout) = *answered;
                 let mut answer = passed(answer, checkout, busy, &plan, deadline, record);
-                answer.headers_mut().extend(hints.set_cookie());
+                answer.headers_mut().extend(hints.answer());
                 answer
             }
             Tried::TimedOut => {

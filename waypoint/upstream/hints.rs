@@ -2,8 +2,14 @@
 
 use std::{fmt::Write as _, net::SocketAddr};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header::COOKIE};
-use model::l7::destination::{HashKey, HashPolicy};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Uri,
+    header::{COOKIE, SET_COOKIE},
+};
+use model::l7::{
+    destination::{HashKey, HashPolicy},
+    filter::Session,
+};
 
 use super::hash::hash;
 
@@ -11,15 +17,50 @@ use super::hash::hash;
 #[derive(Debug, Default)]
 pub struct Hints<'r> {
     request: Option<(&'r HeaderMap, &'r Uri)>,
+    session: Option<&'r Session>,
     key: Option<u64>,
     cookie: Option<HeaderValue>,
+    stays: Option<(HeaderName, HeaderValue)>,
 }
 
 impl<'r> Hints<'r> {
-    /// Looks at a request.
+    /// Looks at a request, whose rule may say how its client stays with an endpoint.
     #[must_use]
-    pub fn new(headers: &'r HeaderMap, uri: &'r Uri) -> Self {
-        Self { request: Some((headers, uri)), key: None, cookie: None }
+    pub fn new(headers: &'r HeaderMap, uri: &'r Uri, session: Option<&'r Session>) -> Self {
+        Self { request: Some((headers, uri)), session, ..Self::default() }
+    }
+
+    /// Returns how the client stays with an endpoint: as its rule says, or else as a policy does.
+    #[must_use]
+    pub fn session<'s>(&self, policy: Option<&'s Session>) -> Option<&'s Session>
+    where
+        'r: 's,
+    {
+        self.request.and(self.session.or(policy))
+    }
+
+    /// Returns the token of the endpoint that the client began with, if it shows one.
+    #[must_use]
+    pub fn token(&self, session: &Session) -> Option<u64> {
+        let (headers, _) = self.request?;
+        let value = match session.header {
+            true => headers.get(&*session.name)?.to_str().ok()?,
+            false => cookie(headers, &session.name)?,
+        };
+        u64::from_str_radix(value, 16).ok()
+    }
+
+    /// Has the client told with which endpoint it stays, by a token that says nothing else about it.
+    pub fn stay(&mut self, session: &Session, token: u64) {
+        self.stays = None;
+        if session.header {
+            let name = HeaderName::from_bytes(session.name.as_bytes()).ok();
+            self.stays = name.zip(HeaderValue::from_str(&format!("{token:016x}")).ok());
+        } else if self.token(session) != Some(token) {
+            let age = session.lifetime.map(|lifetime| format!("; Max-Age={}", lifetime.as_secs())).unwrap_or_default();
+            let text = format!("{}={token:016x}{age}; Path=/; HttpOnly", session.name);
+            self.stays = HeaderValue::from_str(&text).ok().map(|value| (SET_COOKIE, value));
+        }
     }
 
     /// Returns the hash of the key that a policy asks for; none if there is no such key. The same each time it is asked.
@@ -85,10 +126,9 @@ impl<'r> Hints<'r> {
         }
     }
 
-    /// Returns the header that gives the client the cookie that was made for it.
-    #[must_use]
-    pub fn set_cookie(&self) -> Option<(HeaderName, HeaderValue)> {
-        self.cookie.clone().map(|cookie| (http::header::SET_COOKIE, cookie))
+    /// Returns what the client is told with the answer.
+    pub fn answer(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        self.cookie.map(|cookie| (SET_COOKIE, cookie)).into_iter().chain(self.stays)
     }
 }
 
@@ -132,10 +172,10 @@ mod tests {
         ];
         for (key, headers, uri, wanted) in rows {
             let (policy, uri) = (HashPolicy { key: key.clone(), ring: None, table: None }, uri.parse().unwrap());
-            let mut hints = Hints::new(&headers, &uri);
+            let mut hints = Hints::new(&headers, &uri, None);
             let found = hints.key(&policy, ([10, 0, 0, 1], 1).into());
             assert_eq!(found, wanted.map(|w| hash(w.as_bytes())), "{key:?}");
-            assert_eq!(hints.set_cookie(), None);
+            assert_eq!(hints.answer().next(), None);
         }
     }
 
@@ -147,10 +187,10 @@ mod tests {
         ] {
             let (headers, uri) = (HeaderMap::new(), Uri::from_static("/"));
             let policy = HashPolicy { key: made(Some(ttl)), ring: Some(1024), table: None };
-            let mut hints = Hints::new(&headers, &uri);
+            let mut hints = Hints::new(&headers, &uri, None);
             let key = hints.key(&policy, ([10, 0, 0, 1], 1).into());
             assert_eq!(hints.key(&policy, ([10, 0, 0, 1], 1).into()), key, "a repetition goes to the same");
-            let (_, cookie) = hints.set_cookie().unwrap();
+            let (_, cookie) = hints.answer().next().unwrap();
             let text = cookie.to_str().unwrap();
             let (value, rest) = text.split_at(text.find(';').unwrap());
             assert_eq!(rest, wanted);
@@ -159,6 +199,45 @@ mod tests {
                 value.strip_prefix("c=").map(|value| hash(value.as_bytes())),
                 "what comes back is the same key"
             );
+        }
+    }
+
+    #[test]
+    fn clients_are_told_where_they_stay() {
+        let session = |header, lifetime: Option<u64>| Session {
+            name: "x-stay".into(),
+            header,
+            lifetime: lifetime.map(Duration::from_secs),
+        };
+        type Row = (bool, Option<u64>, (&'static str, &'static str), Option<u64>, Option<(&'static str, &'static str)>);
+        let rows: [Row; 6] = [
+            (false, None, ("a", "b"), None, Some(("set-cookie", "x-stay=00000000000000ff; Path=/; HttpOnly"))),
+            (
+                false,
+                Some(9),
+                ("a", "b"),
+                None,
+                Some(("set-cookie", "x-stay=00000000000000ff; Max-Age=9; Path=/; HttpOnly")),
+            ),
+            (false, None, ("cookie", "x-stay=00000000000000ff"), Some(255), None),
+            (
+                false,
+                None,
+                ("cookie", "x-stay=nonsense"),
+                None,
+                Some(("set-cookie", "x-stay=00000000000000ff; Path=/; HttpOnly")),
+            ),
+            (true, None, ("x-stay", "00000000000000fe"), Some(254), Some(("x-stay", "00000000000000ff"))),
+            (true, None, ("cookie", "x-stay=00000000000000ff"), None, Some(("x-stay", "00000000000000ff"))),
+        ];
+        for (header, lifetime, sent, token, told) in rows {
+            let (session, headers, uri) = (session(header, lifetime), headers(&[sent]), Uri::from_static("/"));
+            let mut hints = Hints::new(&headers, &uri, Some(&session));
+            assert_eq!(hints.token(&session), token, "{sent:?}");
+            hints.stay(&session, 255);
+            let found: Vec<_> = hints.answer().collect();
+            let found: Vec<_> = found.iter().map(|(k, v)| (k.as_str(), v.to_str().unwrap())).collect();
+            assert_eq!(found, told.into_iter().collect::<Vec<_>>(), "{sent:?}");
         }
     }
 

@@ -230,6 +230,9 @@ fn find(inbound: &Inbound, wanted: &Wanted, tried: &[SocketAddr], hints: &mut Hi
     if plan.refusal == Some(Refusal::NoSuchPort) {
         return Err(Failure::NoSuchPort(key.hostname.clone(), port));
     }
+    let session = hints.session(plan.traffic.session.as_ref());
+    let stays = session.and_then(|session| plan.stays(hints.token(session)?));
+    let stays = stays.filter(|candidate| !tried.contains(&candidate.host.address));
     let hashed = match &plan.traffic.balancer {
         Balancer::Hash(policy) => hints.key(policy, inbound.client.address),
         _ => None,
@@ -241,7 +244,12 @@ fn find(inbound: &Inbound, wanted: &Wanted, tried: &[SocketAddr], hints: &mut Hi
         tried: &|index| plan.candidate(index).is_none_or(|c| tried.contains(&c.host.address)),
         load: &|index| plan.candidate(index).map_or(0, |c| c.host.load.active()),
     };
-    let chosen = plan.draw(&group.hosts, &draw).ok_or_else(|| Failure::NoEndpoint(key.hostname.clone(), port))?;
+    group.hosts.revive(Instant::now);
+    let chosen = stays.or_else(|| plan.draw(&group.hosts, &draw));
+    let chosen = chosen.ok_or_else(|| Failure::NoEndpoint(key.hostname.clone(), port))?;
+    if let Some(session) = session {
+        hints.stay(session, chosen.token);
+    }
     endpoint.address = chosen.host.address;
     endpoint.workload = Some(chosen.workload.clone());
     endpoint.load = chosen.host.load.clone();

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
     ptr,
     sync::{
         Arc, Weak,
@@ -25,7 +26,7 @@ use tokio::time::Instant;
 
 use super::{
     balance::{self, Draw, Set},
-    hash::Member,
+    hash::{Member, hash},
     locality::{self, Labelled},
     outlier::{Host, Hosts},
 };
@@ -127,6 +128,8 @@ pub struct Candidate {
     pub host: Arc<Host>,
     /// Its workload.
     pub workload: Arc<Workload>,
+    /// What clients that stay with it show.
+    pub token: u64,
 }
 
 /// The endpoints of one distance: groups, each with its share of what comes.
@@ -171,8 +174,11 @@ impl Plan {
         for (index, (_, tier, _)) in found.iter().enumerate() {
             by_tier.entry(*tier).or_default().push(index as u32);
         }
-        let candidates: Vec<Candidate> =
-            found.into_iter().zip(known).map(|((_, _, workload), host)| Candidate { host, workload }).collect();
+        let candidates: Vec<Candidate> = found
+            .into_iter()
+            .zip(known)
+            .map(|((_, _, workload), host)| Candidate { token: token(host.address), host, workload })
+            .collect();
         let divide = |(place, members): (usize, Vec<u32>)| match &traffic.locality {
             Some(locality) => divided(locality, inputs.world, &own, &candidates, members, place == 0),
             None => vec![(1.0, members)],
@@ -189,10 +195,15 @@ impl Plan {
         self.candidates.get(index as usize)
     }
 
-    /// Draws an endpoint; none if nobody takes traffic now.
+    /// Returns the endpoint that a client stays with, unless it is left alone.
+    #[must_use]
+    pub fn stays(&self, token: u64) -> Option<&Candidate> {
+        self.candidates.iter().find(|candidate| candidate.token == token && !candidate.host.is_ejected())
+    }
+
+    /// Draws an endpoint; none if nobody takes traffic now. Whose time to be left alone is over has to be asked again before.
     #[must_use]
     pub fn draw(&self, hosts: &Hosts, draw: &Draw<'_>) -> Option<&Candidate> {
-        hosts.revive(Instant::now);
         let version = hosts.version();
         let current = self.view.load();
         let fits = |view: &&Arc<View>| view.version == version && view.until.is_none_or(|until| Instant::now() < until);
@@ -298,7 +309,17 @@ impl View {
     }
 }
 
-type Found = (std::net::SocketAddr, usize, Arc<Workload>);
+/// Returns what stands for an address where clients see it.
+fn token(address: SocketAddr) -> u64 {
+    let mut bytes = match address.ip() {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    };
+    bytes.extend(address.port().to_be_bytes());
+    hash(&bytes)
+}
+
+type Found = (SocketAddr, usize, Arc<Workload>);
 
 /// Finds the endpoints, and how far away each is.
 fn found(inputs: &Inputs<'_>, traffic: &TrafficPolicy, own: &Workload) -> Result<Vec<Found>, Refusal> {
@@ -340,7 +361,7 @@ fn found(inputs: &Inputs<'_>, traffic: &TrafficPolicy, own: &Workload) -> Result
         .filter(|(endpoint, _)| in_subset(&endpoint.workload))
         .filter_map(|(endpoint, port)| {
             let workload = &endpoint.workload;
-            let address = std::net::SocketAddr::new(*workload.addresses.first()?, port);
+            let address = SocketAddr::new(*workload.addresses.first()?, port);
             Some((address, tier(workload), workload.clone()))
         })
         .collect();

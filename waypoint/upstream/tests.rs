@@ -10,6 +10,7 @@ use model::{
         Balancer, ClientTls, HashKey, HashPolicy, Locality, Outliers, Pool, RetryBudget, Roots, TrafficPolicy, Tunnel,
         Upgrade, Warmup,
     },
+    l7::filter::Session,
     workload::Locality as Place,
 };
 
@@ -192,6 +193,26 @@ async fn a_cookie_leads_back() {
             assert_eq!(next.headers().get("set-cookie"), None);
         }
     }
+}
+
+#[tokio::test]
+async fn clients_stay_where_they_began() {
+    let servers: Vec<Server> = futures::future::join_all((0..4).map(|_| Server::start(Kind::Http))).await;
+    let bed = Bed::new(&servers);
+    let session = Some(Session { name: "x-stay".into(), header: true, lifetime: None });
+    bed.policy(TrafficPolicy { session, outliers: Some(outliers()), ..TrafficPolicy::default() });
+    let first = bed.ask(&[]).await;
+    let token = first.headers().get("x-stay").unwrap().to_str().unwrap();
+    let server = |answer: &http::Response<()>| answer.headers().get("x-server").unwrap().clone();
+    for _ in 0..8 {
+        assert_eq!(server(&bed.ask(&[("x-stay", token)]).await), server(&first));
+    }
+    // Until it is left alone: then it begins anew.
+    let place = servers.iter().position(|s| server(&first) == s.address.to_string().as_str()).unwrap();
+    bed.fail(place);
+    let next = bed.ask(&[("x-stay", token)]).await;
+    assert_ne!(server(&next), server(&first));
+    assert_ne!(next.headers().get("x-stay"), first.headers().get("x-stay"));
 }
 
 #[tokio::test]
