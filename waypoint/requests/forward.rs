@@ -280,7 +280,7 @@ fn target(parts: &Parts, authority: &str, version: Version, scheme: Scheme) -> U
 fn passed(
     answer: Response<Incoming>,
     checkout: upstream::Checkout,
-    busy: upstream::Busy,
+    mut busy: upstream::Busy,
     plan: &Plan,
     deadline: Option<Instant>,
     mut record: Record,
@@ -288,6 +288,9 @@ fn passed(
     let (mut parts, incoming) = answer.into_parts();
     let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
     record.answered(parts.status, "-");
+    if upgraded {
+        busy.keep(checkout.permit());
+    }
     record.busy(busy);
     record.trailers(&parts.headers);
     let kept: Option<HeaderMap> = upgraded.then(|| parts.headers.clone());

@@ -28,6 +28,14 @@ pub struct Load {
 pub struct Busy {
     load: Arc<Load>,
     _permit: Option<Permit>,
+    connection: Option<Arc<Permit>>,
+}
+
+impl Busy {
+    /// Keeps a place for a connection as well, which goes over to another protocol.
+    pub fn keep(&mut self, connection: Arc<Permit>) {
+        self.connection = Some(connection);
+    }
 }
 
 impl Load {
@@ -35,7 +43,7 @@ impl Load {
     #[must_use]
     pub fn begin(self: &Arc<Self>, permit: Option<Permit>) -> Busy {
         self.active.fetch_add(1, Ordering::Relaxed);
-        Busy { load: self.clone(), _permit: permit }
+        Busy { load: self.clone(), _permit: permit, connection: None }
     }
 
     /// Returns how many are under way.

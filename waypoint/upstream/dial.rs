@@ -147,8 +147,8 @@ pub async fn dial(shared: &Arc<Shared>, endpoint: &Endpoint, inside: Inside) -> 
             let header = proxy_protocol::header(version, endpoint.client, endpoint.asked);
             io.write_all(&header).await.map_err(|error| Failure::Connect(address, error))?;
         }
-        let (Some(tls), Some(group)) = (&traffic.tls, &endpoint.group) else { return Ok(io) };
-        let stream = group.tls.start(io, tls, inside, address.ip()).await;
+        let Some(tls) = &traffic.tls else { return Ok(io) };
+        let stream = endpoint.tls().start(io, tls, inside, address.ip()).await;
         Ok(Io::Inside(Box::new(stream.map_err(|error| Failure::Tls(address, error))?)))
     };
     let late = || Err(Failure::Connect(address, io::ErrorKind::TimedOut.into()));

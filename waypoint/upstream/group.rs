@@ -18,7 +18,8 @@ use model::{
 use super::{
     limits::Limits,
     outlier::Hosts,
-    plan::{Inputs, Plan, Seen},
+    plan::Plan,
+    seen::{Inputs, Seen},
     tls,
 };
 
@@ -70,7 +71,7 @@ impl Group {
         if let Some(seen) = last.as_ref().filter(|seen| seen.is_of(inputs)) {
             return seen.plan.clone();
         }
-        let seen = Arc::new(Seen::new(inputs, last.as_ref().map(|seen| &seen.plan), &self.hosts));
+        let seen = Arc::new(Seen::new(inputs, last.as_deref(), &self.hosts));
         self.seen.store(Some(seen.clone()));
         seen.plan.clone()
     }

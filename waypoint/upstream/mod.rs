@@ -5,6 +5,7 @@ mod dial;
 mod group;
 mod hash;
 mod hints;
+mod kept;
 mod lead;
 mod limits;
 mod locality;
@@ -12,10 +13,15 @@ mod outlier;
 mod plan;
 mod pool;
 mod proxy_protocol;
+mod seen;
 mod timed;
 mod tls;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use model::{
     Service, Workload, World,
@@ -35,16 +41,17 @@ pub use self::{
     dial::{Failure, Io},
     group::Groups,
     hints::Hints,
+    kept::Upstreams,
     limits::Permit,
     outlier::Outcome,
-    pool::{Checkout, SendError, Upstreams, Version},
+    pool::{Checkout, SendError, Version},
 };
 use self::{
     balance::{Draw, Load},
     group::Group,
     limits::{Kind, Limits},
     outlier::Host,
-    plan::Inputs,
+    seen::Inputs,
     timed::Timed,
     tls::Inside,
 };
@@ -150,6 +157,12 @@ impl Endpoint {
     /// Returns why there is no more than there is already.
     fn overflow(&self, kind: Kind) -> Failure {
         Failure::Overflow(kind, self.service.as_ref().map_or_else(Name::default, |s| s.key.hostname.clone()))
+    }
+
+    /// Returns the settings of TLS that were made before.
+    fn tls(&self) -> &tls::Cache {
+        static NONE: LazyLock<tls::Cache> = LazyLock::new(tls::Cache::default);
+        self.group.as_ref().map_or(&*NONE, |group| &group.tls)
     }
 
     /// Keeps it busy with the request that it was chosen for.

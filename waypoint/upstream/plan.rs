@@ -3,9 +3,8 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
-    ptr,
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -14,13 +13,10 @@ use std::{
 use arc_swap::ArcSwapOption;
 use model::{
     Service, Workload, World,
-    l7::{
-        State,
-        destination::{Balancer, DestinationPolicy, Locality, TrafficPolicy},
-    },
+    l7::destination::{Balancer, Locality, TrafficPolicy},
     service::LoadBalancerMode,
     workload::Name,
-    world::{Membership, Refusal},
+    world::Refusal,
 };
 use tokio::time::Instant;
 
@@ -29,97 +25,11 @@ use super::{
     hash::{Member, hash},
     locality::{self, Labelled},
     outlier::{Host, Hosts},
+    seen::Inputs,
 };
 
 /// How often the shares of new endpoints are looked at: this part of the time that they take, but not more often than that.
 const WARMUP: (u32, Duration) = (50, Duration::from_millis(200));
-
-/// What a plan is made of.
-pub struct Inputs<'i> {
-    /// The mesh.
-    pub world: &'i Arc<World>,
-    /// What is told of layer 7.
-    pub state: &'i Arc<State>,
-    /// The service.
-    pub service: &'i Arc<Service>,
-    /// Which of its ports.
-    pub port: u16,
-    /// The policy.
-    pub policy: Option<&'i DestinationPolicy>,
-    /// Finds the workload that we are.
-    pub own: &'i dyn Fn() -> Option<Arc<Workload>>,
-}
-
-/// A plan, and the snapshots for which it is known to be right.
-#[derive(Debug)]
-pub struct Seen {
-    // Not held: old snapshots would stay for as long as nobody asks.
-    world: Weak<World>,
-    state: Weak<State>,
-    /// The plan.
-    pub plan: Arc<Plan>,
-}
-
-impl Seen {
-    /// Tells whether it is for these snapshots.
-    #[must_use]
-    pub fn is_of(&self, inputs: &Inputs<'_>) -> bool {
-        ptr::eq(self.world.as_ptr(), Arc::as_ptr(inputs.world))
-            && ptr::eq(self.state.as_ptr(), Arc::as_ptr(inputs.state))
-    }
-
-    /// Makes one; the last plan stays if nothing changed that it was made of.
-    #[must_use]
-    pub fn new(inputs: &Inputs<'_>, last: Option<&Arc<Plan>>, hosts: &Hosts) -> Self {
-        let sources = Sources::new(inputs);
-        let plan = match last {
-            Some(last) if last.sources.is_same(&sources) => last.clone(),
-            _ => Arc::new(Plan::new(inputs, sources, last.map(|last| &**last), hosts)),
-        };
-        Self { world: Arc::downgrade(inputs.world), state: Arc::downgrade(inputs.state), plan }
-    }
-}
-
-/// What a plan was made of.
-#[derive(Debug)]
-struct Sources {
-    service: Arc<Service>,
-    membership: Membership,
-    policy: Option<DestinationPolicy>,
-    own: Option<Arc<Workload>>,
-    /// It depends on labels, or on other services: another snapshot may make another plan.
-    wide: bool,
-}
-
-impl Sources {
-    fn new(inputs: &Inputs<'_>) -> Self {
-        let wide = inputs.policy.is_some_and(|p| {
-            let locality = p.traffic.locality.as_ref();
-            p.subset.is_some() || matches!(locality, Some(Locality::Priority(_) | Locality::ZoneAware { .. }))
-        });
-        Self {
-            service: inputs.service.clone(),
-            membership: inputs.world.membership(&inputs.service.key),
-            policy: inputs.policy.cloned(),
-            own: (inputs.own)(),
-            wide,
-        }
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        let same_own = match (&self.own, &other.own) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-            (None, None) => true,
-            _ => false,
-        };
-        !self.wide
-            && !other.wide
-            && same_own
-            && Arc::ptr_eq(&self.service, &other.service)
-            && self.membership.is_same(&other.membership)
-            && self.policy == other.policy
-    }
-}
 
 /// One endpoint of a plan.
 #[derive(Debug)]
@@ -138,7 +48,6 @@ type Tier = Vec<(f64, Vec<u32>)>;
 /// How the endpoints of a service are chosen.
 #[derive(Debug)]
 pub struct Plan {
-    sources: Sources,
     /// How they are reached.
     pub traffic: Arc<TrafficPolicy>,
     /// What the port is declared as.
@@ -153,15 +62,16 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn new(inputs: &Inputs<'_>, sources: Sources, last: Option<&Self>, hosts: &Hosts) -> Self {
+    /// Makes one for a workload that we are; the last one tells whether connections begin as before.
+    #[must_use]
+    pub fn new(inputs: &Inputs<'_>, own: &Workload, last: Option<&Self>, hosts: &Hosts) -> Self {
         let traffic = Arc::new(inputs.policy.map(|p| p.traffic.clone()).unwrap_or_default());
         let begins_as =
             |last: &&Self| last.traffic.tls == traffic.tls && last.traffic.proxy_protocol == traffic.proxy_protocol;
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let connection = last.filter(begins_as).map(|last| last.connection);
         let connection = connection.unwrap_or_else(|| NEXT.fetch_add(1, Ordering::Relaxed));
-        let own = sources.own.clone().unwrap_or_default();
-        let (found, refusal) = match found(inputs, &traffic, &own) {
+        let (found, refusal) = match found(inputs, &traffic, own) {
             Ok(found) => (found, None),
             Err(refusal) => (Vec::new(), Some(refusal)),
         };
@@ -180,13 +90,13 @@ impl Plan {
             .map(|((_, _, workload), host)| Candidate { token: token(host.address), host, workload })
             .collect();
         let divide = |(place, members): (usize, Vec<u32>)| match &traffic.locality {
-            Some(locality) => divided(locality, inputs.world, &own, &candidates, members, place == 0),
+            Some(locality) => divided(locality, inputs.world, own, &candidates, members, place == 0),
             None => vec![(1.0, members)],
         };
         let tiers = by_tier.into_values().enumerate().map(divide).collect();
         let protocol = inputs.service.ports.get(&inputs.port).map_or(0, |p| p.app_protocol);
         let view = ArcSwapOption::empty();
-        Self { sources, traffic, protocol, connection, refusal, candidates, tiers, view }
+        Self { traffic, protocol, connection, refusal, candidates, tiers, view }
     }
 
     /// Returns an endpoint by its place.

@@ -1,13 +1,9 @@
-//! The HTTP connections to endpoints: one request at a time on those of HTTP/1, many on those of HTTP/2.
-//!
-//! Each thread of the data path has its own, so that a request never waits for another thread.
+//! Sending requests to endpoints: one at a time on connections of HTTP/1, many on those of HTTP/2.
 
 use std::{
-    collections::HashMap,
     future::{Future, poll_fn},
-    net::SocketAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -19,21 +15,17 @@ use hyper::{
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use model::{Identity, l7::destination::Pool};
 use tracing::debug;
 
 use super::{
     Endpoint,
     dial::{self, Failure},
-    limits::{Kind, Limits, Permit},
+    kept::{Key, Many, Sender1, Stream2, Terms, Upstreams, Waiting},
+    limits::{Kind, Permit},
     tls::Inside,
 };
 use crate::{Shared, requests::body::Outgoing};
 
-/// How long a connection without requests is kept, where nothing else is said.
-const IDLE: Duration = Duration::from_secs(300);
-/// How many connections without requests are kept for one endpoint.
-const MAX_IDLE: usize = 256;
 /// How many requests a connection of HTTP/2 carries before another one is made.
 const STREAMS: usize = 100;
 /// The flow-control windows of a stream and of a connection of HTTP/2, bytes.
@@ -68,95 +60,6 @@ impl Version {
     }
 }
 
-/// What makes two requests share a connection.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    address: SocketAddr,
-    version: Version,
-    /// Who the endpoint must be; none in the clear.
-    identity: Option<Identity>,
-    /// How the connection begins, and whose limits it counts to.
-    connection: u64,
-    /// Whose it is, where the connection says so.
-    client: Option<SocketAddr>,
-}
-
-type Sender1 = http1::SendRequest<Outgoing>;
-type Sender2 = http2::SendRequest<Outgoing>;
-
-/// How long and how often a connection may be used.
-#[derive(Clone)]
-struct Terms {
-    made: Instant,
-    /// How many requests it had.
-    served: u32,
-    idle: Duration,
-    age: Duration,
-    requests: u32,
-    most: u32,
-    limits: Arc<Limits>,
-}
-
-impl Terms {
-    fn new(pool: &Pool, limits: &Arc<Limits>) -> Self {
-        // No time at all stands for no bound.
-        let bounded = |time: Option<Duration>, otherwise| match time {
-            Some(Duration::ZERO) => Duration::MAX,
-            Some(time) => time,
-            None => otherwise,
-        };
-        Self {
-            made: Instant::now(),
-            served: 1,
-            idle: bounded(pool.http_idle, IDLE),
-            age: bounded(pool.max_age, Duration::MAX),
-            requests: pool.requests_per_connection.unwrap_or(u32::MAX),
-            most: pool.max_connections.unwrap_or(u32::MAX),
-            limits: limits.clone(),
-        }
-    }
-
-    /// Tells whether it may have another request.
-    fn allow(&self, used: Instant) -> bool {
-        self.served < self.requests && used.elapsed() < self.idle && self.made.elapsed() < self.age
-    }
-
-    /// Tells whether somebody waits because there are as many connections as may be.
-    fn is_short(&self) -> bool {
-        self.limits.now(Kind::Pending) > 0 && self.limits.now(Kind::Connection) >= self.most
-    }
-}
-
-struct Idle {
-    sender: Sender1,
-    since: Instant,
-    terms: Terms,
-}
-
-struct Many {
-    sender: Sender2,
-    streams: Arc<AtomicUsize>,
-    /// How many the endpoint takes.
-    limit: Arc<AtomicUsize>,
-    /// How many are wanted at most.
-    wanted: usize,
-    used: Instant,
-    terms: Terms,
-    permit: Arc<Permit>,
-}
-
-#[derive(Default)]
-struct Known {
-    idle: HashMap<Key, Vec<Idle>>,
-    shared: HashMap<Key, Vec<Many>>,
-    /// How many requests wait for a connection.
-    waiting: HashMap<Key, usize>,
-}
-
-/// The connections of one thread. Copies share them.
-#[derive(Clone, Default)]
-pub struct Upstreams(Arc<Mutex<Known>>);
-
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
@@ -176,11 +79,17 @@ pub struct Checkout {
     upstreams: Upstreams,
     key: Key,
     sender: Option<Sender1>,
-    streams: Option<(Arc<AtomicUsize>, Arc<Permit>)>,
+    streams: Option<Arc<AtomicUsize>>,
     terms: Terms,
 }
 
 impl Checkout {
+    /// Returns the connection's place among those that may be open.
+    #[must_use]
+    pub fn permit(&self) -> Arc<Permit> {
+        self.terms.permit.clone()
+    }
+
     /// Has the connection serve further requests.
     pub fn done(mut self) {
         let Some(mut sender) = self.sender.take() else { return };
@@ -200,7 +109,7 @@ impl Checkout {
 
 impl Drop for Checkout {
     fn drop(&mut self) {
-        if let Some((streams, _)) = &self.streams {
+        if let Some(streams) = &self.streams {
             streams.fetch_sub(1, Ordering::Relaxed);
             if self.terms.is_short() {
                 self.terms.limits.freed.notify_waiters();
@@ -210,100 +119,6 @@ impl Drop for Checkout {
 }
 
 impl Upstreams {
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lets go of connections that nobody used for a while.
-    pub fn sweep(&self) {
-        let mut known = self.lock();
-        known.idle.retain(|_, idle| {
-            idle.retain(|idle| !idle.sender.is_closed() && idle.terms.allow(idle.since));
-            !idle.is_empty()
-        });
-        known.shared.retain(|_, shared| {
-            shared.retain(|many| {
-                let busy = many.streams.load(Ordering::Relaxed) > 0;
-                !many.sender.is_closed() && (busy || many.terms.allow(many.used))
-            });
-            !shared.is_empty()
-        });
-    }
-
-    fn keep(&self, key: &Key, sender: Sender1, terms: Terms) {
-        let now = Instant::now();
-        if !terms.allow(now) {
-            return;
-        }
-        let mut known = self.lock();
-        let short = terms.is_short();
-        // Those who wait are on another thread, or want another endpoint: they can have its place, not itself.
-        if short && !known.waiting.contains_key(key) {
-            return;
-        }
-        let limits = short.then(|| terms.limits.clone());
-        let idle = known.idle.entry(key.clone()).or_default();
-        if idle.len() < MAX_IDLE {
-            idle.push(Idle { sender, since: now, terms });
-        }
-        drop(known);
-        if let Some(limits) = limits {
-            limits.freed.notify_waiters();
-        }
-    }
-
-    fn idle(&self, key: &Key) -> Option<(Sender1, Terms)> {
-        let mut known = self.lock();
-        let idle = known.idle.get_mut(key)?;
-        // The last one first: those that are not needed grow old.
-        while let Some(Idle { sender, since, mut terms }) = idle.pop() {
-            if sender.is_ready() && !sender.is_closed() && terms.allow(since) {
-                terms.served += 1;
-                return Some((sender, terms));
-            }
-        }
-        None
-    }
-
-    fn many(&self, key: &Key) -> Option<Stream2> {
-        let mut known = self.lock();
-        let shared = known.shared.get_mut(key)?;
-        // One that may have no more requests ends with those that it has.
-        shared.retain(|many| {
-            let since = if many.streams.load(Ordering::Relaxed) > 0 { Instant::now() } else { many.used };
-            !many.sender.is_closed() && many.terms.allow(since)
-        });
-        let freest = shared.iter_mut().min_by_key(|many| many.streams.load(Ordering::Relaxed))?;
-        let room = freest.wanted.min(freest.limit.load(Ordering::Relaxed).max(1));
-        (freest.streams.load(Ordering::Relaxed) < room).then(|| {
-            freest.used = Instant::now();
-            freest.terms.served += 1;
-            freest.streams.fetch_add(1, Ordering::Relaxed);
-            let counted = (freest.streams.clone(), freest.permit.clone());
-            (freest.sender.clone(), counted, freest.terms.clone())
-        })
-    }
-
-    /// Lets go of a connection without requests that counts to these limits; tells whether there was one.
-    fn evict(&self, limits: &Arc<Limits>) -> bool {
-        let mut known = self.lock();
-        for idle in known.idle.values_mut() {
-            if let Some(place) = idle.iter().position(|idle| Arc::ptr_eq(&idle.terms.limits, limits)) {
-                idle.remove(place);
-                return true;
-            }
-        }
-        for shared in known.shared.values_mut() {
-            let free =
-                |many: &Many| many.streams.load(Ordering::Relaxed) == 0 && Arc::ptr_eq(&many.terms.limits, limits);
-            if let Some(place) = shared.iter().position(free) {
-                shared.remove(place);
-                return true;
-            }
-        }
-        false
-    }
-
     /// Waits for a connection, or for leave to make one.
     async fn wait<C>(
         &self,
@@ -372,8 +187,8 @@ impl Upstreams {
             let (mut sender, terms, reused) = match self.wait(shared, endpoint, &key, Self::idle).await? {
                 Place::Kept((sender, terms)) => (sender, terms, true),
                 Place::New(permit, _pending) => {
-                    let terms = Terms::new(&endpoint.traffic.pool, &endpoint.limits);
-                    (connect1(shared, endpoint, permit).await?, terms, false)
+                    let terms = Terms::new(&endpoint.traffic.pool, &endpoint.limits, permit);
+                    (connect1(shared, endpoint, terms.permit.clone()).await?, terms, false)
                 }
             };
             match sender.try_send_request(request).await {
@@ -440,8 +255,8 @@ impl Upstreams {
         let (sender, connection) = handshake.map_err(|error| SendError::Refused(runtime::error::chain(&error)))?;
         let limit = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
         let told = limit.clone();
-        let permit = Arc::new(permit);
-        let held = permit.clone();
+        let terms = Terms::new(pool, &endpoint.limits, permit);
+        let held = terms.permit.clone();
         tokio::spawn(async move {
             let _held = held;
             let mut connection = Box::pin(connection);
@@ -455,21 +270,12 @@ impl Upstreams {
             }
         });
         let streams = Arc::new(AtomicUsize::new(1));
-        let terms = Terms::new(pool, &endpoint.limits);
-        let counted = (streams.clone(), permit.clone());
         let wanted = pool.max_streams.map_or(STREAMS, |most| most as usize);
-        let (sender2, terms2, used) = (sender.clone(), terms.clone(), Instant::now());
-        let many = Many { sender: sender2, streams, limit, wanted, used, terms: terms2, permit };
-        self.lock().shared.entry(key.clone()).or_default().push(many);
-        if terms.is_short() {
-            terms.limits.freed.notify_waiters();
-        }
-        Ok((sender, counted, terms))
+        let (ours, counted, used) = (sender.clone(), streams.clone(), Instant::now());
+        self.share(key, Many { sender: ours, streams: counted, limit, wanted, used, terms: terms.clone() });
+        Ok((sender, streams, terms))
     }
 }
-
-/// A place for one request on a connection of HTTP/2.
-type Stream2 = (Sender2, (Arc<AtomicUsize>, Arc<Permit>), Terms);
 
 /// Where a request goes.
 enum Place<C> {
@@ -479,32 +285,7 @@ enum Place<C> {
     New(Permit, Permit),
 }
 
-/// A request that waits for a connection of its thread.
-struct Waiting<'u> {
-    upstreams: &'u Upstreams,
-    key: &'u Key,
-}
-
-impl<'u> Waiting<'u> {
-    fn new(upstreams: &'u Upstreams, key: &'u Key) -> Self {
-        *upstreams.lock().waiting.entry(key.clone()).or_default() += 1;
-        Self { upstreams, key }
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        let mut known = self.upstreams.lock();
-        if let Some(count) = known.waiting.get_mut(self.key) {
-            *count -= 1;
-            if *count == 0 {
-                known.waiting.remove(self.key);
-            }
-        }
-    }
-}
-
-async fn connect1(shared: &Arc<Shared>, endpoint: &Endpoint, permit: Permit) -> Result<Sender1, SendError> {
+async fn connect1(shared: &Arc<Shared>, endpoint: &Endpoint, permit: Arc<Permit>) -> Result<Sender1, SendError> {
     let io = TokioIo::new(dial::dial(shared, endpoint, Inside::Http1).await?);
     let handshake = http1::Builder::new().max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD).handshake(io).await;
     let (sender, connection) = handshake.map_err(|error| SendError::Refused(runtime::error::chain(&error)))?;
