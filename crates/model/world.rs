@@ -33,7 +33,7 @@ pub struct Endpoint {
 pub struct Membership(OrdMap<Name, Endpoint>);
 
 impl Membership {
-    /// Tells whether nothing changed in between, without looking at single endpoints; no endpoints are never the same.
+    /// Tells whether nothing changed in between, without looking at single endpoints; what was told again counts as changed.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.0.ptr_eq(&other.0)
@@ -579,6 +579,22 @@ mod tests {
             dry_run: false,
         });
         assert_eq!(world.decide(&server, &peer), Decision::Allow(None));
+    }
+
+    #[test]
+    fn a_membership_tells_whether_endpoints_changed() {
+        let mut world = World::default();
+        let (web, other) = (service("web", 1).key, service("other", 2).key);
+        world.insert_workload(pod("server", 2, Protocol::Hbone, &[&web]));
+        let before = world.membership(&web);
+        world.insert_workload(pod("stranger", 3, Protocol::Hbone, &[&other]));
+        world.insert_service(service("other", 2));
+        assert!(before.is_same(&world.membership(&web)));
+        world.insert_workload(pod("second", 4, Protocol::Hbone, &[&web]));
+        let after = world.membership(&web);
+        assert!(!before.is_same(&after));
+        world.remove_workload("c//Pod/ns/server");
+        assert!(!after.is_same(&world.membership(&web)));
     }
 
     #[test]
