@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -25,7 +25,7 @@ use super::{
     hash::{Member, hash},
     locality::{self, Labelled},
     outlier::{Host, Hosts},
-    seen::Inputs,
+    seen::{self, Inputs},
 };
 
 /// How often the shares of new endpoints are looked at: this part of the time that they take, but not more often than that.
@@ -59,6 +59,7 @@ pub struct Plan {
     candidates: Vec<Candidate>,
     tiers: Vec<Tier>,
     view: ArcSwapOption<View>,
+    looking: Mutex<()>,
 }
 
 impl Plan {
@@ -95,8 +96,8 @@ impl Plan {
         };
         let tiers = by_tier.into_values().enumerate().map(divide).collect();
         let protocol = inputs.service.ports.get(&inputs.port).map_or(0, |p| p.app_protocol);
-        let view = ArcSwapOption::empty();
-        Self { traffic, protocol, connection, refusal, candidates, tiers, view }
+        let (view, looking) = (ArcSwapOption::empty(), Mutex::default());
+        Self { traffic, protocol, connection, refusal, candidates, tiers, view, looking }
     }
 
     /// Returns an endpoint by its place.
@@ -120,9 +121,14 @@ impl Plan {
         let view = match current.as_ref().filter(fits) {
             Some(view) => view.clone(),
             None => {
-                let view = Arc::new(self.view(version, Instant::now()));
-                self.view.store(Some(view.clone()));
-                view
+                // One looks, the others would see the same: a table for keys takes its time.
+                let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+                let current = self.view.load_full();
+                current.filter(|view| fits(&view)).unwrap_or_else(|| {
+                    let view = Arc::new(self.view(version, Instant::now()));
+                    self.view.store(Some(view.clone()));
+                    view
+                })
             }
         };
         self.candidate(view.draw(&self.traffic.balancer, draw)?)
@@ -305,8 +311,7 @@ fn divided(
     }
     let zone = |workload: &Workload| (workload.locality.region.clone(), workload.locality.zone.clone());
     let mut clients = BTreeMap::new();
-    // The others of our own Gateway, whose Service has one zone for each of them.
-    for peer in own.services.keys().next().into_iter().flat_map(|service| world.endpoints(service)) {
+    for peer in seen::gateway(own).into_iter().flat_map(|service| world.endpoints(service)) {
         *clients.entry(zone(&peer.workload)).or_insert(0) += 1;
     }
     let mut zones = BTreeMap::<_, Vec<u32>>::new();

@@ -11,6 +11,7 @@ use model::{
         State,
         destination::{DestinationPolicy, Locality},
     },
+    workload::ServiceKey,
     world::Membership,
 };
 
@@ -50,8 +51,11 @@ impl Seen {
     /// Tells whether it is for these snapshots.
     #[must_use]
     pub fn is_of(&self, inputs: &Inputs<'_>) -> bool {
-        ptr::eq(self.world.as_ptr(), Arc::as_ptr(inputs.world))
-            && ptr::eq(self.state.as_ptr(), Arc::as_ptr(inputs.state))
+        ptr::eq(self.world.as_ptr(), Arc::as_ptr(inputs.world)) && self.knows(inputs.state)
+    }
+
+    fn knows(&self, state: &Arc<State>) -> bool {
+        ptr::eq(self.state.as_ptr(), Arc::as_ptr(state))
     }
 
     /// Makes one; the last plan stays if nothing changed that it was made of.
@@ -59,7 +63,9 @@ impl Seen {
     pub fn new(inputs: &Inputs<'_>, last: Option<&Self>, hosts: &Hosts) -> Self {
         let sources = Sources::new(inputs);
         let plan = match last {
-            Some(last) if last.sources.is_same(&sources) => last.plan.clone(),
+            Some(last) if last.sources.is_same(&sources) && (!sources.labels || last.knows(inputs.state)) => {
+                last.plan.clone()
+            }
             _ => {
                 let own = sources.own.as_deref().unwrap_or(&*UNKNOWN);
                 Arc::new(Plan::new(inputs, own, last.map(|last| &*last.plan), hosts))
@@ -76,36 +82,48 @@ struct Sources {
     membership: Membership,
     policy: Option<DestinationPolicy>,
     own: Option<Arc<Workload>>,
-    /// It depends on labels, or on other services: another snapshot may make another plan.
-    wide: bool,
+    /// The others of our own Gateway, where the plan depends on them.
+    peers: Option<Membership>,
+    /// It depends on labels.
+    labels: bool,
 }
 
 impl Sources {
     fn new(inputs: &Inputs<'_>) -> Self {
-        let wide = inputs.policy.is_some_and(|p| {
-            let locality = p.traffic.locality.as_ref();
-            p.subset.is_some() || matches!(locality, Some(Locality::Priority(_) | Locality::ZoneAware { .. }))
-        });
+        let own = (inputs.own)();
+        let locality = inputs.policy.and_then(|policy| policy.traffic.locality.as_ref());
+        let peers = own.as_deref().filter(|_| matches!(locality, Some(Locality::ZoneAware { .. })));
+        let ranked = match locality {
+            Some(Locality::Priority(_)) => true,
+            Some(Locality::ZoneAware { priority, .. }) => !priority.is_empty(),
+            _ => false,
+        };
         Self {
             service: inputs.service.clone(),
             membership: inputs.world.membership(&inputs.service.key),
             policy: inputs.policy.cloned(),
-            own: (inputs.own)(),
-            wide,
+            peers: peers.and_then(gateway).map(|gateway| inputs.world.membership(gateway)),
+            labels: ranked || inputs.policy.is_some_and(|policy| policy.subset.is_some()),
+            own,
         }
     }
 
     fn is_same(&self, other: &Self) -> bool {
-        let same_own = match (&self.own, &other.own) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        let same_peers = match (&self.peers, &other.peers) {
+            (Some(one), Some(other)) => one.is_same(other),
             (None, None) => true,
             _ => false,
         };
-        !self.wide
-            && !other.wide
-            && same_own
-            && Arc::ptr_eq(&self.service, &other.service)
+        same_peers
             && self.membership.is_same(&other.membership)
+            && self.service == other.service
+            && self.own == other.own
             && self.policy == other.policy
     }
+}
+
+/// Returns the service of our own Gateway.
+#[must_use]
+pub fn gateway(own: &Workload) -> Option<&ServiceKey> {
+    own.services.keys().next()
 }

@@ -151,6 +151,22 @@ async fn an_unused_connection_of_another_thread_makes_room() {
 }
 
 #[tokio::test]
+async fn another_protocol_keeps_its_place() {
+    let servers = [Server::start(Kind::Upgrade).await];
+    let bed = Bed::new(&servers);
+    bed.policy(pool(Pool { max_connections: Some(1), ..Pool::default() }));
+    let headers = [("connection", "upgrade"), ("upgrade", "echo")];
+    let (answer, first) = bed.go_over(&headers).await;
+    assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
+    let second = bed.go_over(&headers);
+    tokio::pin!(second);
+    assert!(tokio::time::timeout(Duration::from_millis(100), &mut second).await.is_err(), "there is no room");
+    drop(first);
+    let (answer, _) = tokio::time::timeout(Duration::from_secs(5), second).await.expect("room");
+    assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
+}
+
+#[tokio::test]
 async fn connections_serve_as_long_as_they_may() {
     let rows = [
         (Pool::default(), Kind::Http, 1),

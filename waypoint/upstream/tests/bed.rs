@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
-use hyper::{body::Incoming, client, server::conn, service::service_fn};
+use hyper::{body::Incoming, client, server::conn, service::service_fn, upgrade::Upgraded};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use identity::client::{Authority, Signing};
 use model::{
@@ -50,6 +50,8 @@ pub enum Kind {
     Http2,
     /// Both, in TLS.
     Tls,
+    /// HTTP/1 that goes over to an echo.
+    Upgrade,
     /// HTTP/1 behind a header of the PROXY protocol.
     Proxied,
     Echo,
@@ -149,6 +151,16 @@ async fn serve(kind: Kind, mut stream: TcpStream, state: Arc<State>, address: So
             }
             let client = String::from_utf8(line).unwrap().split(' ').nth(2).unwrap().to_owned();
             http(stream, false, state, address, client).await;
+        }
+        Kind::Upgrade => {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            let answer = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            let (mut reader, mut writer) = stream.split();
+            let _ = tokio::io::copy(&mut reader, &mut writer).await;
         }
         Kind::Echo => {
             let (mut reader, mut writer) = stream.split();
@@ -317,18 +329,27 @@ impl Bed {
 
     /// Sends a request through the waypoint.
     pub async fn ask(&self, headers: &[(&str, &str)]) -> Response<()> {
+        self.go_over(headers).await.0
+    }
+
+    /// Sends a request through the waypoint; returns the connection as well, if it went over to another protocol.
+    pub async fn go_over(&self, headers: &[(&str, &str)]) -> (Response<()>, Option<Upgraded>) {
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         tokio::spawn(requests::serve(self.inbound(), theirs, Spoken::Http1, Drain::new()));
         let (mut sender, connection) = client::conn::http1::handshake(TokioIo::new(ours)).await.unwrap();
-        tokio::spawn(connection);
+        tokio::spawn(connection.with_upgrades());
         let mut request = Request::builder().uri("/").header("host", "web");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
+        let mut answer = sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let upgraded = hyper::upgrade::on(&mut answer).await.unwrap();
+            return (answer.map(|_| ()), Some(upgraded));
+        }
         let (parts, body) = answer.into_parts();
         assert!(body.collect().await.is_ok() || parts.status != StatusCode::OK);
-        Response::from_parts(parts, ())
+        (Response::from_parts(parts, ()), None)
     }
 
     /// Sends a request that arrives at one of the threads.
