@@ -4,6 +4,8 @@ use std::hash::{DefaultHasher, Hasher};
 
 /// The most points that a ring has, so that weights far apart cannot make it grow without end.
 const MOST_POINTS: f64 = 8_388_608.0;
+/// The largest table, whatever is asked for: memory is not for a policy to spend.
+const MOST_PLACES: u64 = 5_000_011;
 
 /// Hashes bytes; the same in every process that runs this program, so that all replicas of a waypoint agree.
 #[must_use]
@@ -37,6 +39,9 @@ impl Table {
     /// Makes a ring with this many points at least; each member has a share of them by its weight.
     #[must_use]
     pub fn ring(members: &[Member<'_>], least: u64) -> Self {
+        if members.is_empty() {
+            return Self::Ring(Vec::new());
+        }
         let sum: f64 = members.iter().map(|m| m.2).sum();
         let smallest = members.iter().map(|m| m.2 / sum).fold(1.0, f64::min);
         // So that the member of the smallest weight has a whole number of points. The points of the others are the first ones of
@@ -54,7 +59,7 @@ impl Table {
     /// Makes Maglev's table of a size, which has to be a prime.
     #[must_use]
     pub fn maglev(members: &[Member<'_>], size: u64) -> Self {
-        let size = size.max(2);
+        let size = size.clamp(2, MOST_PLACES);
         let mut table = vec![u32::MAX; size as usize];
         let largest = members.iter().map(|m| m.2).fold(0.0, f64::max);
         let mut left = table.len();
@@ -70,7 +75,13 @@ impl Table {
                     continue;
                 }
                 *had -= 1.0;
+                let mut looked = 0;
                 while table[*place as usize] != u32::MAX {
+                    looked += 1;
+                    // Without a prime the steps may never come to the places that are left.
+                    if looked > size {
+                        *step = 1;
+                    }
                     *place = (*place + *step) % size;
                 }
                 table[*place as usize] = *index;
@@ -141,9 +152,16 @@ mod tests {
     }
 
     #[test]
-    fn nobody_finds_nobody() {
+    fn odd_sizes_and_nobody_do_no_harm() {
         assert_eq!(Table::ring(&[], 1024).find(7).next(), None);
         assert_eq!(Table::maglev(&[], 65_537).find(7).next(), None);
+        assert_eq!(Table::maglev(&[(3, "a", 1.0)], u64::MAX).find(7).next(), Some(3));
+        for size in 0..64 {
+            // A size that is no prime makes uneven shares, and nothing worse.
+            let members = [(1, "10.0.0.1:80", 1.0), (2, "10.0.0.2:80", 3.0), (3, "10.0.0.3:80", 1.0)];
+            let Table::Maglev(table) = Table::maglev(&members, size) else { panic!("a table") };
+            assert!(table.iter().all(|index| (1..4).contains(index)), "{size}");
+        }
         // More members than places: some have none, and nothing fails.
         let names: Vec<String> = (0..9).map(|n| format!("10.0.0.{n}:80")).collect();
         assert!(Table::maglev(&members(&names), 5).find(7).next().is_some());

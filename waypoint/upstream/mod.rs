@@ -1,4 +1,12 @@
 //! Where requests and connections go: which endpoint, over which connection.
+//!
+//! ```text
+//!  choose ──► group ─────────────► plan ────────────► view ─────────────► draw
+//!             what all threads     the endpoints of   who takes traffic   balancer, key
+//!             know together        one snapshot       now, how much
+//!
+//!  send ────► connections kept ──► dial ────────────► PROXY header, TLS
+//! ```
 
 mod balance;
 mod dial;

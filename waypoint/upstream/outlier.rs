@@ -127,6 +127,10 @@ impl Host {
     }
 }
 
+fn in_milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The endpoints of a service, and which of them are left alone.
 #[derive(Debug)]
 pub struct Hosts {
@@ -152,7 +156,7 @@ impl Hosts {
 
     fn milliseconds(&self, now: Instant) -> u64 {
         // Never 0, which stands for not left alone.
-        now.saturating_duration_since(self.begun).as_millis() as u64 + 1
+        in_milliseconds(now.saturating_duration_since(self.begun)).saturating_add(1)
     }
 
     /// Returns the endpoints of these addresses; what is known of others is forgotten.
@@ -203,12 +207,12 @@ impl Hosts {
         }
         let now = self.milliseconds(now());
         // Each interval in which it was well makes the next time shorter again.
-        let interval = (outliers.interval.as_millis() as u64).max(1);
+        let interval = in_milliseconds(outliers.interval).max(1);
         let well = now.saturating_sub(host.back.load(Ordering::Relaxed)) / interval;
         let before = host.times.load(Ordering::Relaxed).saturating_sub(u32::try_from(well).unwrap_or(u32::MAX));
         host.times.store(before.saturating_add(1), Ordering::Relaxed);
         let alone = outliers.ejection.saturating_mul(before.saturating_add(1)).min(LONGEST.max(outliers.ejection));
-        let until = now.saturating_add((alone.as_millis() as u64).max(1));
+        let until = now.saturating_add(in_milliseconds(alone).max(1)).min(u64::MAX - 1);
         host.until.store(until, Ordering::Relaxed);
         self.next.fetch_min(until, Ordering::Relaxed);
         self.version.fetch_add(1, Ordering::Release);

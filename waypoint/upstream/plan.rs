@@ -182,7 +182,7 @@ impl Plan {
                 let age = now.saturating_duration_since(candidate.host.since);
                 if age < warmup.duration {
                     weight *= balance::warmth(warmup, age.as_secs_f64());
-                    *until = Some(now + (warmup.duration / WARMUP.0).max(WARMUP.1));
+                    *until = now.checked_add((warmup.duration / WARMUP.0).max(WARMUP.1));
                 }
             }
             let name = if hashed { candidate.host.address.to_string() } else { String::new() };

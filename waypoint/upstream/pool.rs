@@ -37,6 +37,8 @@ const MAX_HEADERS: usize = 256;
 /// How often a silent connection of HTTP/2 is asked whether it lives, and how long it may take to say so.
 const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
+/// The longest of both, whatever is asked for: moments too far off cannot be told.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// How long a request waits for a connection at most, where as many are open as may be.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -241,14 +243,14 @@ impl Upstreams {
         permit: Permit,
     ) -> Result<Stream2, SendError> {
         let pool = &endpoint.traffic.pool;
-        let ping = pool.ping.unwrap_or(PING);
+        let (silence, patience) = pool.ping.unwrap_or(PING);
         let io = TokioIo::new(dial::dial(shared, endpoint, Inside::Http2).await?);
         let handshake = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(WINDOWS.0)
             .initial_connection_window_size(WINDOWS.1)
-            .keep_alive_interval(ping.0)
-            .keep_alive_timeout(ping.1)
+            .keep_alive_interval(silence.min(LONGEST))
+            .keep_alive_timeout(patience.min(LONGEST))
             .max_header_list_size(MAX_HEAD as u32)
             .handshake(io)
             .await;

@@ -105,7 +105,9 @@ async fn no_repetition_beyond_its_budget() {
 #[tokio::test]
 async fn too_much_at_once_is_refused() {
     type Row = (Pool, Kind, Upgrade, usize, usize);
-    let rows: [Row; 6] = [
+    let rows: [Row; 7] = [
+        // One that may have no more requests is not cut off from those that it has.
+        (Pool { requests_per_connection: Some(1), ..Pool::default() }, Kind::Http2, Upgrade::Http2, 4, 4),
         (Pool::default(), Kind::Http, Upgrade::Http1, 4, 4),
         (Pool { max_requests: Some(2), ..Pool::default() }, Kind::Http, Upgrade::Http1, 2, 2),
         (Pool { max_connections: Some(1), ..Pool::default() }, Kind::Http, Upgrade::Http1, 4, 1),
