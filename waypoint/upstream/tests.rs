@@ -117,7 +117,7 @@ async fn too_much_at_once_is_refused() {
     ];
     for (limits, kind, upgrade, wanted, connections) in rows {
         let servers = [Server::start(kind).await];
-        servers[0].takes(Duration::from_millis(150));
+        servers[0].hold(true);
         let bed = Bed::new(&servers);
         bed.policy(pool(Pool { upgrade, ..limits.clone() }));
         let mut asking = Vec::new();
@@ -125,8 +125,9 @@ async fn too_much_at_once_is_refused() {
             let bed = bed.clone();
             asking.push(tokio::spawn(async move { bed.ask(&[]).await }));
             // One after the other: the first one has its connection.
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(40)).await;
         }
+        servers[0].hold(false);
         let mut well = 0;
         for answer in asking {
             let answer = answer.await.unwrap();

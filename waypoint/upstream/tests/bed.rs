@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU16, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -32,6 +32,7 @@ use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 
 use crate::{
@@ -62,7 +63,7 @@ pub enum Kind {
 #[derive(Default)]
 struct State {
     status: AtomicU16,
-    delay: AtomicU64,
+    held: watch::Sender<bool>,
     connections: AtomicUsize,
     requests: AtomicUsize,
 }
@@ -100,8 +101,9 @@ impl Server {
         self.state.status.store(status, Relaxed);
     }
 
-    pub fn takes(&self, time: Duration) {
-        self.state.delay.store(time.as_millis() as u64, Relaxed);
+    /// Holds answers back, or lets go of them.
+    pub fn hold(&self, held: bool) {
+        self.state.held.send_replace(held);
     }
 
     pub fn connections(&self) -> usize {
@@ -187,7 +189,7 @@ where
         let (state, client) = (state.clone(), client.clone());
         async move {
             state.requests.fetch_add(1, Relaxed);
-            tokio::time::sleep(Duration::from_millis(state.delay.load(Relaxed))).await;
+            let _ = state.held.subscribe().wait_for(|held| !held).await;
             let answer = Response::builder()
                 .status(state.status.load(Relaxed))
                 .header("x-server", address.to_string())
