@@ -161,17 +161,18 @@ fn backends(shared: &Shared) -> Vec<Value> {
         .filter(|service| service.waypoint.as_ref().is_some_and(|waypoint| world.is_behind(waypoint, &own)));
     let mut found = Vec::new();
     for service in ours {
-        for port in service.ports.keys() {
-            let candidates = world.candidates(service, &own, *port, None).unwrap_or_default();
+        for service_port in service.ports.keys() {
+            let candidates = world.candidates(service, &own, *service_port, None).unwrap_or_default();
             let endpoints: Vec<Value> = candidates
                 .iter()
                 .filter_map(|(endpoint, port)| {
                     let address = SocketAddr::new(*endpoint.workload.addresses.first()?, *port);
-                    let active: u32 = shared.upstreams.iter().map(|u| u.load(address).active()).sum();
-                    Some(json!({"workload": endpoint.workload.name, "address": address, "healthy": true, "active": active}))
+                    let (healthy, active) = shared.groups.look(&service.key, *service_port, address);
+                    let name = &endpoint.workload.name;
+                    Some(json!({"workload": name, "address": address, "healthy": healthy, "active": active}))
                 })
                 .collect();
-            found.push(json!({"service": service.key.to_string(), "port": port, "endpoints": endpoints}));
+            found.push(json!({"service": service.key.to_string(), "port": service_port, "endpoints": endpoints}));
         }
     }
     found

@@ -72,6 +72,8 @@ struct Shared {
     // Of each shard: what a shard made stays on it.
     tunnels: Vec<Pool>,
     upstreams: Vec<upstream::Upstreams>,
+    // Of all shards: an endpoint that fails fails for all, and limits are of the process.
+    groups: upstream::Groups,
 }
 
 impl Shared {
@@ -119,6 +121,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         tunnels: (0..shards.count()).map(|_| Pool::default()).collect(),
         upstreams: (0..shards.count()).map(|_| upstream::Upstreams::default()).collect(),
         spread: listen::Spread::new(shards.count()),
+        groups: upstream::Groups::default(),
         shards,
         config,
     });
@@ -162,5 +165,6 @@ async fn sweep(shared: Arc<Shared>) {
         tokio::time::sleep(SWEEP).await;
         shared.tunnels.iter().for_each(Pool::sweep);
         shared.upstreams.iter().for_each(upstream::Upstreams::sweep);
+        shared.groups.sweep();
     }
 }

@@ -57,7 +57,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(inbound: Arc<Inbound>, cli
         Ok(connected) => connected,
         Err(error) => return facts.failed(metrics, error.flags(), &error.to_string()),
     };
-    let _busy = endpoint.load.begin();
+    let _busy = endpoint.load.begin(None);
     facts.destination_address = endpoint.address;
     facts.destination_identity = endpoint.workload.as_ref().and_then(|w| w.identity().ok());
     facts.destination.clone_from(&endpoint.workload);

@@ -28,6 +28,18 @@ pub struct Endpoint {
     pub ports: Ports,
 }
 
+/// The endpoints that a service had once.
+#[derive(Clone, Debug, Default)]
+pub struct Membership(OrdMap<Name, Endpoint>);
+
+impl Membership {
+    /// Tells whether nothing changed in between, without looking at single endpoints; what was told again counts as changed.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.ptr_eq(&other.0)
+    }
+}
+
 /// Why a connection is refused before it is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 pub enum Refusal {
@@ -239,6 +251,12 @@ impl World {
         self.endpoints.get(key).into_iter().flat_map(|e| e.values())
     }
 
+    /// Returns the set of endpoints of a service, to compare with what it is later.
+    #[must_use]
+    pub fn membership(&self, key: &ServiceKey) -> Membership {
+        Membership(self.endpoints.get(key).cloned().unwrap_or_default())
+    }
+
     /// Returns the known policies that apply to a workload: mesh-wide, of its namespace, and those it names.
     pub fn policies_for<'a>(&'a self, workload: &'a Workload) -> impl Iterator<Item = &'a Policy> {
         let wide =
@@ -443,7 +461,8 @@ fn wide_holder(policy: &Policy) -> Option<Name> {
 }
 
 /// Counts how many leading scopes two workloads share.
-fn nearness(scopes: &[Scope], a: &Workload, b: &Workload) -> usize {
+#[must_use]
+pub fn nearness(scopes: &[Scope], a: &Workload, b: &Workload) -> usize {
     let same = |scope: &Scope| match scope {
         Scope::Region => a.locality.region == b.locality.region,
         Scope::Zone => a.locality.zone == b.locality.zone,
@@ -560,6 +579,22 @@ mod tests {
             dry_run: false,
         });
         assert_eq!(world.decide(&server, &peer), Decision::Allow(None));
+    }
+
+    #[test]
+    fn a_membership_tells_whether_endpoints_changed() {
+        let mut world = World::default();
+        let (web, other) = (service("web", 1).key, service("other", 2).key);
+        world.insert_workload(pod("server", 2, Protocol::Hbone, &[&web]));
+        let before = world.membership(&web);
+        world.insert_workload(pod("stranger", 3, Protocol::Hbone, &[&other]));
+        world.insert_service(service("other", 2));
+        assert!(before.is_same(&world.membership(&web)));
+        world.insert_workload(pod("second", 4, Protocol::Hbone, &[&web]));
+        let after = world.membership(&web);
+        assert!(!before.is_same(&after));
+        world.remove_workload("c//Pod/ns/server");
+        assert!(!after.is_same(&world.membership(&web)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use http::{HeaderMap, Request, Response, StatusCode, Uri, request::Parts};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, request::Parts, uri::Scheme};
 use hyper::body::Incoming;
 use model::l7::{
     destination::Upgrade,
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     inbound::Inbound,
     telemetry::Record,
-    upstream::{self, Endpoint, SendError, Version, Wanted},
+    upstream::{self, Endpoint, Failure, Hints, Outcome, SendError, Version, Wanted},
 };
 
 /// The first pause before a request is tried again, doubled each time, and the longest.
@@ -49,7 +49,7 @@ impl Plan {
 
 /// What came of one try.
 enum Tried {
-    Answered(Response<Incoming>, upstream::Checkout),
+    Answered(Box<(Response<Incoming>, upstream::Checkout)>),
     Failed(SendError),
     TimedOut,
 }
@@ -75,30 +75,35 @@ pub async fn forward(
     let per_try = [rule.and_then(|r| r.backend_timeout), retry.and_then(|r| r.per_try)];
     let mut tried: Vec<SocketAddr> = Vec::new();
     let mut left = retry.map_or(0, |r| r.attempts);
+    let mut hints = Hints::new(&parts.headers, &parts.uri, rule.and_then(|r| r.session.as_ref()));
+    // Held for as long as a repetition is under way.
+    let mut _repeating = None;
     loop {
-        let endpoint = match upstream::choose(inbound, &plan.wanted, &tried) {
+        let mut endpoint = match upstream::choose(inbound, &plan.wanted, &tried, &mut hints) {
             Ok(endpoint) => endpoint,
-            Err(failure) => {
-                let (flags, reason) = (failure.flags(), failure.to_string());
-                let body = "no healthy upstream\n";
-                return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, flags, body, reason).answer(is_grpc, record);
-            }
+            Err(failure) => return unavailable(&failure, "no healthy upstream\n").answer(is_grpc, record),
         };
         if let Some(policy) = inbound.refused_at(&endpoint) {
             record.endpoint(&endpoint);
             return Refusal::denied(format!("policy {policy} refuses it")).answer(is_grpc, record);
         }
-        let busy = endpoint.load.begin();
+        let busy = endpoint.begin();
         record.endpoint(&endpoint);
         let now = Instant::now();
         let own = earlier(now, per_try);
         let deadline = [whole, own].into_iter().flatten().min();
         let outcome = attempt(inbound, &parts, &plan, &endpoint, &replay, deadline).await;
+        if let Some(seen) = seen(&outcome, is_grpc) {
+            endpoint.report(seen);
+        }
         let again = left > 0
             && whole.is_none_or(|whole| Instant::now() < whole)
             && replay.is_whole()
             && retry.is_some_and(|retry| is_worth(&outcome, retry, is_grpc));
-        if again {
+        if again && let Some(permit) = endpoint.retry() {
+            _repeating = Some(permit);
+            // It is no request under way while it waits.
+            drop(busy);
             record.flag("URX");
             tried.push(endpoint.address);
             let round = retry.map_or(0, |r| r.attempts) - left;
@@ -107,22 +112,51 @@ pub async fn forward(
             continue;
         }
         return match outcome {
-            Tried::Answered(answer, checkout) => passed(answer, checkout, busy, &plan, deadline, record),
+            Tried::Answered(answered) => {
+                let (answer, checkout) = *answered;
+                let mut answer = passed(answer, checkout, busy, &plan, deadline, record);
+                answer.headers_mut().extend(hints.answer());
+                answer
+            }
             Tried::TimedOut => {
                 let reason = "the request took too long";
                 let body = "upstream request timeout\n";
                 Refusal::new(StatusCode::GATEWAY_TIMEOUT, "UT", body, reason).answer(is_grpc, record)
             }
             Tried::Failed(error) => {
+                let body = "the upstream could not be reached\n";
                 let flags = match &error {
-                    SendError::Connect(failure) => failure.flags(),
+                    SendError::Connect(failure) => return unavailable(failure, body).answer(is_grpc, record),
                     SendError::Refused(_) => "UF",
                     SendError::Reset(_) => "UC",
                 };
-                let body = "the upstream could not be reached\n";
                 Refusal::new(StatusCode::SERVICE_UNAVAILABLE, flags, body, error.to_string()).answer(is_grpc, record)
             }
         };
+    }
+}
+
+/// Makes the answer to a request that no endpoint gets.
+fn unavailable(failure: &Failure, body: &'static str) -> Refusal {
+    let mut refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, failure.flags(), body, failure.to_string());
+    if failure.is_overflow() {
+        refusal.headers.push((headers::OVERLOADED, HeaderValue::from_static("true")));
+    }
+    refusal
+}
+
+/// Returns what a try says about its endpoint, if it says anything.
+fn seen(outcome: &Tried, is_grpc: bool) -> Option<Outcome> {
+    match outcome {
+        Tried::Answered(answered) => {
+            let answer = &answered.0;
+            let status = || answer.headers().get("grpc-status")?.to_str().ok()?.parse().ok();
+            let grpc = is_grpc.then(status).flatten();
+            Some(grpc.map_or(Outcome::Status(answer.status().as_u16()), Outcome::of_grpc))
+        }
+        // What is our own fault says nothing.
+        Tried::Failed(SendError::Connect(failure)) => failure.is_of_connection().then_some(Outcome::Broken),
+        Tried::Failed(_) | Tried::TimedOut => Some(Outcome::Broken),
     }
 }
 
@@ -158,7 +192,8 @@ fn is_worth(outcome: &Tried, retry: &Retry, is_grpc: bool) -> bool {
             RetryOn::ServerError,
         ]),
         Tried::Failed(SendError::Reset(_)) => asked(&[RetryOn::Reset, RetryOn::GatewayError, RetryOn::ServerError]),
-        Tried::Answered(answer, _) => {
+        Tried::Answered(answered) => {
+            let answer = &answered.0;
             let status = answer.status().as_u16();
             let grpc = is_grpc
                 .then(|| answer.headers().get("grpc-status")?.to_str().ok()?.parse::<u32>().ok())
@@ -188,7 +223,8 @@ async fn attempt(
     let mut request = Request::new(replay.attempt());
     *request.method_mut() = parts.method.clone();
     *request.headers_mut() = parts.headers.clone();
-    *request.uri_mut() = target(parts, &plan.authority, version);
+    let scheme = if endpoint.traffic.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+    *request.uri_mut() = target(parts, &plan.authority, version, scheme);
     match version {
         Version::Http1 => headers::set_host(request.headers_mut(), &plan.authority),
         Version::Http2 => drop(request.headers_mut().remove(http::header::HOST)),
@@ -206,7 +242,7 @@ async fn attempt(
         None => sending.await,
     };
     match outcome {
-        Ok((answer, checkout)) => Tried::Answered(answer, checkout),
+        Ok(answered) => Tried::Answered(Box::new(answered)),
         Err(error) => Tried::Failed(error),
     }
 }
@@ -232,12 +268,12 @@ fn version(parts: &Parts, endpoint: &Endpoint, is_upgrade: bool) -> Version {
 }
 
 /// Returns the target of a request, in the form that its version has (RFC 9112 3.2.1, RFC 9113 8.3.1).
-fn target(parts: &Parts, authority: &str, version: Version) -> Uri {
+fn target(parts: &Parts, authority: &str, version: Version, scheme: Scheme) -> Uri {
     let path = parts.uri.path_and_query().cloned();
     let mut uri = http::uri::Parts::default();
     uri.path_and_query = path.or_else(|| Some(http::uri::PathAndQuery::from_static("/")));
     if version == Version::Http2 {
-        uri.scheme = Some(http::uri::Scheme::HTTP);
+        uri.scheme = Some(scheme);
         uri.authority = authority.parse().ok();
         if uri.authority.is_none() {
             uri.scheme = None;
@@ -249,7 +285,7 @@ fn target(parts: &Parts, authority: &str, version: Version) -> Uri {
 fn passed(
     answer: Response<Incoming>,
     checkout: upstream::Checkout,
-    busy: upstream::Busy,
+    mut busy: upstream::Busy,
     plan: &Plan,
     deadline: Option<Instant>,
     mut record: Record,
@@ -257,6 +293,9 @@ fn passed(
     let (mut parts, incoming) = answer.into_parts();
     let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
     record.answered(parts.status, "-");
+    if upgraded {
+        busy.keep(checkout.permit());
+    }
     record.busy(busy);
     record.trailers(&parts.headers);
     let kept: Option<HeaderMap> = upgraded.then(|| parts.headers.clone());

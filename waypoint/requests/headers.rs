@@ -18,6 +18,8 @@ const HOP: [&str; 6] =
 pub const CLIENT_CERTIFICATE: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 /// The header that names a request in all logs.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header that tells a client that there is too much to do.
+pub const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
 /// The header that tells how the client spoke.
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 

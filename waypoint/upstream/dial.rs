@@ -1,4 +1,9 @@
-//! Opening a connection to an endpoint: through a tunnel of its node's proxy, or in the clear where it has none.
+//! Opening a connection to an endpoint: through a tunnel of its node's proxy, or in the clear where it has none; and what it
+//! begins with, where a policy says so.
+//!
+//! ```text
+//!   TCP or a stream of a tunnel ──► PROXY header ──► TLS ──► what is spoken
+//! ```
 
 use std::{
     io::{self, IoSlice},
@@ -21,13 +26,18 @@ use model::{
 };
 use net::sockets::{self, ConnectOptions, Family, Keepalive};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::TcpStream,
     time::timeout,
 };
 use tracing::debug;
 
-use super::Endpoint;
+use super::{
+    Endpoint, lead,
+    limits::Kind,
+    proxy_protocol,
+    tls::{self, Inside},
+};
 use crate::Shared;
 
 /// How many tunnels are tried for one stream.
@@ -65,6 +75,15 @@ pub enum Failure {
     /// A connection in the clear.
     #[error("no connection to {0}: {1}")]
     Connect(SocketAddr, io::Error),
+    /// TLS of our own making.
+    #[error("no TLS with {0}: {1}")]
+    Tls(SocketAddr, tls::Error),
+    /// A proxy that should lead on.
+    #[error("{0} does not lead on: {1}")]
+    Lead(SocketAddr, lead::Error),
+    /// More than is allowed at once.
+    #[error("there are too many {0:?}s at once for service {1}")]
+    Overflow(Kind, Name),
 }
 
 impl Failure {
@@ -75,16 +94,37 @@ impl Failure {
             Self::UnknownService(_) | Self::UnknownSubset(..) | Self::NoSuchPort(..) => "NC",
             Self::NoEndpoint(..) => "UH",
             Self::Denied(_) => "DENY",
-            Self::Tunnel(_) | Self::Certificate(_) | Self::Identity(_) | Self::Connect(..) => "UF",
+            Self::Overflow(..) => "UO",
+            Self::Tunnel(_)
+            | Self::Certificate(_)
+            | Self::Identity(_)
+            | Self::Connect(..)
+            | Self::Tls(..)
+            | Self::Lead(..) => "UF",
         }
+    }
+
+    /// Tells whether it was not tried because there is too much to do already.
+    #[must_use]
+    pub fn is_overflow(&self) -> bool {
+        matches!(self, Self::Overflow(..))
     }
 
     /// Tells whether another endpoint may do better.
     #[must_use]
     pub fn is_of_connection(&self) -> bool {
-        matches!(self, Self::Tunnel(_) | Self::Connect(..))
+        match self {
+            Self::Tunnel(_) | Self::Connect(..) | Self::Lead(..) => true,
+            Self::Tls(_, error) => error.is_of_endpoint(),
+            _ => false,
+        }
     }
 }
+
+/// Both directions of a connection.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 
 /// A connection to an endpoint.
 pub enum Io {
@@ -92,13 +132,35 @@ pub enum Io {
     Tunnel(Stream),
     /// In the clear.
     Plain(TcpStream),
+    /// In something else.
+    Inside(Box<dyn Duplex>),
 }
 
-/// Opens a connection.
+/// Opens a connection, and begins it as its policy says.
 ///
 /// # Errors
-/// An endpoint that cannot be reached, or is somebody else than it should be.
-pub async fn dial(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result<Io, Failure> {
+/// An endpoint that cannot be reached, or is somebody else than it should be; or a policy that cannot be kept.
+pub async fn dial(shared: &Arc<Shared>, endpoint: &Endpoint, inside: Inside) -> Result<Io, Failure> {
+    let mut io = reach(shared, endpoint).await?;
+    let traffic = &endpoint.traffic;
+    if traffic.tls.is_none() && traffic.proxy_protocol.is_none() {
+        return Ok(io);
+    }
+    let address = endpoint.address;
+    let begin = async {
+        if let Some(version) = traffic.proxy_protocol {
+            let header = proxy_protocol::header(version, endpoint.client, endpoint.asked);
+            io.write_all(&header).await.map_err(|error| Failure::Connect(address, error))?;
+        }
+        let Some(tls) = &traffic.tls else { return Ok(io) };
+        let stream = endpoint.tls().start(io, tls, inside, address.ip()).await;
+        Ok(Io::Inside(Box::new(stream.map_err(|error| Failure::Tls(address, error))?)))
+    };
+    let late = || Err(Failure::Connect(address, io::ErrorKind::TimedOut.into()));
+    timeout(endpoint.connect_timeout(), begin).await.unwrap_or_else(|_| late())
+}
+
+async fn reach(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result<Io, Failure> {
     let tunnelled = endpoint.workload.as_ref().filter(|w| w.protocol == Protocol::Hbone);
     let Some(workload) = tunnelled else {
         let socket = plain(endpoint.address, endpoint).await;
@@ -139,7 +201,7 @@ pub async fn probe(
     }
     let own = shared.certificates.certificate(&shared.identity).await?;
     let peer = SocketAddr::new(address.ip(), HBONE_PORT);
-    let socket = open(peer, super::CONNECT_TIMEOUT).await.map_err(|error| Failure::Connect(peer, error))?;
+    let socket = open(peer, super::CONNECT_TIMEOUT, Keepalive::default()).await.map_err(|error| Failure::Connect(peer, error))?;
     let tunnel = Tunnel::start(socket, peer, &own, &[workload.identity()?]).await?;
     let (stream, _) = tunnel.open(&address.to_string(), HeaderMap::new()).await?;
     Ok((tunnel.session().clone(), stream))
@@ -157,7 +219,7 @@ async fn tunnel(
     let connect = || {
         let (own, wanted) = (own.clone(), key.identities.clone());
         async move {
-            let socket = open(peer, limit).await.map_err(|error| {
+            let socket = open(peer, limit, Keepalive::default()).await.map_err(|error| {
                 let timed_out = error.kind() == io::ErrorKind::TimedOut;
                 tunnel::Error::Connect { peer, reason: error.to_string(), timed_out }
             })?;
@@ -168,11 +230,16 @@ async fn tunnel(
 }
 
 async fn plain(to: SocketAddr, endpoint: &Endpoint) -> io::Result<TcpStream> {
-    open(to, endpoint.connect_timeout()).await
+    let keepalive = endpoint.traffic.pool.keepalive.map_or_else(Keepalive::default, |wanted| Keepalive {
+        time: wanted.time,
+        interval: wanted.interval,
+        retries: wanted.probes,
+    });
+    open(to, endpoint.connect_timeout(), keepalive).await
 }
 
-async fn open(to: SocketAddr, limit: std::time::Duration) -> io::Result<TcpStream> {
-    let options = ConnectOptions { nodelay: true, keepalive: Some(Keepalive::default()), ..ConnectOptions::default() };
+async fn open(to: SocketAddr, limit: std::time::Duration, keepalive: Keepalive) -> io::Result<TcpStream> {
+    let options = ConnectOptions { nodelay: true, keepalive: Some(keepalive), ..ConnectOptions::default() };
     let socket = sockets::tcp_socket(None, Family::from(to), &options).map_err(io::Error::other)?;
     let late = || io::Error::from(io::ErrorKind::TimedOut);
     timeout(limit, sockets::connect(socket, to)).await.unwrap_or_else(|_| Err(late()))
@@ -183,6 +250,7 @@ impl AsyncRead for Io {
         match self.get_mut() {
             Self::Tunnel(stream) => Pin::new(stream).poll_read(context, into),
             Self::Plain(stream) => Pin::new(stream).poll_read(context, into),
+            Self::Inside(stream) => Pin::new(stream).poll_read(context, into),
         }
     }
 }
@@ -192,6 +260,7 @@ impl AsyncWrite for Io {
         match self.get_mut() {
             Self::Tunnel(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Inside(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
@@ -203,17 +272,22 @@ impl AsyncWrite for Io {
         match self.get_mut() {
             Self::Tunnel(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+            Self::Inside(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        match self {
+            Self::Tunnel(_) | Self::Plain(_) => true,
+            Self::Inside(stream) => stream.is_write_vectored(),
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tunnel(stream) => Pin::new(stream).poll_flush(context),
             Self::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Self::Inside(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
@@ -221,6 +295,7 @@ impl AsyncWrite for Io {
         match self.get_mut() {
             Self::Tunnel(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Inside(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

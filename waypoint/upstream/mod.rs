@@ -1,15 +1,40 @@
 //! Where requests and connections go: which endpoint, over which connection.
+//!
+//! ```text
+//!  choose ──► group ─────────────► plan ────────────► view ─────────────► draw
+//!             what all threads     the endpoints of   who takes traffic   balancer, key
+//!             know together        one snapshot       now, how much
+//!
+//!  send ────► connections kept ──► dial ────────────► PROXY header, TLS
+//! ```
 
 mod balance;
 mod dial;
+mod group;
+mod hash;
+mod hints;
+mod kept;
+mod lead;
+mod limits;
+mod locality;
+mod outlier;
+mod plan;
 mod pool;
+mod proxy_protocol;
+mod seen;
+mod timed;
+mod tls;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use model::{
-    Service, Workload,
+    Service, Workload, World,
     l7::{
-        destination::{DestinationPolicy, TrafficPolicy},
+        destination::{Balancer, DestinationPolicy, TrafficPolicy},
         matching::Client as Source,
         route::BackendTarget,
     },
@@ -17,16 +42,33 @@ use model::{
     workload::{Name, ServiceKey},
     world::Refusal,
 };
+use tokio::time::Instant;
 
 pub use self::{
-    balance::{Busy, Load},
+    balance::Busy,
     dial::{Failure, Io, probe},
-    pool::{Checkout, SendError, Upstreams, Version},
+    group::Groups,
+    hints::Hints,
+    kept::Upstreams,
+    limits::Permit,
+    outlier::Outcome,
+    pool::{Checkout, SendError, Version},
+};
+use self::{
+    balance::{Draw, Load},
+    group::Group,
+    limits::{Kind, Limits},
+    outlier::Host,
+    seen::Inputs,
+    timed::Timed,
+    tls::Inside,
 };
 use crate::inbound::{Inbound, Target};
 
 /// How long a connection to an endpoint may take to open, where nothing else is said.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection that is passed on may be silent, where nothing else is said.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// What a request or a connection is to reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,40 +122,106 @@ pub struct Endpoint {
     /// What its port is declared as.
     pub protocol: i32,
     /// How it is reached.
-    pub traffic: TrafficPolicy,
+    pub traffic: Arc<TrafficPolicy>,
     /// What it has to do.
     pub load: Arc<Load>,
+    /// Who asks.
+    client: SocketAddr,
+    /// What was asked for.
+    asked: SocketAddr,
+    limits: Arc<Limits>,
+    group: Option<Arc<Group>>,
+    host: Option<Arc<Host>>,
+    /// What connections have in common that begin the same way.
+    connection: u64,
+    permit: Option<Permit>,
 }
 
 impl Endpoint {
+    /// Makes one of an address that nobody chose.
+    fn new(inbound: &Inbound, address: SocketAddr) -> Self {
+        Self {
+            workload: None,
+            address,
+            service: None,
+            protocol: 0,
+            traffic: Arc::default(),
+            load: Arc::default(),
+            client: inbound.client.address,
+            asked: inbound.destination,
+            limits: Arc::default(),
+            group: None,
+            host: None,
+            connection: 0,
+            permit: None,
+        }
+    }
+
     /// Returns how long a connection to it may take.
     fn connect_timeout(&self) -> Duration {
         self.traffic.pool.connect_timeout.unwrap_or(CONNECT_TIMEOUT)
+    }
+
+    /// Returns why there is no more than there is already.
+    fn overflow(&self, kind: Kind) -> Failure {
+        Failure::Overflow(kind, self.service.as_ref().map_or_else(Name::default, |s| s.key.hostname.clone()))
+    }
+
+    /// Returns the settings of TLS that were made before.
+    fn tls(&self) -> &tls::Cache {
+        static NONE: LazyLock<tls::Cache> = LazyLock::new(tls::Cache::default);
+        self.group.as_ref().map_or(&*NONE, |group| &group.tls)
+    }
+
+    /// Keeps it busy with the request that it was chosen for.
+    #[must_use]
+    pub fn begin(&mut self) -> Busy {
+        self.load.begin(self.permit.take())
+    }
+
+    /// Returns leave to try again, if there are not too many repetitions under way.
+    #[must_use]
+    pub fn retry(&self) -> Option<Permit> {
+        self.limits.retry(&self.traffic.pool, self.traffic.retry_budget)
+    }
+
+    /// Tells what came of it: who fails too often is left alone for a while.
+    pub fn report(&self, outcome: Outcome) {
+        if let (Some(outliers), Some(group), Some(host)) = (&self.traffic.outliers, &self.group, &self.host) {
+            group.hosts.note(host, outcome, outliers, Instant::now);
+        }
     }
 }
 
 /// Chooses an endpoint; those that were tried come last.
 ///
 /// # Errors
-/// Nobody who could take it.
-pub fn choose(inbound: &Inbound, wanted: &Wanted, tried: &[SocketAddr]) -> Result<Endpoint, Failure> {
+/// Nobody who could take it, or too many requests already.
+pub fn choose(
+    inbound: &Inbound,
+    wanted: &Wanted,
+    tried: &[SocketAddr],
+    hints: &mut Hints<'_>,
+) -> Result<Endpoint, Failure> {
+    let mut endpoint = find(inbound, wanted, tried, hints)?;
+    let (most, budget) = (endpoint.traffic.pool.max_requests, endpoint.traffic.retry_budget);
+    if most.is_some() || budget.is_some() {
+        let permit = endpoint.limits.take(Kind::Request, most.unwrap_or(u32::MAX));
+        endpoint.permit = Some(permit.ok_or_else(|| endpoint.overflow(Kind::Request))?);
+    }
+    Ok(endpoint)
+}
+
+fn find(inbound: &Inbound, wanted: &Wanted, tried: &[SocketAddr], hints: &mut Hints<'_>) -> Result<Endpoint, Failure> {
     let shared = &inbound.shared;
-    let upstreams = shared.upstreams();
     let world = shared.store.world();
     let (key, port, subset) = match wanted {
         Wanted::Service { key, port, subset } => (key, *port, subset.as_deref()),
         Wanted::Workload(workload, address) => {
-            return Ok(Endpoint {
-                workload: Some(workload.clone()),
-                address: *address,
-                service: None,
-                protocol: 0,
-                traffic: TrafficPolicy::default(),
-                load: upstreams.load(*address),
-            });
+            return Ok(Endpoint { workload: Some(workload.clone()), ..Endpoint::new(inbound, *address) });
         }
     };
-    let service = world.services.get(key).ok_or_else(|| Failure::UnknownService(key.hostname.clone()))?.clone();
+    let service = world.services.get(key).ok_or_else(|| Failure::UnknownService(key.hostname.clone()))?;
     let state = shared.store.l7();
     let source = Source {
         namespace: Some(inbound.client.identity.namespace()),
@@ -123,48 +231,103 @@ pub fn choose(inbound: &Inbound, wanted: &Wanted, tried: &[SocketAddr]) -> Resul
     if let (None, Some(subset)) = (policy, subset) {
         return Err(Failure::UnknownSubset(key.hostname.clone(), subset.into()));
     }
-    let traffic = policy.map(|p| p.traffic.clone()).unwrap_or_default();
-    let protocol = service.ports.get(&port).map_or(0, |p| p.app_protocol);
-    let near = crate::inbound::own(shared, &world).unwrap_or_default();
-    let mut candidates = match world.candidates(&service, &near, port, None) {
-        Ok(candidates) => candidates,
-        Err(_) if service.load_balancer.mode == LoadBalancerMode::Passthrough => {
-            let address = inbound.destination;
-            let load = upstreams.load(address);
-            return Ok(Endpoint { workload: None, address, service: Some(service), protocol, traffic, load });
-        }
-        Err(Refusal::NoSuchPort) => return Err(Failure::NoSuchPort(key.hostname.clone(), port)),
-        Err(_) => return Err(Failure::NoEndpoint(key.hostname.clone(), port)),
+    let group = shared.groups.group(key, port, subset, policy);
+    let own = || crate::inbound::own(shared, &world);
+    let plan = group.plan(&Inputs { world: &world, state: &state, service, port, policy, own: &own });
+    let mut endpoint = Endpoint {
+        service: Some(service.clone()),
+        protocol: plan.protocol,
+        traffic: plan.traffic.clone(),
+        limits: group.limits.clone(),
+        connection: plan.connection,
+        ..Endpoint::new(inbound, inbound.destination)
     };
-    if let Some(subset) = policy.and_then(|p| p.subset.as_ref()) {
-        candidates.retain(|(endpoint, _)| {
-            let labels = state.labels(&endpoint.workload.uid);
-            subset.labels.iter().all(|(key, value)| labels.is_some_and(|l| l.get(key) == Some(value)))
-        });
+    let passes = service.load_balancer.mode == LoadBalancerMode::Passthrough && plan.refusal.is_some();
+    if passes || plan.traffic.balancer == Balancer::Passthrough {
+        endpoint.workload = original(inbound, &world);
+        endpoint.group = Some(group);
+        return Ok(endpoint);
     }
-    let mut found: Vec<(SocketAddr, &Arc<Workload>)> = candidates
-        .iter()
-        .filter_map(|(endpoint, port)| {
-            Some((SocketAddr::new(*endpoint.workload.addresses.first()?, *port), &endpoint.workload))
-        })
-        .collect();
-    let fresh = found.iter().any(|(address, _)| !tried.contains(address));
-    found.retain(|(address, _)| !fresh || !tried.contains(address));
-    let chosen = balance::choose(&found, &traffic.balancer, upstreams, key, port);
-    let (address, workload) = chosen.ok_or_else(|| Failure::NoEndpoint(key.hostname.clone(), port))?;
-    let load = upstreams.load(address);
-    Ok(Endpoint { workload: Some(workload.clone()), address, service: Some(service), protocol, traffic, load })
+    if plan.refusal == Some(Refusal::NoSuchPort) {
+        return Err(Failure::NoSuchPort(key.hostname.clone(), port));
+    }
+    let session = hints.session(plan.traffic.session.as_ref());
+    let stays = session.and_then(|session| plan.stays(hints.token(session)?));
+    let stays = stays.filter(|candidate| !tried.contains(&candidate.host.address));
+    let hashed = match &plan.traffic.balancer {
+        Balancer::Hash(policy) => hints.key(policy, inbound.client.address),
+        _ => None,
+    };
+    let draw = Draw {
+        random: hashed.unwrap_or_else(rand::random),
+        keyed: hashed.is_some(),
+        turn: if plan.traffic.balancer == Balancer::RoundRobin { group.turn() } else { 0 },
+        tried: &|index| plan.candidate(index).is_none_or(|c| tried.contains(&c.host.address)),
+        load: &|index| plan.candidate(index).map_or(0, |c| c.host.load.active()),
+    };
+    group.hosts.revive(Instant::now);
+    let chosen = stays.or_else(|| plan.draw(&group.hosts, &draw));
+    let chosen = chosen.ok_or_else(|| Failure::NoEndpoint(key.hostname.clone(), port))?;
+    if let Some(session) = session {
+        hints.stay(session, chosen.token);
+    }
+    endpoint.address = chosen.host.address;
+    endpoint.workload = Some(chosen.workload.clone());
+    endpoint.load = chosen.host.load.clone();
+    endpoint.host = Some(chosen.host.clone());
+    endpoint.group = Some(group);
+    Ok(endpoint)
+}
+
+/// Returns the workload at the address that was asked for.
+fn original(inbound: &Inbound, world: &World) -> Option<Arc<Workload>> {
+    let network: Name = inbound.shared.config.network.as_str().into();
+    world.workload_at(&network, inbound.destination.ip()).cloned()
 }
 
 /// Opens a connection for a client that is passed on as it is.
 ///
 /// # Errors
-/// Nobody who could take it, or nobody who did.
+/// Nobody who could take it, or nobody who did; or too many connections already.
 pub async fn connect(inbound: &Inbound, wanted: &Wanted) -> Result<(Io, Arc<Endpoint>), Failure> {
-    let endpoint = choose(inbound, wanted, &[])?;
+    let mut endpoint = find(inbound, wanted, &[], &mut Hints::default())?;
     if let Some(policy) = inbound.refused_at(&endpoint) {
         return Err(Failure::Denied(policy));
     }
-    let io = dial::dial(&inbound.shared, &endpoint).await?;
+    let permit = endpoint.limits.connect(&endpoint.traffic.pool);
+    endpoint.permit = Some(permit.ok_or_else(|| endpoint.overflow(Kind::Connection))?);
+    let io = match dial_through(inbound, &endpoint).await {
+        Ok(io) => io,
+        Err(failure) => {
+            if failure.is_of_connection() {
+                endpoint.report(Outcome::Broken);
+            }
+            return Err(failure);
+        }
+    };
+    endpoint.report(Outcome::Connected);
+    // No time at all stands for no bound.
+    let pool = &endpoint.traffic.pool;
+    let idle = Some(pool.tcp_idle.unwrap_or(IDLE)).filter(|idle| !idle.is_zero());
+    let age = pool.max_age.filter(|age| !age.is_zero());
+    let io = Io::Inside(Box::new(Timed::new(io, idle, age)));
     Ok((io, Arc::new(endpoint)))
 }
+
+async fn dial_through(inbound: &Inbound, endpoint: &Endpoint) -> Result<Io, Failure> {
+    let Some(tunnel) = &endpoint.traffic.tunnel else {
+        return dial::dial(&inbound.shared, endpoint, Inside::Anything).await;
+    };
+    let version = match endpoint.traffic.pool.upgrade {
+        model::l7::destination::Upgrade::Http2 => Version::Http2,
+        _ => Version::Http1,
+    };
+    let io = dial::dial(&inbound.shared, endpoint, version.inside()).await?;
+    let led = tokio::time::timeout(endpoint.connect_timeout(), lead::lead(io, version, tunnel)).await;
+    let late = |_| Err(Failure::Connect(endpoint.address, std::io::ErrorKind::TimedOut.into()));
+    led.map_or_else(late, |led| led.map_err(|error| Failure::Lead(endpoint.address, error))).map(Io::Inside)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failed step is the test's result
+mod tests;

@@ -1,13 +1,9 @@
-//! The HTTP connections to endpoints: one request at a time on those of HTTP/1, many on those of HTTP/2.
-//!
-//! Each thread of the data path has its own, so that a request never waits for another thread.
+//! Sending requests to endpoints: one at a time on connections of HTTP/1, many on those of HTTP/2.
 
 use std::{
-    collections::HashMap,
     future::{Future, poll_fn},
-    net::SocketAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -19,23 +15,17 @@ use hyper::{
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use model::{
-    Identity,
-    workload::{Name, ServiceKey},
-};
 use tracing::debug;
 
 use super::{
     Endpoint,
-    balance::Load,
     dial::{self, Failure},
+    kept::{Key, Many, Sender1, Stream2, Terms, Upstreams, Waiting},
+    limits::{Kind, Permit},
+    tls::Inside,
 };
 use crate::{Shared, requests::body::Outgoing};
 
-/// How long a connection without requests is kept, where nothing else is said.
-const IDLE: Duration = Duration::from_secs(300);
-/// How many connections without requests are kept for one endpoint.
-const MAX_IDLE: usize = 256;
 /// How many requests a connection of HTTP/2 carries before another one is made.
 const STREAMS: usize = 100;
 /// The flow-control windows of a stream and of a connection of HTTP/2, bytes.
@@ -47,6 +37,11 @@ const MAX_HEADERS: usize = 256;
 /// How often a silent connection of HTTP/2 is asked whether it lives, and how long it may take to say so.
 const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
+/// The longest of both, whatever is asked for: moments too far off cannot be told.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// How long a request waits for a connection at most, where as many are open as may be.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// Which HTTP is spoken to an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
@@ -56,38 +51,16 @@ pub enum Version {
     Http2,
 }
 
-/// What makes two requests share a connection.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    address: SocketAddr,
-    version: Version,
-    /// Who the endpoint must be; none in the clear.
-    identity: Option<Identity>,
+impl Version {
+    /// Returns what it is to TLS.
+    #[must_use]
+    pub fn inside(self) -> Inside {
+        match self {
+            Self::Http1 => Inside::Http1,
+            Self::Http2 => Inside::Http2,
+        }
+    }
 }
-
-type Sender1 = http1::SendRequest<Outgoing>;
-type Sender2 = http2::SendRequest<Outgoing>;
-
-#[derive(Clone)]
-struct Many {
-    sender: Sender2,
-    streams: Arc<AtomicUsize>,
-    /// How many the endpoint takes.
-    limit: Arc<AtomicUsize>,
-    used: Instant,
-}
-
-#[derive(Default)]
-struct Known {
-    idle: HashMap<Key, Vec<(Sender1, Instant)>>,
-    shared: HashMap<Key, Vec<Many>>,
-    loads: HashMap<SocketAddr, Arc<Load>>,
-    turns: HashMap<(Name, u16), usize>,
-}
-
-/// The connections of one thread. Copies share them.
-#[derive(Clone, Default)]
-pub struct Upstreams(Arc<Mutex<Known>>);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -109,20 +82,27 @@ pub struct Checkout {
     key: Key,
     sender: Option<Sender1>,
     streams: Option<Arc<AtomicUsize>>,
+    terms: Terms,
 }
 
 impl Checkout {
+    /// Returns the connection's place among those that may be open.
+    #[must_use]
+    pub fn permit(&self) -> Arc<Permit> {
+        self.terms.permit.clone()
+    }
+
     /// Has the connection serve further requests.
     pub fn done(mut self) {
         let Some(mut sender) = self.sender.take() else { return };
         if sender.is_ready() {
-            self.upstreams.keep(&self.key, sender);
+            self.upstreams.keep(&self.key, sender, self.terms.clone());
         } else if !sender.is_closed() {
             // The answer may end before the request does.
-            let (upstreams, key) = (self.upstreams.clone(), self.key.clone());
+            let (upstreams, key, terms) = (self.upstreams.clone(), self.key.clone(), self.terms.clone());
             tokio::spawn(async move {
                 if matches!(tokio::time::timeout(Duration::from_secs(5), sender.ready()).await, Ok(Ok(()))) {
-                    upstreams.keep(&key, sender);
+                    upstreams.keep(&key, sender, terms);
                 }
             });
         }
@@ -133,78 +113,49 @@ impl Drop for Checkout {
     fn drop(&mut self) {
         if let Some(streams) = &self.streams {
             streams.fetch_sub(1, Ordering::Relaxed);
+            if self.terms.is_short() {
+                self.terms.limits.freed.notify_waiters();
+            }
         }
     }
 }
 
 impl Upstreams {
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns what an endpoint has to do.
-    #[must_use]
-    pub fn load(&self, address: SocketAddr) -> Arc<Load> {
-        self.lock().loads.entry(address).or_default().clone()
-    }
-
-    /// Returns how many went before to a port of a service.
-    pub fn turn(&self, service: &ServiceKey, port: u16) -> usize {
-        let mut known = self.lock();
-        let turn = known.turns.entry((service.hostname.clone(), port)).or_default();
-        *turn = turn.wrapping_add(1);
-        *turn
-    }
-
-    /// Lets go of connections that nobody used for a while, and of what is known of endpoints without any.
-    pub fn sweep(&self) {
-        let mut known = self.lock();
-        let now = Instant::now();
-        known.idle.retain(|_, idle| {
-            idle.retain(|(sender, since)| !sender.is_closed() && now.duration_since(*since) < IDLE);
-            !idle.is_empty()
-        });
-        known.shared.retain(|_, shared| {
-            shared.retain(|many| {
-                let busy = many.streams.load(Ordering::Relaxed) > 0;
-                !many.sender.is_closed() && (busy || now.duration_since(many.used) < IDLE)
-            });
-            !shared.is_empty()
-        });
-        known.loads.retain(|_, load| Arc::strong_count(load) > 1);
-    }
-
-    fn keep(&self, key: &Key, sender: Sender1) {
-        let mut known = self.lock();
-        let idle = known.idle.entry(key.clone()).or_default();
-        if idle.len() < MAX_IDLE {
-            idle.push((sender, Instant::now()));
+    /// Waits for a connection, or for leave to make one.
+    async fn wait<C>(
+        &self,
+        shared: &Shared,
+        endpoint: &Endpoint,
+        key: &Key,
+        find: impl Fn(&Self, &Key) -> Option<C>,
+    ) -> Result<Place<C>, Failure> {
+        if let Some(found) = find(self, key) {
+            return Ok(Place::Kept(found));
         }
-    }
-
-    fn idle(&self, key: &Key) -> Option<Sender1> {
-        let mut known = self.lock();
-        let idle = known.idle.get_mut(key)?;
-        // The last one first: those that are not needed grow old.
-        while let Some((sender, since)) = idle.pop() {
-            if sender.is_ready() && !sender.is_closed() && since.elapsed() < IDLE {
-                return Some(sender);
+        let (limits, pool) = (&endpoint.limits, &endpoint.traffic.pool);
+        let pending = limits.wait(pool).ok_or_else(|| endpoint.overflow(Kind::Pending))?;
+        if let Some(permit) = limits.connect(pool) {
+            return Ok(Place::New(permit, pending));
+        }
+        let _waiting = Waiting::new(self, key);
+        let until = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let freed = limits.freed.notified();
+            tokio::pin!(freed);
+            // From here on nothing is missed that is freed.
+            freed.as_mut().enable();
+            if let Some(found) = find(self, key) {
+                return Ok(Place::Kept(found));
+            }
+            if let Some(permit) = limits.connect(pool) {
+                return Ok(Place::New(permit, pending));
+            }
+            // One that another endpoint or thread does not need now.
+            let _ = shared.upstreams.iter().any(|upstreams| upstreams.evict(limits));
+            if tokio::time::timeout_at(until, freed).await.is_err() {
+                return Err(endpoint.overflow(Kind::Connection));
             }
         }
-        None
-    }
-
-    fn many(&self, key: &Key) -> Option<(Sender2, Arc<AtomicUsize>)> {
-        let mut known = self.lock();
-        let shared = known.shared.get_mut(key)?;
-        shared.retain(|many| !many.sender.is_closed());
-        let freest = shared.iter_mut().min_by_key(|many| many.streams.load(Ordering::Relaxed))?;
-        let room = STREAMS.min(freest.limit.load(Ordering::Relaxed).max(1));
-        (freest.streams.load(Ordering::Relaxed) < room).then(|| {
-            freest.used = Instant::now();
-            freest.streams.fetch_add(1, Ordering::Relaxed);
-            (freest.sender.clone(), freest.streams.clone())
-        })
     }
 
     /// Sends a request to an endpoint.
@@ -219,7 +170,8 @@ impl Upstreams {
         request: Request<Outgoing>,
     ) -> Result<(Response<Incoming>, Checkout), SendError> {
         let identity = endpoint.workload.as_ref().map(|w| w.identity()).transpose().map_err(Failure::from)?;
-        let key = Key { address: endpoint.address, version, identity };
+        let client = endpoint.traffic.proxy_protocol.map(|_| endpoint.client);
+        let key = Key { address: endpoint.address, version, identity, connection: endpoint.connection, client };
         match version {
             Version::Http1 => self.send1(shared, endpoint, key, request).await,
             Version::Http2 => self.send2(shared, endpoint, key, request).await,
@@ -234,15 +186,17 @@ impl Upstreams {
         mut request: Request<Outgoing>,
     ) -> Result<(Response<Incoming>, Checkout), SendError> {
         loop {
-            let kept = self.idle(&key);
-            let reused = kept.is_some();
-            let mut sender = match kept {
-                Some(sender) => sender,
-                None => connect1(shared, endpoint).await?,
+            let (mut sender, terms, reused) = match self.wait(shared, endpoint, &key, Self::idle).await? {
+                Place::Kept((sender, terms)) => (sender, terms, true),
+                Place::New(permit, _pending) => {
+                    let terms = Terms::new(&endpoint.traffic.pool, &endpoint.limits, permit);
+                    (connect1(shared, endpoint, terms.permit.clone()).await?, terms, false)
+                }
             };
             match sender.try_send_request(request).await {
                 Ok(answer) => {
-                    let checkout = Checkout { upstreams: self.clone(), key, sender: Some(sender), streams: None };
+                    let checkout =
+                        Checkout { upstreams: self.clone(), key, sender: Some(sender), streams: None, terms };
                     return Ok((answer, checkout));
                 }
                 Err(mut error) => match error.take_message() {
@@ -263,14 +217,13 @@ impl Upstreams {
         mut request: Request<Outgoing>,
     ) -> Result<(Response<Incoming>, Checkout), SendError> {
         loop {
-            let kept = self.many(&key);
-            let reused = kept.is_some();
-            let (mut sender, streams) = match kept {
-                Some(kept) => kept,
-                None => self.connect2(shared, endpoint, &key).await?,
+            let ((mut sender, streams, terms), reused) = match self.wait(shared, endpoint, &key, Self::many).await? {
+                Place::Kept(kept) => (kept, true),
+                Place::New(permit, _pending) => (self.connect2(shared, endpoint, &key, permit).await?, false),
             };
             // Counted until it is dropped, whatever comes of the request.
-            let checkout = Checkout { upstreams: self.clone(), key: key.clone(), sender: None, streams: Some(streams) };
+            let (upstreams, key) = (self.clone(), key.clone());
+            let checkout = Checkout { upstreams, key, sender: None, streams: Some(streams), terms };
             match sender.try_send_request(request).await {
                 Ok(answer) => return Ok((answer, checkout)),
                 Err(mut error) => match error.take_message() {
@@ -287,21 +240,27 @@ impl Upstreams {
         shared: &Arc<Shared>,
         endpoint: &Endpoint,
         key: &Key,
-    ) -> Result<(Sender2, Arc<AtomicUsize>), SendError> {
-        let io = TokioIo::new(dial::dial(shared, endpoint).await?);
+        permit: Permit,
+    ) -> Result<Stream2, SendError> {
+        let pool = &endpoint.traffic.pool;
+        let (silence, patience) = pool.ping.unwrap_or(PING);
+        let io = TokioIo::new(dial::dial(shared, endpoint, Inside::Http2).await?);
         let handshake = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(WINDOWS.0)
             .initial_connection_window_size(WINDOWS.1)
-            .keep_alive_interval(PING.0)
-            .keep_alive_timeout(PING.1)
+            .keep_alive_interval(silence.min(LONGEST))
+            .keep_alive_timeout(patience.min(LONGEST))
             .max_header_list_size(MAX_HEAD as u32)
             .handshake(io)
             .await;
         let (sender, connection) = handshake.map_err(|error| SendError::Refused(runtime::error::chain(&error)))?;
         let limit = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
         let told = limit.clone();
+        let terms = Terms::new(pool, &endpoint.limits, permit);
+        let held = terms.permit.clone();
         tokio::spawn(async move {
+            let _held = held;
             let mut connection = Box::pin(connection);
             let driven = poll_fn(|context| {
                 let ended = connection.as_mut().poll(context);
@@ -313,17 +272,27 @@ impl Upstreams {
             }
         });
         let streams = Arc::new(AtomicUsize::new(1));
-        let many = Many { sender: sender.clone(), streams: streams.clone(), limit, used: Instant::now() };
-        self.lock().shared.entry(key.clone()).or_default().push(many);
-        Ok((sender, streams))
+        let wanted = pool.max_streams.map_or(STREAMS, |most| most as usize);
+        let (ours, counted, used) = (sender.clone(), streams.clone(), Instant::now());
+        self.share(key, Many { sender: ours, streams: counted, limit, wanted, used, terms: terms.clone() });
+        Ok((sender, streams, terms))
     }
 }
 
-async fn connect1(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result<Sender1, SendError> {
-    let io = TokioIo::new(dial::dial(shared, endpoint).await?);
+/// Where a request goes.
+enum Place<C> {
+    /// On a connection that is there.
+    Kept(C),
+    /// On one that may be made; until then the request counts as one that waits.
+    New(Permit, Permit),
+}
+
+async fn connect1(shared: &Arc<Shared>, endpoint: &Endpoint, permit: Arc<Permit>) -> Result<Sender1, SendError> {
+    let io = TokioIo::new(dial::dial(shared, endpoint, Inside::Http1).await?);
     let handshake = http1::Builder::new().max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD).handshake(io).await;
     let (sender, connection) = handshake.map_err(|error| SendError::Refused(runtime::error::chain(&error)))?;
     tokio::spawn(async move {
+        let _permit = permit;
         if let Err(error) = connection.with_upgrades().await {
             debug!(error = runtime::error::chain(&error), "a connection to an endpoint ended");
         }

@@ -1,0 +1,272 @@
+//! Connections to endpoints that are kept for further requests.
+//!
+//! Each thread of the data path has its own, so that a request never waits for another thread.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use hyper::client::conn::{http1, http2};
+use model::{Identity, l7::destination::Pool};
+
+use super::{
+    limits::{Kind, Limits, Permit},
+    pool::Version,
+};
+use crate::requests::body::Outgoing;
+
+/// How long a connection without requests is kept, where nothing else is said.
+const IDLE: Duration = Duration::from_secs(300);
+/// How many connections without requests are kept for one endpoint.
+const MAX_IDLE: usize = 256;
+
+/// What makes two requests share a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Where it goes.
+    pub address: SocketAddr,
+    /// What is spoken.
+    pub version: Version,
+    /// Who the endpoint must be; none in the clear.
+    pub identity: Option<Identity>,
+    /// How the connection begins, and whose limits it counts to.
+    pub connection: u64,
+    /// Whose it is, where the connection says so.
+    pub client: Option<SocketAddr>,
+}
+
+/// Sends requests on a connection of HTTP/1.
+pub type Sender1 = http1::SendRequest<Outgoing>;
+/// Sends requests on a connection of HTTP/2.
+pub type Sender2 = http2::SendRequest<Outgoing>;
+
+/// The connections of one thread. Copies share them.
+#[derive(Clone, Default)]
+pub struct Upstreams(Arc<Mutex<Known>>);
+
+/// How long and how often a connection may be used.
+#[derive(Clone)]
+pub struct Terms {
+    made: Instant,
+    /// How many requests it had.
+    served: u32,
+    idle: Duration,
+    age: Duration,
+    requests: u32,
+    most: u32,
+    /// What it counts to.
+    pub limits: Arc<Limits>,
+    /// Held for as long as anybody uses it.
+    pub permit: Arc<Permit>,
+}
+
+impl Terms {
+    /// Returns those of a policy, for a connection that has its first request.
+    #[must_use]
+    pub fn new(pool: &Pool, limits: &Arc<Limits>, permit: Permit) -> Self {
+        // No time at all stands for no bound.
+        let bounded = |time: Option<Duration>, otherwise| match time {
+            Some(Duration::ZERO) => Duration::MAX,
+            Some(time) => time,
+            None => otherwise,
+        };
+        Self {
+            made: Instant::now(),
+            served: 1,
+            idle: bounded(pool.http_idle, IDLE),
+            age: bounded(pool.max_age, Duration::MAX),
+            requests: pool.requests_per_connection.unwrap_or(u32::MAX),
+            most: pool.max_connections.unwrap_or(u32::MAX),
+            limits: limits.clone(),
+            permit: Arc::new(permit),
+        }
+    }
+
+    /// Tells whether it may have another request.
+    fn allow(&self, used: Instant) -> bool {
+        self.served < self.requests && used.elapsed() < self.idle && self.made.elapsed() < self.age
+    }
+
+    /// Tells whether somebody waits because there are as many connections as may be.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.limits.now(Kind::Pending) > 0 && self.limits.now(Kind::Connection) >= self.most
+    }
+}
+
+/// A connection of HTTP/1 without a request.
+struct Idle {
+    sender: Sender1,
+    since: Instant,
+    terms: Terms,
+}
+
+/// A connection of HTTP/2.
+pub struct Many {
+    /// Sends requests.
+    pub sender: Sender2,
+    /// How many are under way.
+    pub streams: Arc<AtomicUsize>,
+    /// How many the endpoint takes.
+    pub limit: Arc<AtomicUsize>,
+    /// How many are wanted at most.
+    pub wanted: usize,
+    /// When the last one began.
+    pub used: Instant,
+    /// How it may be used.
+    pub terms: Terms,
+}
+
+/// What is kept.
+#[derive(Default)]
+struct Known {
+    idle: HashMap<Key, Vec<Idle>>,
+    shared: HashMap<Key, Vec<Many>>,
+    /// How many requests wait for a connection.
+    waiting: HashMap<Key, usize>,
+}
+
+/// A place for one request on a connection of HTTP/2.
+pub type Stream2 = (Sender2, Arc<AtomicUsize>, Terms);
+
+impl Upstreams {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets go of connections that nobody used for a while.
+    pub fn sweep(&self) {
+        let mut known = self.lock();
+        known.idle.retain(|_, idle| {
+            idle.retain(|idle| !idle.sender.is_closed() && idle.terms.allow(idle.since));
+            !idle.is_empty()
+        });
+        known.shared.retain(|_, shared| {
+            shared.retain(|many| {
+                let busy = many.streams.load(Ordering::Relaxed) > 0;
+                !many.sender.is_closed() && (busy || many.terms.allow(many.used))
+            });
+            !shared.is_empty()
+        });
+    }
+
+    /// Keeps a connection of HTTP/1 for further requests, if it may have any.
+    pub fn keep(&self, key: &Key, sender: Sender1, terms: Terms) {
+        let now = Instant::now();
+        if !terms.allow(now) {
+            return;
+        }
+        let mut known = self.lock();
+        let short = terms.is_short();
+        // Those who wait are on another thread, or want another endpoint: they can have its place, not itself.
+        if short && !known.waiting.contains_key(key) {
+            return;
+        }
+        let limits = short.then(|| terms.limits.clone());
+        let idle = known.idle.entry(key.clone()).or_default();
+        if idle.len() < MAX_IDLE {
+            idle.push(Idle { sender, since: now, terms });
+        }
+        drop(known);
+        if let Some(limits) = limits {
+            limits.freed.notify_waiters();
+        }
+    }
+
+    /// Takes a connection of HTTP/1 for a request.
+    #[must_use]
+    pub fn idle(&self, key: &Key) -> Option<(Sender1, Terms)> {
+        let mut known = self.lock();
+        let idle = known.idle.get_mut(key)?;
+        // The last one first: those that are not needed grow old.
+        while let Some(Idle { sender, since, mut terms }) = idle.pop() {
+            if sender.is_ready() && !sender.is_closed() && terms.allow(since) {
+                terms.served += 1;
+                return Some((sender, terms));
+            }
+        }
+        None
+    }
+
+    /// Takes a place on a connection of HTTP/2 for a request.
+    #[must_use]
+    pub fn many(&self, key: &Key) -> Option<Stream2> {
+        let mut known = self.lock();
+        let shared = known.shared.get_mut(key)?;
+        // One that may have no more requests ends with those that it has.
+        shared.retain(|many| {
+            let since = if many.streams.load(Ordering::Relaxed) > 0 { Instant::now() } else { many.used };
+            !many.sender.is_closed() && many.terms.allow(since)
+        });
+        let freest = shared.iter_mut().min_by_key(|many| many.streams.load(Ordering::Relaxed))?;
+        let room = freest.wanted.min(freest.limit.load(Ordering::Relaxed).max(1));
+        (freest.streams.load(Ordering::Relaxed) < room).then(|| {
+            freest.used = Instant::now();
+            freest.terms.served += 1;
+            freest.streams.fetch_add(1, Ordering::Relaxed);
+            (freest.sender.clone(), freest.streams.clone(), freest.terms.clone())
+        })
+    }
+
+    /// Keeps a connection of HTTP/2, which others may use at the same time.
+    pub fn share(&self, key: &Key, many: Many) {
+        let limits = many.terms.is_short().then(|| many.terms.limits.clone());
+        self.lock().shared.entry(key.clone()).or_default().push(many);
+        if let Some(limits) = limits {
+            limits.freed.notify_waiters();
+        }
+    }
+
+    /// Lets go of a connection without requests that counts to these limits; tells whether there was one.
+    pub fn evict(&self, limits: &Arc<Limits>) -> bool {
+        let mut known = self.lock();
+        for idle in known.idle.values_mut() {
+            if let Some(place) = idle.iter().position(|idle| Arc::ptr_eq(&idle.terms.limits, limits)) {
+                idle.remove(place);
+                return true;
+            }
+        }
+        for shared in known.shared.values_mut() {
+            let free =
+                |many: &Many| many.streams.load(Ordering::Relaxed) == 0 && Arc::ptr_eq(&many.terms.limits, limits);
+            if let Some(place) = shared.iter().position(free) {
+                shared.remove(place);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// A request that waits for a connection of its thread.
+pub struct Waiting<'u> {
+    upstreams: &'u Upstreams,
+    key: &'u Key,
+}
+
+impl<'u> Waiting<'u> {
+    /// Counts one more.
+    #[must_use]
+    pub fn new(upstreams: &'u Upstreams, key: &'u Key) -> Self {
+        *upstreams.lock().waiting.entry(key.clone()).or_default() += 1;
+        Self { upstreams, key }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut known = self.upstreams.lock();
+        if let Some(count) = known.waiting.get_mut(self.key) {
+            *count -= 1;
+            if *count == 0 {
+                known.waiting.remove(self.key);
+            }
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! TLS of our own making: towards endpoints that want it, inside the mesh's tunnel or outside of the mesh.
+
+use std::{
+    io,
+    net::IpAddr,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
+
+use model::{
+    l7::destination::{ClientTls, Roots},
+    workload::Name,
+};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::{
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_cert_signed_by_trust_anchor, verify_server_name,
+    },
+    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    server::ParsedCertificate,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+/// How many settings of one service are kept: those of its versions of HTTP, before and after a change.
+const KEPT: usize = 6;
+
+/// What is spoken inside (RFC 7301).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inside {
+    /// Something that is passed on.
+    Anything,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// Why there is no TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A Secret is needed, and none is known.
+    #[error("Secret {0} is not known to the waypoint")]
+    Secret(Name),
+    /// What was written cannot be used.
+    #[error("{0}")]
+    Invalid(Name),
+    /// Nothing says whom the certificate should be of.
+    #[error("neither a server name nor subjectAltNames say whose certificate is wanted")]
+    NoName,
+    /// A name is none.
+    #[error("{0:?} is no name of a server")]
+    Name(Name),
+    /// The roots cannot be read.
+    #[error("the roots cannot be read: {0}")]
+    Pem(String),
+    /// The settings do not fit together.
+    #[error(transparent)]
+    Rustls(#[from] rustls::Error),
+    /// The handshake failed.
+    #[error("the handshake failed: {0}")]
+    Handshake(#[from] io::Error),
+    /// HTTP/2 was asked for.
+    #[error("the endpoint does not speak HTTP/2 in TLS")]
+    NotHttp2,
+}
+
+impl Error {
+    /// Tells whether another endpoint may do better.
+    #[must_use]
+    pub fn is_of_endpoint(&self) -> bool {
+        matches!(self, Self::Handshake(_) | Self::NotHttp2)
+    }
+}
+
+/// The settings of a service: what is the same is made once, so that sessions can be resumed (RFC 8446 2.2).
+#[derive(Debug, Default)]
+pub struct Cache(Mutex<Vec<(ClientTls, Inside, Arc<ClientConfig>)>>);
+
+impl Cache {
+    /// Begins TLS on a connection to an address.
+    ///
+    /// # Errors
+    /// Settings that cannot be used: nothing was sent. Or a handshake that failed.
+    pub async fn start<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        io: S,
+        tls: &ClientTls,
+        inside: Inside,
+        address: IpAddr,
+    ) -> Result<TlsStream<S>, Error> {
+        let config = self.config(tls, inside)?;
+        // An address is not asked for by name (RFC 6066 3).
+        let name = match &tls.server_name {
+            Some(name) => ServerName::try_from(name.to_string()).map_err(|_| Error::Name(name.clone()))?,
+            None => ServerName::IpAddress(address.into()),
+        };
+        let stream = TlsConnector::from(config).connect(name, io).await?;
+        match (inside, stream.get_ref().1.alpn_protocol()) {
+            (Inside::Http2, Some(chosen)) if chosen != b"h2" => Err(Error::NotHttp2),
+            _ => Ok(stream),
+        }
+    }
+
+    fn config(&self, tls: &ClientTls, inside: Inside) -> Result<Arc<ClientConfig>, Error> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, _, config)) = known.iter().find(|(t, i, _)| t == tls && *i == inside) {
+            return Ok(config.clone());
+        }
+        let config = Arc::new(config(tls, inside)?);
+        if known.len() >= KEPT {
+            known.remove(0);
+        }
+        known.push((tls.clone(), inside, config.clone()));
+        Ok(config)
+    }
+}
+
+static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
+
+fn config(tls: &ClientTls, inside: Inside) -> Result<ClientConfig, Error> {
+    // Without what it should show the connection would be somebody else's than was meant.
+    if let Some(credential) = &tls.credential {
+        return Err(Error::Secret(credential.clone()));
+    }
+    let provider = PROVIDER.clone();
+    let verifier = Verifier {
+        roots: roots(&tls.roots)?,
+        names: names(tls)?,
+        algorithms: provider.signature_verification_algorithms,
+    };
+    if verifier.roots.is_some() && verifier.names.is_empty() {
+        return Err(Error::NoName);
+    }
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    config.alpn_protocols = match inside {
+        Inside::Anything => Vec::new(),
+        Inside::Http1 => vec![b"http/1.1".to_vec()],
+        Inside::Http2 => vec![b"h2".to_vec()],
+    };
+    Ok(config)
+}
+
+fn roots(roots: &Roots) -> Result<Option<RootCertStore>, Error> {
+    let mut store = RootCertStore::empty();
+    match roots {
+        // They are in the binary: its image has no files.
+        Roots::System => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Roots::Pem(pem) => {
+            for root in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+                store.add(root.map_err(|error| Error::Pem(error.to_string()))?)?;
+            }
+            if store.is_empty() {
+                return Err(Error::Pem("there is no certificate".to_owned()));
+            }
+        }
+        Roots::Secret(name) => return Err(Error::Secret(name.clone())),
+        Roots::Unchecked => return Ok(None),
+        Roots::Invalid(reason) => return Err(Error::Invalid(reason.clone())),
+    }
+    Ok(Some(store))
+}
+
+fn names(tls: &ClientTls) -> Result<Vec<Wanted>, Error> {
+    let server = |name: &Name| ServerName::try_from(name.to_string()).map(Wanted::Server);
+    if tls.subject_alt_names.is_empty() {
+        return tls.server_name.iter().map(|name| server(name).map_err(|_| Error::Name(name.clone()))).collect();
+    }
+    Ok(tls
+        .subject_alt_names
+        .iter()
+        .map(|name| server(name).unwrap_or_else(|_| Wanted::Literal(name.clone())))
+        .collect())
+}
+
+/// A name that a certificate may show.
+#[derive(Debug)]
+enum Wanted {
+    /// A host or an address; a wildcard of the certificate may stand for it.
+    Server(ServerName<'static>),
+    /// What stands there as it is: a URI, or a wildcard.
+    Literal(Name),
+}
+
+impl Wanted {
+    fn is_in(&self, leaf: &CertificateDer<'_>, parsed: &ParsedCertificate<'_>) -> bool {
+        match self {
+            Self::Server(name) => verify_server_name(parsed, name).is_ok(),
+            Self::Literal(wanted) => {
+                let Ok((_, certificate)) = X509Certificate::from_der(leaf) else { return false };
+                let Ok(Some(names)) = certificate.subject_alternative_name() else { return false };
+                names.value.general_names.iter().any(|name| match name {
+                    GeneralName::URI(uri) => *uri == &**wanted,
+                    GeneralName::DNSName(host) => host.eq_ignore_ascii_case(wanted),
+                    _ => false,
+                })
+            }
+        }
+    }
+}
+
+/// Believes certificates of some roots that show one of some names.
+#[derive(Debug)]
+struct Verifier {
+    /// None where nothing is to be checked.
+    roots: Option<RootCertStore>,
+    names: Vec<Wanted>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if let Some(roots) = &self.roots {
+            let parsed = ParsedCertificate::try_from(leaf)?;
+            verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, self.algorithms.all)?;
+            if !self.names.iter().any(|name| name.is_in(leaf, &parsed)) {
+                return Err(CertificateError::NotValidForName.into());
+            }
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failed step is the test's result
+mod tests;
