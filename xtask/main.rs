@@ -1,9 +1,10 @@
 //! The project's own tasks: `cargo xtask test`, `cargo xtask image`, `cargo xtask cluster`, `cargo xtask accept`,
-//! `cargo xtask bench`.
+//! `cargo xtask bench`, `cargo xtask conformance`.
 
 mod accept;
 mod bench;
 mod cluster;
+mod conformance;
 mod image;
 
 use std::{
@@ -37,6 +38,8 @@ enum Task {
     Accept(accept::Args),
     /// Measure, plain and mesh side by side
     Bench(bench::Args),
+    /// Run the conformance suite of Gateway API against the mesh on a real Kubernetes
+    Conformance(conformance::Args),
     /// A real Kubernetes on this machine, without Docker
     Cluster {
         #[command(subcommand)]
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Task::Test => test(),
         Task::Accept(args) => accept::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Conformance(args) => conformance::run(&args),
         Task::Image { profile, tag } => image::act(&profile, &tag),
         Task::Cluster { action } => cluster::act(action),
         Task::Stage(args) => accept::stage::run(args),

@@ -3,6 +3,7 @@
 pub mod apps;
 pub mod cache;
 pub mod cluster;
+pub mod conformance;
 #[cfg(test)]
 mod definitions;
 pub mod image;

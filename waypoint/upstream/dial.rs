@@ -201,7 +201,9 @@ pub async fn probe(
     }
     let own = shared.certificates.certificate(&shared.identity).await?;
     let peer = SocketAddr::new(address.ip(), HBONE_PORT);
-    let socket = open(peer, super::CONNECT_TIMEOUT, Keepalive::default()).await.map_err(|error| Failure::Connect(peer, error))?;
+    let socket = open(peer, super::CONNECT_TIMEOUT, Keepalive::default())
+        .await
+        .map_err(|error| Failure::Connect(peer, error))?;
     let tunnel = Tunnel::start(socket, peer, &own, &[workload.identity()?]).await?;
     let (stream, _) = tunnel.open(&address.to_string(), HeaderMap::new()).await?;
     Ok((tunnel.session().clone(), stream))

@@ -3,8 +3,8 @@
 //! Everything of a cluster lives in namespaces of its own. The host has one link into its network, to reach the API
 //! server, and a folder of state under the cache, from which any later process can find the cluster and take it down.
 
-mod command;
-mod components;
+pub(crate) mod command;
+pub(crate) mod components;
 mod control;
 pub(crate) mod go;
 mod groups;
