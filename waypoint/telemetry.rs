@@ -8,7 +8,11 @@ use std::{
 
 use hbone::telemetry::Metrics as Connections;
 use http::{HeaderMap, StatusCode, Version, request::Parts};
-use model::{Service, Workload, l7::route::HttpRule, workload::Name};
+use model::{
+    Service, Workload,
+    l7::{authorization::Authorization, route::HttpRule},
+    workload::Name,
+};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, histogram::Histogram},
@@ -135,6 +139,7 @@ pub struct Record {
     grpc: Option<u32>,
     flags: String,
     reason: Option<String>,
+    audits: String,
     rule: Option<Arc<HttpRule>>,
     destination: Option<Arc<Workload>>,
     service: Option<Arc<Service>>,
@@ -163,6 +168,7 @@ impl Record {
             grpc: None,
             flags: String::new(),
             reason: None,
+            audits: String::new(),
             rule: None,
             destination: None,
             service: inbound.target.service().cloned(),
@@ -225,6 +231,17 @@ impl Record {
         self.reason = Some(reason.to_owned());
     }
 
+    /// Tells of a policy that wants it noted.
+    pub fn audited(&mut self, policy: &Authorization) {
+        if !self.audits.is_empty() {
+            self.audits.push(',');
+        }
+        self.audits.push_str(&policy.key());
+        if policy.dry_run {
+            self.audits.push_str(" (dry run)");
+        }
+    }
+
     /// Tells of a gRPC status.
     pub fn grpc(&mut self, status: u32) {
         self.grpc = Some(status);
@@ -281,6 +298,7 @@ impl Record {
         let route = rule.map(|r| r.origin.rule.clone().unwrap_or_else(|| r.name.clone()));
         let duration = format!("{}ms", self.begun.elapsed().as_millis());
         let identity = self.destination.as_ref().and_then(|w| w.identity().ok());
+        let audits = Some(&*self.audits).filter(|audits| !audits.is_empty());
         info!(target: "access", {
             src.addr = %client.address, src.workload = workload.map(|w| &*w.name),
             src.namespace = workload.map(|w| &*w.namespace), src.identity = %client.identity,
@@ -291,7 +309,7 @@ impl Record {
             request_id = self.id.as_ref().and_then(|id| id.to_str().ok()),
             method = %self.method, path = %self.path, authority = %self.authority, protocol = ?self.version,
             response_code = self.status, response_flags = flags, grpc_status = self.grpc, route = route.as_deref(),
-            bytes_sent = self.sent, bytes_recv = received, duration, reason = self.reason.as_deref(),
+            bytes_sent = self.sent, bytes_recv = received, duration, reason = self.reason.as_deref(), audits,
         }, "request complete");
     }
 }

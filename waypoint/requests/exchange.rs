@@ -6,7 +6,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header::LOCATION, request
 use hyper::body::Incoming;
 use model::l7::{
     Normalization,
-    authorization::{Asked, Decision, decide, trial},
+    authorization::{Asked, Decision, audits, custom, decide, trial},
     filter::{Abort, Redirect, RedirectPort},
     matching::Client as Source,
     path,
@@ -56,7 +56,7 @@ async fn decide_over(inbound: &Arc<Inbound>, parts: &mut Parts, record: &mut Rec
     let mut authority = view::authority(parts)?;
     record.authority(&authority);
     normalize(parts, state.settings().map(|s| s.normalization).unwrap_or_default())?;
-    authorize(inbound, parts, &authority, &state)?;
+    authorize(inbound, parts, &authority, &state, record)?;
     let (rule, prefix) = route(inbound, parts, &authority, &state)?;
     let begun = Instant::now();
     let Some(rule) = rule else {
@@ -116,7 +116,13 @@ fn normalize(parts: &mut Parts, how: Normalization) -> Result<(), Refusal> {
 }
 
 /// Decides by the policies that are attached.
-fn authorize(inbound: &Inbound, parts: &Parts, authority: &str, state: &State) -> Result<(), Refusal> {
+fn authorize(
+    inbound: &Inbound,
+    parts: &Parts,
+    authority: &str,
+    state: &State,
+    record: &mut Record,
+) -> Result<(), Refusal> {
     let shared = &inbound.shared;
     let service = inbound.target.service().map(|s| &s.key);
     let policies = || state.authorizations(&shared.config.waypoint, service).map(|policy| &**policy);
@@ -135,6 +141,12 @@ fn authorize(inbound: &Inbound, parts: &Parts, authority: &str, state: &State) -
         claims: None,
         trust_domains: state.settings().map_or(&[], |s| &s.trust_domains),
     };
+    let denied = |reason: String| Refusal::new(StatusCode::FORBIDDEN, "DENY", "RBAC: access denied\n", reason);
+    audits(policies(), &asked).for_each(|policy| record.audited(policy));
+    if let Some((policy, provider)) = custom(policies(), &asked).next() {
+        // Nothing passes that somebody was to be asked about.
+        return Err(denied(format!("policy {} asks provider {provider}, which is not known", policy.key())));
+    }
     let decision = decide(policies(), &asked);
     if policies().any(|policy| policy.dry_run) {
         let tried = trial(policies(), &asked);
@@ -142,7 +154,6 @@ fn authorize(inbound: &Inbound, parts: &Parts, authority: &str, state: &State) -
             info!(target: "access", path = parts.uri.path(), identity = %inbound.client.identity, decision = ?tried, "dry-run policies would decide otherwise");
         }
     }
-    let denied = |reason: String| Refusal::new(StatusCode::FORBIDDEN, "DENY", "RBAC: access denied\n", reason);
     match decision {
         Decision::Allow(_) => Ok(()),
         Decision::DeniedBy(policy) => Err(denied(format!("policy {policy} refuses it"))),
