@@ -14,6 +14,7 @@ use http::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
 
+use super::headers;
 use crate::{telemetry::Record, upstream::Checkout};
 
 /// How much of a request's body is kept, bytes: what is longer is sent once only.
@@ -52,6 +53,8 @@ struct State {
     whole: bool,
     /// Something was read.
     begun: bool,
+    /// The client broke off, or what it sent is no body.
+    broken: bool,
 }
 
 impl Replay {
@@ -60,8 +63,16 @@ impl Replay {
     pub fn new(incoming: Incoming, keep: bool) -> Arc<Self> {
         let (empty, hint) = (incoming.is_end_stream(), incoming.size_hint());
         let kept = hint.upper().is_none_or(|length| length <= KEPT as u64) && keep;
-        let state =
-            State { incoming, kept: Vec::new(), length: 0, trailers: None, ended: empty, whole: kept, begun: false };
+        let state = State {
+            incoming,
+            kept: Vec::new(),
+            length: 0,
+            trailers: None,
+            ended: empty,
+            whole: kept,
+            begun: false,
+            broken: false,
+        };
         Arc::new(Self { state: Mutex::new(state), bytes: AtomicU64::new(0), empty, hint })
     }
 
@@ -76,6 +87,12 @@ impl Replay {
     pub fn is_whole(&self) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.empty || state.whole || !state.begun
+    }
+
+    /// Tells whether it broke on its way from the client.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).broken
     }
 
     /// Returns a body that begins at the beginning.
@@ -101,7 +118,13 @@ impl Replay {
             return Poll::Ready(None);
         };
         state.begun = true;
-        let frame = frame.map_err(Error::Http)?;
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => {
+                (state.whole, state.broken) = (false, true);
+                return Poll::Ready(Some(Err(error.into())));
+            }
+        };
         match frame.into_data() {
             Ok(bytes) => {
                 self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
@@ -118,6 +141,7 @@ impl Replay {
             Err(frame) => {
                 state.ended = true;
                 state.trailers = frame.into_trailers().ok();
+                state.trailers.iter_mut().for_each(headers::of_trailers);
                 Poll::Ready(state.trailers.clone().map(|trailers| Ok(Frame::trailers(trailers))))
             }
         }

@@ -18,6 +18,7 @@ use tracing::info;
 
 use super::{
     body::{Answer, Replay},
+    check::check,
     forward::{self, Plan},
     headers,
     refusal::Refusal,
@@ -53,7 +54,9 @@ fn is_grpc(content_type: &[u8]) -> bool {
 /// Decides over a request; returns where it goes.
 async fn decide_over(inbound: &Arc<Inbound>, parts: &mut Parts, record: &mut Record) -> Result<Plan, Refusal> {
     let state = inbound.shared.store.l7();
+    check(parts)?;
     let mut authority = view::authority(parts)?;
+    headers::drop_named(&mut parts.headers);
     record.authority(&authority);
     normalize(parts, state.settings().map(|s| s.normalization).unwrap_or_default())?;
     authorize(inbound, parts, &authority, &state, record)?;

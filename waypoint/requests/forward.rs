@@ -108,6 +108,10 @@ pub async fn forward(
                 let body = "upstream request timeout\n";
                 Refusal::new(StatusCode::GATEWAY_TIMEOUT, "UT", body, reason).answer(is_grpc, record)
             }
+            // It is not for the endpoint that it ended so.
+            Tried::Failed(_) if replay.is_broken() => {
+                Refusal::bad("the body broke off, or is none").answer(is_grpc, record)
+            }
             Tried::Failed(error) => {
                 let flags = match &error {
                     SendError::Connect(failure) => failure.flags(),

@@ -1,6 +1,7 @@
 //! Requests: read from a client's connection, decided over, passed on.
 
 pub mod body;
+mod check;
 mod exchange;
 mod forward;
 mod headers;
@@ -21,11 +22,10 @@ use runtime::Drain;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
+use self::check::MAX_HEAD;
 pub use self::{body::Replay, headers::REQUEST_ID};
 use crate::{inbound::Inbound, sniff::Spoken};
 
-/// The largest head of a request, bytes.
-const MAX_HEAD: usize = 64 << 10;
 /// The most headers of a request.
 const MAX_HEADERS: usize = 256;
 /// How many streams a client may have open on one connection of HTTP/2.
@@ -95,3 +95,6 @@ where
         debug!(%client, error = runtime::error::chain(&error), "a client's connection ended");
     }
 }
+
+#[cfg(test)]
+mod tests;
