@@ -113,7 +113,8 @@ mod tests {
             check(&request.body(()).expect("valid").into_parts().0).map_err(|refusal| refusal.status.as_u16())
         };
         let long = "a".repeat(MAX_HEAD);
-        let rows: [(&str, &str, &[(&str, &str)], Result<(), u16>); 14] = [
+        type Row<'r> = (&'r str, &'r str, &'r [(&'r str, &'r str)], Result<(), u16>);
+        let rows: [Row<'_>; 14] = [
             ("GET", "/", &[], Ok(())),
             ("GET", "http://a/x", &[], Ok(())),
             ("OPTIONS", "*", &[], Ok(())),

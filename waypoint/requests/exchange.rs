@@ -19,10 +19,11 @@ use tracing::info;
 use super::{
     body::{Answer, Replay},
     check::check,
+    cors::{self, Verdict},
     forward::{self, Plan},
     headers,
     refusal::Refusal,
-    upgrade,
+    session, upgrade,
     view::{self, View},
 };
 use crate::{inbound::Inbound, telemetry::Record, upstream::Wanted};
@@ -33,7 +34,8 @@ pub async fn answer(inbound: Arc<Inbound>, mut request: Request<Incoming>) -> Re
     let (mut parts, incoming) = request.into_parts();
     let is_grpc = parts.headers.get(http::header::CONTENT_TYPE).is_some_and(|value| is_grpc(value.as_bytes()));
     let mut record = Record::new(&inbound, &parts, is_grpc);
-    match decide_over(&inbound, &mut parts, &mut record).await {
+    let mut grant = None;
+    let mut answer = match decide_over(&inbound, &mut parts, &mut record, &mut grant).await {
         Err(refusal) => {
             record.body(Replay::new(incoming, false));
             refusal.answer(is_grpc, record)
@@ -42,7 +44,11 @@ pub async fn answer(inbound: Arc<Inbound>, mut request: Request<Incoming>) -> Re
             plan.upgrade = client;
             forward::forward(&inbound, parts, incoming, plan, record, is_grpc).await
         }
+    };
+    if let Some(grant) = grant {
+        grant.apply(answer.headers_mut());
     }
+    answer
 }
 
 /// Tells whether a content type is one of gRPC.
@@ -51,8 +57,13 @@ fn is_grpc(content_type: &[u8]) -> bool {
     content_type.starts_with(base) && matches!(content_type.get(base.len()), None | Some(b'+' | b';' | b' '))
 }
 
-/// Decides over a request; returns where it goes.
-async fn decide_over(inbound: &Arc<Inbound>, parts: &mut Parts, record: &mut Record) -> Result<Plan, Refusal> {
+/// Decides over a request; returns where it goes. What its answer says to other origins is left in `grant`.
+async fn decide_over(
+    inbound: &Arc<Inbound>,
+    parts: &mut Parts,
+    record: &mut Record,
+    grant: &mut Option<cors::Grant>,
+) -> Result<Plan, Refusal> {
     let state = inbound.shared.store.l7();
     check(parts)?;
     let mut authority = view::authority(parts)?;
@@ -79,6 +90,13 @@ async fn decide_over(inbound: &Arc<Inbound>, parts: &mut Parts, record: &mut Rec
             return Err(aborted(abort));
         }
     }
+    match rule.cors.as_ref().map(|cors| cors::judge(cors, &parts.method, &parts.headers)) {
+        Some(Verdict::Preflight(headers)) => {
+            return Err(Refusal { headers, ..Refusal::new(StatusCode::OK, "-", "", "") });
+        }
+        Some(Verdict::Pass(granted)) => *grant = Some(granted),
+        None => {}
+    }
     match &rule.action {
         Action::Redirect(redirect) => Err(redirected(parts, &authority, inbound.target.port(), redirect, prefix)),
         Action::Respond(respond) => {
@@ -93,11 +111,13 @@ async fn decide_over(inbound: &Arc<Inbound>, parts: &mut Parts, record: &mut Rec
             let backend =
                 Backend::pick(backends, rand::random()).ok_or_else(|| broken("its rule has no backend".to_owned()))?;
             let wanted = Wanted::of_backend(&backend.target, inbound.target.port()).map_err(broken)?;
+            let cookie_path = session::path(&rule, parts.uri.path());
             headers::request(parts, &mut authority, &rule.filters, prefix);
             headers::request(parts, &mut authority, &backend.filters, prefix);
             let filters = backend.filters.clone();
             let mut plan = Plan::new(wanted, authority, Some(rule), begun);
             plan.backend_filters = filters;
+            plan.cookie_path = cookie_path;
             Ok(plan)
         }
     }

@@ -16,12 +16,13 @@ use super::{
     exchange::earlier,
     headers,
     refusal::{Refusal, grpc_status},
+    session::Keeper,
     upgrade,
 };
 use crate::{
     inbound::Inbound,
     telemetry::Record,
-    upstream::{self, Endpoint, SendError, Version, Wanted},
+    upstream::{self, Endpoint, Hints, SendError, Version, Wanted},
 };
 
 /// The first pause before a request is tried again, doubled each time, and the longest.
@@ -35,6 +36,8 @@ pub struct Plan {
     begun: Instant,
     /// What is done for this backend alone.
     pub backend_filters: Vec<Filter>,
+    /// What the cookie of its session is for.
+    pub cookie_path: String,
     /// The client's side of a change of protocol.
     pub upgrade: Option<upgrade::Client>,
 }
@@ -43,7 +46,8 @@ impl Plan {
     /// Makes one.
     #[must_use]
     pub fn new(wanted: Wanted, authority: String, rule: Option<Arc<HttpRule>>, begun: Instant) -> Self {
-        Self { wanted, authority, rule, begun, backend_filters: Vec::new(), upgrade: None }
+        let (backend_filters, cookie_path) = (Vec::new(), "/".to_owned());
+        Self { wanted, authority, rule, begun, backend_filters, cookie_path, upgrade: None }
     }
 }
 
@@ -74,8 +78,9 @@ pub async fn forward(
     let per_try = [rule.and_then(|r| r.backend_timeout), retry.and_then(|r| r.per_try)];
     let mut tried: Vec<SocketAddr> = Vec::new();
     let mut left = retry.map_or(0, |r| r.attempts);
+    let keeper = Keeper::new(rule, &plan.cookie_path, &parts.headers);
     loop {
-        let endpoint = match upstream::choose(inbound, &plan.wanted, &tried) {
+        let endpoint = match upstream::choose(inbound, &plan.wanted, Hints { tried: &tried, keeper: Some(&keeper) }) {
             Ok(endpoint) => endpoint,
             Err(failure) => {
                 let (flags, reason) = (failure.flags(), failure.to_string());
@@ -102,7 +107,13 @@ pub async fn forward(
             continue;
         }
         return match outcome {
-            Tried::Answered(answer, checkout) => passed(answer, checkout, busy, &plan, deadline, record),
+            Tried::Answered(answer, checkout) => {
+                let mut answer = passed(answer, checkout, busy, &plan, deadline, record);
+                if let Some(workload) = &endpoint.workload {
+                    keeper.tell(&endpoint.traffic, workload, answer.headers_mut());
+                }
+                answer
+            }
             Tried::TimedOut => {
                 let reason = "the request took too long";
                 let body = "upstream request timeout\n";

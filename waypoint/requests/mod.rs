@@ -2,10 +2,12 @@
 
 pub mod body;
 mod check;
+mod cors;
 mod exchange;
 mod forward;
 mod headers;
 mod refusal;
+pub mod session;
 mod upgrade;
 mod view;
 

@@ -23,7 +23,10 @@ pub use self::{
     dial::{Failure, Io},
     pool::{Checkout, SendError, Upstreams, Version},
 };
-use crate::inbound::{Inbound, Target};
+use crate::{
+    inbound::{Inbound, Target},
+    requests::session::Keeper,
+};
 
 /// How long a connection to an endpoint may take to open, where nothing else is said.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -92,11 +95,21 @@ impl Endpoint {
     }
 }
 
-/// Chooses an endpoint; those that were tried come last.
+/// What a request says about who should take it.
+#[derive(Clone, Copy, Default)]
+pub struct Hints<'h> {
+    /// Those that were tried already: they come last.
+    pub tried: &'h [SocketAddr],
+    /// Who keeps clients with their endpoints.
+    pub keeper: Option<&'h Keeper<'h>>,
+}
+
+/// Chooses an endpoint.
 ///
 /// # Errors
 /// Nobody who could take it.
-pub fn choose(inbound: &Inbound, wanted: &Wanted, tried: &[SocketAddr]) -> Result<Endpoint, Failure> {
+pub fn choose(inbound: &Inbound, wanted: &Wanted, hints: Hints<'_>) -> Result<Endpoint, Failure> {
+    let Hints { tried, keeper } = hints;
     let shared = &inbound.shared;
     let upstreams = shared.upstreams();
     let world = shared.store.world();
@@ -150,7 +163,9 @@ pub fn choose(inbound: &Inbound, wanted: &Wanted, tried: &[SocketAddr]) -> Resul
         .collect();
     let fresh = found.iter().any(|(address, _)| !tried.contains(address));
     found.retain(|(address, _)| !fresh || !tried.contains(address));
-    let chosen = balance::choose(&found, &traffic.balancer, upstreams, key, port);
+    let kept = keeper.and_then(|keeper| keeper.find(&traffic, found.iter().map(|(_, workload)| &***workload)));
+    let kept = kept.and_then(|place| found.get(place).copied());
+    let chosen = kept.or_else(|| balance::choose(&found, &traffic.balancer, upstreams, key, port));
     let (address, workload) = chosen.ok_or_else(|| Failure::NoEndpoint(key.hostname.clone(), port))?;
     let load = upstreams.load(address);
     Ok(Endpoint { workload: Some(workload.clone()), address, service: Some(service), protocol, traffic, load })
@@ -161,7 +176,7 @@ pub fn choose(inbound: &Inbound, wanted: &Wanted, tried: &[SocketAddr]) -> Resul
 /// # Errors
 /// Nobody who could take it, or nobody who did.
 pub async fn connect(inbound: &Inbound, wanted: &Wanted) -> Result<(Io, Arc<Endpoint>), Failure> {
-    let endpoint = choose(inbound, wanted, &[])?;
+    let endpoint = choose(inbound, wanted, Hints::default())?;
     let io = dial::dial(&inbound.shared, &endpoint).await?;
     Ok((io, Arc::new(endpoint)))
 }

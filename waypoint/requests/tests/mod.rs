@@ -4,4 +4,5 @@ mod bench;
 mod http2;
 mod messages;
 mod policies;
+mod rules;
 mod wire;
