@@ -27,6 +27,7 @@ use identity::{
 };
 use model::{Identity, identity::InvalidIdentity};
 use runtime::{Drain, Readiness, Shards, drain::stop_signal};
+use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 pub use crate::config::Config;
@@ -64,6 +65,8 @@ struct Shared {
     certificates: Manager,
     metrics: telemetry::Metrics,
     shards: Shards,
+    // As many copies may be under way.
+    mirrors: Arc<Semaphore>,
     // Of each shard: what a shard made stays on it.
     tunnels: Vec<Pool>,
     upstreams: Vec<upstream::Upstreams>,
@@ -110,6 +113,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         store: xds::client::Store::default(),
         certificates: Manager::new(Arc::new(authority), config.certificate_lifetime),
         metrics,
+        mirrors: Arc::new(Semaphore::new(requests::MIRRORS)),
         tunnels: (0..shards.count()).map(|_| Pool::default()).collect(),
         upstreams: (0..shards.count()).map(|_| upstream::Upstreams::default()).collect(),
         shards,

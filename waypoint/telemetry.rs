@@ -140,6 +140,7 @@ pub struct Record {
     flags: String,
     reason: Option<String>,
     audits: String,
+    mirrored: bool,
     rule: Option<Arc<HttpRule>>,
     destination: Option<Arc<Workload>>,
     service: Option<Arc<Service>>,
@@ -169,6 +170,7 @@ impl Record {
             flags: String::new(),
             reason: None,
             audits: String::new(),
+            mirrored: false,
             rule: None,
             destination: None,
             service: inbound.target.service().cloned(),
@@ -178,6 +180,14 @@ impl Record {
             busy: None,
             complete: false,
         }
+    }
+
+    /// Tells that it is a copy: what it copies has a record of its own, and whom that one asks is not asked by this.
+    #[must_use]
+    pub fn mirrored(mut self) -> Self {
+        self.service = None;
+        self.mirrored = true;
+        self
     }
 
     /// Tells which authority was asked.
@@ -310,6 +320,7 @@ impl Record {
             method = %self.method, path = %self.path, authority = %self.authority, protocol = ?self.version,
             response_code = self.status, response_flags = flags, grpc_status = self.grpc, route = route.as_deref(),
             bytes_sent = self.sent, bytes_recv = received, duration, reason = self.reason.as_deref(), audits,
+            mirrored = self.mirrored.then_some(true),
         }, "request complete");
     }
 }

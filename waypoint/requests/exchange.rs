@@ -32,17 +32,18 @@ use crate::{inbound::Inbound, telemetry::Record, upstream::Wanted};
 pub async fn answer(inbound: Arc<Inbound>, mut request: Request<Incoming>) -> Response<Answer> {
     let client = upgrade::Client::take(&mut request);
     let (mut parts, incoming) = request.into_parts();
+    let replay = Replay::new(incoming);
     let is_grpc = parts.headers.get(http::header::CONTENT_TYPE).is_some_and(|value| is_grpc(value.as_bytes()));
     let mut record = Record::new(&inbound, &parts, is_grpc);
     let mut grant = None;
     let mut answer = match decide_over(&inbound, &mut parts, &mut record, &mut grant).await {
         Err(refusal) => {
-            record.body(Replay::new(incoming, false));
+            record.body(replay);
             refusal.answer(is_grpc, record)
         }
         Ok(mut plan) => {
             plan.upgrade = client;
-            forward::forward(&inbound, parts, incoming, plan, record, is_grpc).await
+            forward::forward(&inbound, parts, replay, plan, record, is_grpc).await
         }
     };
     if let Some(grant) = grant {

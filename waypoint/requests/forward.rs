@@ -12,9 +12,9 @@ use model::l7::{
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    body::{Answer, Replay},
+    body::{Answer, Outgoing, Replay},
     exchange::earlier,
-    headers,
+    headers, mirror,
     refusal::{Refusal, grpc_status},
     session::Keeper,
     upgrade,
@@ -62,7 +62,7 @@ enum Tried {
 pub async fn forward(
     inbound: &Arc<Inbound>,
     mut parts: Parts,
-    incoming: Incoming,
+    replay: Arc<Replay>,
     plan: Plan,
     mut record: Record,
     is_grpc: bool,
@@ -70,10 +70,15 @@ pub async fn forward(
     let rule = plan.rule.as_deref();
     let default = Retry::default();
     let retry = rule.map_or(Some(&default), |rule| rule.retry.as_ref().or(Some(&default))).filter(|r| r.attempts > 0);
-    let replay = Replay::new(incoming, retry.is_some());
+    if retry.is_none() {
+        replay.do_not_keep();
+    }
     record.body(replay.clone());
     headers::end_to_end(&mut parts.headers);
     headers::introduce(&mut parts.headers, &inbound.shared.identity, &inbound.client.identity);
+    if plan.upgrade.is_none() {
+        mirror::start(inbound, rule, &parts, &plan.authority, &replay, is_grpc);
+    }
     let whole = earlier(plan.begun, [rule.and_then(|r| r.timeout), None]);
     let per_try = [rule.and_then(|r| r.backend_timeout), retry.and_then(|r| r.per_try)];
     let mut tried: Vec<SocketAddr> = Vec::new();
@@ -195,14 +200,7 @@ async fn attempt(
     deadline: Option<Instant>,
 ) -> Tried {
     let version = version(parts, endpoint, plan.upgrade.is_some());
-    let mut request = Request::new(replay.attempt());
-    *request.method_mut() = parts.method.clone();
-    *request.headers_mut() = parts.headers.clone();
-    *request.uri_mut() = target(parts, &plan.authority, version);
-    match version {
-        Version::Http1 => headers::set_host(request.headers_mut(), &plan.authority),
-        Version::Http2 => drop(request.headers_mut().remove(http::header::HOST)),
-    }
+    let mut request = request(parts, &plan.authority, version, replay.attempt());
     if let Some(client) = &plan.upgrade {
         client.ask(&mut request, version);
     }
@@ -221,8 +219,23 @@ async fn attempt(
     }
 }
 
+/// Makes a request as it goes to an endpoint.
+#[must_use]
+pub fn request(parts: &Parts, authority: &str, version: Version, body: Outgoing) -> Request<Outgoing> {
+    let mut request = Request::new(body);
+    *request.method_mut() = parts.method.clone();
+    *request.headers_mut() = parts.headers.clone();
+    *request.uri_mut() = target(parts, authority, version);
+    match version {
+        Version::Http1 => headers::set_host(request.headers_mut(), authority),
+        Version::Http2 => drop(request.headers_mut().remove(http::header::HOST)),
+    }
+    request
+}
+
 /// Tells which HTTP an endpoint is spoken to with.
-fn version(parts: &Parts, endpoint: &Endpoint, is_upgrade: bool) -> Version {
+#[must_use]
+pub fn version(parts: &Parts, endpoint: &Endpoint, is_upgrade: bool) -> Version {
     let as_client = if parts.version == http::Version::HTTP_2 { Version::Http2 } else { Version::Http1 };
     // A protocol other than HTTP is asked for on a connection of its own.
     if is_upgrade {

@@ -2,10 +2,12 @@
 
 pub mod body;
 mod check;
+mod copied;
 mod cors;
 mod exchange;
 mod forward;
 mod headers;
+mod mirror;
 mod refusal;
 pub mod session;
 mod upgrade;
@@ -25,7 +27,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
 use self::check::MAX_HEAD;
-pub use self::{body::Replay, headers::REQUEST_ID};
+pub use self::{body::Replay, headers::REQUEST_ID, mirror::MIRRORS};
 use crate::{inbound::Inbound, sniff::Spoken};
 
 /// The most headers of a request.

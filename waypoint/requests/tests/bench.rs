@@ -25,7 +25,7 @@ use runtime::{Drain, Shards};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{Semaphore, mpsc},
     time::timeout,
 };
 
@@ -87,6 +87,7 @@ impl Bench {
             certificates: Manager::new(Arc::new(authority), LONG),
             metrics: Metrics::new().0,
             shards: Shards::start("test", 1, || {}).expect("a thread"),
+            mirrors: Arc::new(Semaphore::new(2)),
             tunnels: vec![hbone::pool::Pool::default()],
             upstreams: vec![Upstreams::default()],
             config,
@@ -241,9 +242,10 @@ async fn answer_all(mut socket: TcpStream, answer: &'static str, tell: mpsc::Unb
 
 /// Tells whether a request has come to its end, as far as a well-meaning sender says where that is.
 fn is_whole(heard: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(heard).to_lowercase();
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let Some(end) = heard.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let (head, body) = (String::from_utf8_lossy(&heard[..end]).to_lowercase(), &heard[end + 4..]);
     if head.contains("transfer-encoding: chunked") {
+        let body = String::from_utf8_lossy(body);
         return body.starts_with("0\r\n") && body.ends_with("\r\n\r\n")
             || body.rsplit_once("\r\n0\r\n").is_some_and(|(_, rest)| rest == "\r\n" || rest.ends_with("\r\n\r\n"));
     }
