@@ -32,6 +32,12 @@ use tracing::{info, warn};
 
 pub use crate::config::Config;
 
+/// Code generated from the file in `proto/`, compared with it by a test of `xds`.
+#[allow(missing_docs, dead_code, clippy::all, clippy::pedantic)]
+mod proto {
+    include!("gen/envoy.service.auth.v3.rs");
+}
+
 /// The task of readiness that the first certificate completes.
 const CERTIFICATE: &str = "certificate";
 /// How often tunnels without streams are looked at.

@@ -17,26 +17,38 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::{
-    body::{Answer, Replay},
+    body::Answer,
     check::check,
     cors::{self, Verdict},
+    external_auth,
     forward::{self, Plan},
     headers,
     refusal::Refusal,
+    replay::Replay,
     session, upgrade,
     view::{self, View},
 };
 use crate::{inbound::Inbound, telemetry::Record, upstream::Wanted};
+
+/// What is done to the answer, whoever gives it.
+#[derive(Default)]
+struct After {
+    grant: Option<cors::Grant>,
+    headers: external_auth::Headers,
+}
 
 /// Answers one request.
 pub async fn answer(inbound: Arc<Inbound>, mut request: Request<Incoming>) -> Response<Answer> {
     let client = upgrade::Client::take(&mut request);
     let (mut parts, incoming) = request.into_parts();
     let replay = Replay::new(incoming);
+    // Before anything looks: what a client says about itself, or about headers of ours, counts for nobody.
+    headers::drop_named(&mut parts.headers);
+    headers::introduce(&mut parts.headers, &inbound.shared.identity, &inbound.client.identity);
     let is_grpc = parts.headers.get(http::header::CONTENT_TYPE).is_some_and(|value| is_grpc(value.as_bytes()));
     let mut record = Record::new(&inbound, &parts, is_grpc);
-    let mut grant = None;
-    let mut answer = match decide_over(&inbound, &mut parts, &mut record, &mut grant).await {
+    let mut after = After::default();
+    let mut answer = match decide_over(&inbound, &mut parts, &replay, &mut record, &mut after).await {
         Err(refusal) => {
             record.body(replay);
             refusal.answer(is_grpc, record)
@@ -46,8 +58,11 @@ pub async fn answer(inbound: Arc<Inbound>, mut request: Request<Incoming>) -> Re
             forward::forward(&inbound, parts, replay, plan, record, is_grpc).await
         }
     };
-    if let Some(grant) = grant {
+    if let Some(grant) = after.grant {
         grant.apply(answer.headers_mut());
+    }
+    for (name, value) in after.headers {
+        answer.headers_mut().append(name, value);
     }
     answer
 }
@@ -58,17 +73,17 @@ fn is_grpc(content_type: &[u8]) -> bool {
     content_type.starts_with(base) && matches!(content_type.get(base.len()), None | Some(b'+' | b';' | b' '))
 }
 
-/// Decides over a request; returns where it goes. What its answer says to other origins is left in `grant`.
+/// Decides over a request; returns where it goes. What is done to its answer is left in `after`.
 async fn decide_over(
     inbound: &Arc<Inbound>,
     parts: &mut Parts,
+    replay: &Replay,
     record: &mut Record,
-    grant: &mut Option<cors::Grant>,
+    after: &mut After,
 ) -> Result<Plan, Refusal> {
     let state = inbound.shared.store.l7();
     check(parts)?;
     let mut authority = view::authority(parts)?;
-    headers::drop_named(&mut parts.headers);
     record.authority(&authority);
     normalize(parts, state.settings().map(|s| s.normalization).unwrap_or_default())?;
     authorize(inbound, parts, &authority, &state, record)?;
@@ -95,8 +110,11 @@ async fn decide_over(
         Some(Verdict::Preflight(headers)) => {
             return Err(Refusal { headers, ..Refusal::new(StatusCode::OK, "-", "", "") });
         }
-        Some(Verdict::Pass(granted)) => *grant = Some(granted),
+        Some(Verdict::Pass(grant)) => after.grant = Some(grant),
         None => {}
+    }
+    if let Some(auth) = &rule.external_auth {
+        after.headers = external_auth::ask(inbound, auth, parts, &authority, replay).await?;
     }
     match &rule.action {
         Action::Redirect(redirect) => Err(redirected(parts, &authority, inbound.target.port(), redirect, prefix)),

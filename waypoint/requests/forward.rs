@@ -12,10 +12,11 @@ use model::l7::{
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    body::{Answer, Outgoing, Replay},
+    body::Answer,
     exchange::earlier,
     headers, mirror,
     refusal::{Refusal, grpc_status},
+    replay::{Outgoing, Replay},
     session::Keeper,
     upgrade,
 };
@@ -75,7 +76,6 @@ pub async fn forward(
     }
     record.body(replay.clone());
     headers::end_to_end(&mut parts.headers);
-    headers::introduce(&mut parts.headers, &inbound.shared.identity, &inbound.client.identity);
     if plan.upgrade.is_none() {
         mirror::start(inbound, rule, &parts, &plan.authority, &replay, is_grpc);
     }

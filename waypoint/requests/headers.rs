@@ -53,8 +53,8 @@ pub fn drop_named(headers: &mut HeaderMap) {
         match name {
             // Rules may ask for it; it goes with the rest of what is for this connection only.
             UPGRADE => upgrade = true,
-            // Told apart from the others by what it says.
-            TE => {}
+            // Told apart from the others by what it says; and what says where a request goes is for everybody.
+            TE | HOST => {}
             name => drop(headers.remove(name)),
         }
     }

@@ -13,8 +13,9 @@ use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::{
-    body::{Answer, Outgoing, Replay},
+    body::Answer,
     forward,
+    replay::{Outgoing, Replay},
 };
 use crate::{
     inbound::Inbound,

@@ -5,10 +5,12 @@ mod check;
 mod copied;
 mod cors;
 mod exchange;
+mod external_auth;
 mod forward;
 mod headers;
 mod mirror;
 mod refusal;
+pub mod replay;
 pub mod session;
 mod upgrade;
 mod view;
@@ -27,7 +29,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
 use self::check::MAX_HEAD;
-pub use self::{body::Replay, headers::REQUEST_ID, mirror::MIRRORS};
+pub use self::{headers::REQUEST_ID, mirror::MIRRORS, replay::Replay};
 use crate::{inbound::Inbound, sniff::Spoken};
 
 /// The most headers of a request.

@@ -30,7 +30,7 @@ use super::{
     balance::Load,
     dial::{self, Failure},
 };
-use crate::{Shared, requests::body::Outgoing};
+use crate::{Shared, requests::replay::Outgoing};
 
 /// How long a connection without requests is kept, where nothing else is said.
 const IDLE: Duration = Duration::from_secs(300);

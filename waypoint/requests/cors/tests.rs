@@ -69,7 +69,8 @@ fn only_a_preflight_is_answered() {
     let forward = Cors { forward_unmatched: true, ..plain.clone() };
     let any = Cors { allow_origins: vec![TextMatch::Present], ..plain.clone() };
     // Whether it is answered here, and whether the origin may read the answer.
-    let rows: [(&Cors, Method, &[(&'static str, &str)], bool, bool); 8] = [
+    type Row<'r> = (&'r Cors, Method, &'r [(&'static str, &'r str)], bool, bool);
+    let rows: [Row<'_>; 8] = [
         (&plain, Method::OPTIONS, &preflight, true, true),
         (&plain, Method::GET, &preflight, false, true),
         (&plain, Method::OPTIONS, &preflight[..1], false, true),

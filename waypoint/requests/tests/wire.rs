@@ -157,7 +157,7 @@ async fn what_is_passed_on_has_one_meaning() {
             format!(
                 "{POST}te: trailers\r\ntrailer: a, host\r\ntransfer-encoding: chunked\r\n\r\n0\r\na: 1\r\nhost: evil\r\ncontent-length: 9\r\n\r\n"
             ),
-            &[chunked("trailer: a, host\r\nte: trailers\r\n") + "0\r\na: 1\r\n\r\n"],
+            &[chunked("te: trailers\r\ntrailer: a, host\r\n") + "0\r\na: 1\r\n\r\n"],
         ),
     ];
     for (name, text, wanted) in rows {
