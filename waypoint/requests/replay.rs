@@ -41,6 +41,8 @@ struct State {
     taps: Vec<Tap>,
     kept: Vec<Bytes>,
     length: usize,
+    /// How long it says it is.
+    exact: Option<u64>,
     trailers: Option<HeaderMap>,
     ended: bool,
     /// What came is kept whole.
@@ -63,6 +65,7 @@ impl Replay {
             taps: Vec::new(),
             kept: Vec::new(),
             length: 0,
+            exact: hint.exact(),
             trailers: None,
             ended: empty,
             whole: kept,
@@ -211,6 +214,8 @@ impl State {
         // Who knows the length does not ask whether more comes.
         if self.ahead.is_empty() && self.incoming.is_end_stream() {
             self.end(None);
+        } else if self.exact == Some(self.length as u64) {
+            self.taps.drain(..).for_each(|tap| tap.end(None));
         }
     }
 

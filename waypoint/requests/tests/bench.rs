@@ -179,19 +179,23 @@ impl Bench {
         self.told(Resource::HttpRule(rule));
     }
 
-    /// Opens a client's connection to `web`.
-    pub fn connect(&self, spoken: Spoken) -> DuplexStream {
-        let (ours, theirs) = tokio::io::duplex(256 << 10);
+    /// Makes a client's connection to `web`.
+    pub fn inbound(&self) -> Arc<Inbound> {
         let service = self.shared.store.world().services.get(&key("web")).expect("there").clone();
         let identity: Identity = "spiffe://cluster.local/ns/shop/sa/client".parse().expect("valid");
-        let inbound = Arc::new(Inbound {
+        Arc::new(Inbound {
             shared: self.shared.clone(),
             client: Client { address: SocketAddr::from(([192, 0, 2, 9], 4000)), identity, workload: None },
             target: Target::Service(service, PORT),
             destination: SocketAddr::new(IpAddr::from([192, 0, 2, 10]), PORT),
             at_hand: AtHand::default(),
-        });
-        tokio::spawn(crate::requests::serve(inbound, theirs, spoken, Drain::new()));
+        })
+    }
+
+    /// Opens a client's connection to `web`.
+    pub fn connect(&self, spoken: Spoken) -> DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(256 << 10);
+        tokio::spawn(crate::requests::serve(self.inbound(), theirs, spoken, Drain::new()));
         ours
     }
 
