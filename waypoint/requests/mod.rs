@@ -82,7 +82,6 @@ where
                 .max_header_list_size(MAX_HEAD as u32)
                 .keep_alive_interval(PING.0)
                 .keep_alive_timeout(PING.1)
-                .enable_connect_protocol()
                 .serve_connection(io, service)
         )
     } else {

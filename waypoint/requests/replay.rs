@@ -85,7 +85,7 @@ impl Replay {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         let state = self.lock();
-        self.empty || state.whole || !state.begun
+        self.empty || !state.broken && (state.whole || !state.begun)
     }
 
     /// Says that it is sent once only.

@@ -21,6 +21,7 @@ use model::{
     service::TargetPort,
     workload::ServiceKey,
 };
+use prometheus_client::registry::Registry;
 use runtime::{Drain, Shards};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
@@ -45,6 +46,7 @@ pub const PORT: u16 = 80;
 /// A waypoint of the service `web`.
 pub struct Bench {
     pub shared: Arc<Shared>,
+    registry: Registry,
 }
 
 impl Bench {
@@ -81,20 +83,31 @@ impl Bench {
             cluster: String::new(),
         };
         let authority = RemoteAuthority::new(nobody, Asking::ForItself).expect("an address");
+        let (metrics, registry) = Metrics::new();
         let shared = Arc::new(Shared {
             identity: config.identity().expect("valid"),
             store: xds::client::Store::default(),
             certificates: Manager::new(Arc::new(authority), LONG),
-            metrics: Metrics::new().0,
+            metrics,
             shards: Shards::start("test", 1, || {}).expect("a thread"),
             mirrors: Arc::new(Semaphore::new(2)),
             tunnels: vec![hbone::pool::Pool::default()],
             upstreams: vec![Upstreams::default()],
             config,
         });
-        let bench = Self { shared };
+        let bench = Self { shared, registry };
         bench.service("web");
         bench
+    }
+
+    /// Returns how many requests to a service were counted with a status.
+    pub fn counted(&self, service: &str, status: u16) -> u64 {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("a text");
+        let labels = [format!("destination_service_name=\"{service}\""), format!("response_code=\"{status}\"")];
+        let lines = text.lines().filter(|line| line.starts_with("istio_requests_total"));
+        let lines = lines.filter(|line| labels.iter().all(|label| line.contains(label)));
+        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
     }
 
     /// Adds a service.

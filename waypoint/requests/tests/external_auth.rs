@@ -31,7 +31,8 @@ fn asks(bench: &Bench, protocol: AuthProtocol, max_body: Option<u32>) {
 #[tokio::test]
 async fn a_server_of_http_lets_requests_pass_or_answers_them() {
     let allow = "HTTP/1.1 200 OK\r\nx-user: alice\r\nx-other: 1\r\ncontent-length: 2\r\n\r\nok";
-    let deny = "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic\r\ncontent-length: 2\r\n\r\nno";
+    let deny =
+        "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic\r\ncontent-type: a/b\r\ncontent-length: 2\r\n\r\nno";
     // What is asked for and how it is answered; what the server hears, what the endpoint, and the status.
     type Row<'r> = (AuthProtocol, Option<u32>, &'static str, &'r str, &'r [&'r str], u16);
     let rows: [Row<'_>; 5] = [
@@ -61,6 +62,7 @@ async fn a_server_of_http_lets_requests_pass_or_answers_them() {
             question.contains("x-b"),
             matches!(&protocol, AuthProtocol::Http { headers, .. } if !headers.is_empty())
         );
+        assert_eq!(got.matches("content-type").count(), usize::from(status == 401), "{got}");
         assert!(!question.contains("x-user") && !question.contains("x-forwarded-client-cert"), "{question}");
         match heard.try_recv() {
             Ok(request) => {

@@ -1,5 +1,7 @@
 //! What rules say beside where a request goes.
 
+use std::time::Duration;
+
 use model::l7::{
     filter::{Cors, Filter, HeaderChange, Session, Share},
     route::Mirror,
@@ -89,6 +91,15 @@ async fn copies_go_to_mirrors_and_nobody_waits_for_them() {
         assert_eq!(id(&copy), id(&original));
     }
     assert!(copies.try_recv().is_err(), "one copy each");
+    // Each is a request of its own, to the mirror; what it copies is counted as ever.
+    tokio::time::timeout(Duration::from_secs(10), async {
+        while bench.counted("copy", 500) < 4 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("counted");
+    assert_eq!((bench.counted("copy", 500), bench.counted("web", 200), bench.counted("web", 500)), (4, 4, 0));
     // Under way all at once, so that there is no room for more: what is copied passes all the same.
     let _held = bench.shared.mirrors.clone().acquire_many_owned(2).await.expect("open");
     assert!(bench.say("GET / HTTP/1.1\r\nhost: web\r\n\r\n").await.starts_with("HTTP/1.1 200"));
