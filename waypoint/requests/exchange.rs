@@ -127,8 +127,10 @@ async fn decide_over(
         Action::Forward(backends) => {
             let broken =
                 |reason: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "NR", "no valid backend\n", reason);
-            let backend =
-                Backend::pick(backends, rand::random()).ok_or_else(|| broken("its rule has no backend".to_owned()))?;
+            let keeper = session::Keeper::new(Some(&rule), "/", &parts.headers);
+            let kept = keeper.backend(backends, &inbound.shared.store.world());
+            let backend = kept.or_else(|| Backend::pick(backends, rand::random()));
+            let backend = backend.ok_or_else(|| broken("its rule has no backend".to_owned()))?;
             let wanted = Wanted::of_backend(&backend.target, inbound.target.port()).map_err(broken)?;
             let cookie_path = session::path(&rule, parts.uri.path());
             headers::request(parts, &mut authority, &rule.filters, prefix);

@@ -11,8 +11,14 @@ use http::{
     header::{COOKIE, SET_COOKIE},
 };
 use model::{
-    Workload,
-    l7::{destination::TrafficPolicy, filter::Session, matching::PathMatch, route::HttpRule},
+    Workload, World,
+    l7::{
+        destination::TrafficPolicy,
+        filter::Session,
+        matching::PathMatch,
+        route::{Backend, BackendTarget, HttpRule},
+    },
+    workload::{Health, ServiceKey},
 };
 use sha2::{Digest, Sha256};
 
@@ -94,6 +100,21 @@ impl<'r> Keeper<'r> {
     ) -> Option<usize> {
         let token = self.token(self.session(traffic)?)?;
         candidates.position(|endpoint| digest(endpoint) == token.endpoint)
+    }
+
+    /// Returns the backend whose endpoint the client began with: a client stays whatever the others' shares are. One without a
+    /// share takes nobody, those that it had neither.
+    pub fn backend<'b>(&self, backends: &'b [Backend], world: &World) -> Option<&'b Backend> {
+        let session = self.rule?.session.as_ref().filter(|_| backends.len() > 1)?;
+        let token = self.token(session)?;
+        let is_of = |service: &ServiceKey| {
+            let mut healthy = world.endpoints(service).filter(|endpoint| endpoint.workload.status == Health::Healthy);
+            healthy.any(|endpoint| digest(&endpoint.workload) == token.endpoint)
+        };
+        backends.iter().filter(|backend| backend.weight > 0).find(|backend| match &backend.target {
+            BackendTarget::Service { service, .. } => is_of(service),
+            BackendTarget::Invalid(_) => false,
+        })
     }
 
     /// Tells the client which endpoint answered, unless it came with just that.

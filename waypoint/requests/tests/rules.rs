@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::l7::{
     filter::{Cors, Filter, HeaderChange, Session, Share},
-    route::Mirror,
+    route::{Action, Backend, Mirror},
     text::TextMatch,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,19 +35,27 @@ async fn preflights_are_answered_and_answers_are_granted() {
 #[tokio::test]
 async fn a_client_stays_with_its_endpoint() {
     let bench = Bench::new();
+    bench.service("other");
     let mut endpoints = Vec::new();
     for last in 10..20 {
-        endpoints.push(bench.peer("web", [127, 0, 3, last], OK).await);
+        endpoints.push(bench.peer(if last % 2 == 0 { "web" } else { "other" }, [127, 0, 3, last], OK).await);
     }
-    bench.rule(|rule| rule.session = Some(Session { name: "stay".into(), header: false, lifetime: None }));
-    let answer = bench.say("GET / HTTP/1.1\r\nhost: web\r\n\r\n").await;
-    let cookie =
-        answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")?.split(';').next()).expect("a cookie");
-    let first = endpoints.iter_mut().position(|heard| heard.try_recv().is_ok()).expect("one of them");
-    for _ in 0..20 {
-        let answer = bench.say(format!("GET / HTTP/1.1\r\nhost: web\r\ncookie: {cookie}\r\n\r\n")).await;
-        assert!(answer.starts_with("HTTP/1.1 200") && !answer.contains("set-cookie"), "{answer}");
-        next(&mut endpoints[first]).await;
+    bench.rule(|rule| {
+        let backend = |name: &str| Backend { target: target(name), weight: 1, filters: vec![] };
+        rule.action = Action::Forward(vec![backend("web"), backend("other")]);
+        rule.session = Some(Session { name: "stay".into(), header: false, lifetime: None });
+    });
+    // Whichever of the backends the first request goes to.
+    for _ in 0..4 {
+        let answer = bench.say("GET / HTTP/1.1\r\nhost: web\r\n\r\n").await;
+        let cookie = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")?.split(';').next());
+        let cookie = cookie.expect("a cookie");
+        let first = endpoints.iter_mut().position(|heard| heard.try_recv().is_ok()).expect("one of them");
+        for _ in 0..10 {
+            let answer = bench.say(format!("GET / HTTP/1.1\r\nhost: web\r\ncookie: {cookie}\r\n\r\n")).await;
+            assert!(answer.starts_with("HTTP/1.1 200") && !answer.contains("set-cookie"), "{answer}");
+            next(&mut endpoints[first]).await;
+        }
     }
 }
 
