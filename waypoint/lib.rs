@@ -28,9 +28,16 @@ use identity::{
 };
 use model::{Identity, identity::InvalidIdentity};
 use runtime::{Drain, Readiness, Shards, drain::stop_signal};
+use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 pub use crate::config::Config;
+
+/// Code generated from the file in `proto/`, compared with it by a test of `xds`.
+#[allow(missing_docs, dead_code, clippy::all, clippy::pedantic)]
+mod proto {
+    include!("gen/envoy.service.auth.v3.rs");
+}
 
 /// The task of readiness that the first certificate completes.
 const CERTIFICATE: &str = "certificate";
@@ -69,6 +76,8 @@ struct Shared {
     tokens: Arc<tokens::Tokens>,
     shards: Shards,
     spread: listen::Spread,
+    // As many copies may be under way.
+    mirrors: Arc<Semaphore>,
     // Of each shard: what a shard made stays on it.
     tunnels: Vec<Pool>,
     upstreams: Vec<upstream::Upstreams>,
@@ -118,6 +127,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         certificates: Manager::new(Arc::new(authority), config.certificate_lifetime),
         metrics,
         tokens: Arc::new(tokens::Tokens::new(tokens::Fetcher::new(tokens::public_roots))),
+        mirrors: Arc::new(Semaphore::new(requests::MIRRORS)),
         tunnels: (0..shards.count()).map(|_| Pool::default()).collect(),
         upstreams: (0..shards.count()).map(|_| upstream::Upstreams::default()).collect(),
         spread: listen::Spread::new(shards.count()),

@@ -16,7 +16,7 @@ use hbone::{
     telemetry::{Facts, Reporter},
 };
 use model::l7::{
-    authorization::{Asked, Decision, decide},
+    authorization::{Asked, Decision, custom, decide},
     matching::Client as Source,
     route::Backend,
     router::Connection,
@@ -83,8 +83,11 @@ fn admit(inbound: &Inbound, server_name: Option<&str>) -> Result<(), String> {
         trust_domains: state.settings().map_or(&[], |s| &s.trust_domains),
     };
     let service = inbound.target.service().map(|s| &s.key);
-    let policies = state.authorizations(&shared.config.waypoint, service);
-    match decide(policies.map(|policy| &**policy), &asked) {
+    let policies = || state.authorizations(&shared.config.waypoint, service).map(|policy| &**policy);
+    if let Some((policy, provider)) = custom(policies(), &asked).next() {
+        return Err(format!("policy {} asks provider {provider}, which is not known", policy.key()));
+    }
+    match decide(policies(), &asked) {
         Decision::Allow(_) => Ok(()),
         Decision::DeniedBy(policy) => Err(format!("policy {policy} refuses it")),
         Decision::NotAllowed => Err("no policy allows it".to_owned()),

@@ -8,7 +8,11 @@ use std::{
 
 use hbone::telemetry::Metrics as Connections;
 use http::{HeaderMap, StatusCode, Version, request::Parts};
-use model::{Service, Workload, l7::route::HttpRule, workload::Name};
+use model::{
+    Service, Workload,
+    l7::{authorization::Authorization, route::HttpRule},
+    workload::Name,
+};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, histogram::Histogram},
@@ -135,6 +139,8 @@ pub struct Record {
     grpc: Option<u32>,
     flags: String,
     reason: Option<String>,
+    audits: String,
+    mirrored: bool,
     rule: Option<Arc<HttpRule>>,
     destination: Option<Arc<Workload>>,
     service: Option<Arc<Service>>,
@@ -163,6 +169,8 @@ impl Record {
             grpc: None,
             flags: String::new(),
             reason: None,
+            audits: String::new(),
+            mirrored: false,
             rule: None,
             destination: None,
             service: inbound.target.service().cloned(),
@@ -174,9 +182,12 @@ impl Record {
         }
     }
 
-    /// Tells how it is named in all logs.
-    pub fn id(&mut self, headers: &HeaderMap) {
-        self.id = headers.get(&REQUEST_ID).cloned();
+    /// Tells that it is a copy: what it copies has a record of its own, and whom that one asks is not asked by this.
+    #[must_use]
+    pub fn mirrored(mut self) -> Self {
+        self.service = None;
+        self.mirrored = true;
+        self
     }
 
     /// Tells which authority was asked.
@@ -235,6 +246,17 @@ impl Record {
         self.reason = Some(reason.to_owned());
     }
 
+    /// Tells of a policy that wants it noted.
+    pub fn audited(&mut self, policy: &Authorization) {
+        if !self.audits.is_empty() {
+            self.audits.push(',');
+        }
+        self.audits.push_str(&policy.key());
+        if policy.dry_run {
+            self.audits.push_str(" (dry run)");
+        }
+    }
+
     /// Tells of a gRPC status.
     pub fn grpc(&mut self, status: u32) {
         self.grpc = Some(status);
@@ -291,6 +313,7 @@ impl Record {
         let route = rule.map(|r| r.origin.rule.clone().unwrap_or_else(|| r.name.clone()));
         let duration = format!("{}ms", self.begun.elapsed().as_millis());
         let identity = self.destination.as_ref().and_then(|w| w.identity().ok());
+        let audits = Some(&*self.audits).filter(|audits| !audits.is_empty());
         info!(target: "access", {
             src.addr = %client.address, src.workload = workload.map(|w| &*w.name),
             src.namespace = workload.map(|w| &*w.namespace), src.identity = %client.identity,
@@ -301,7 +324,8 @@ impl Record {
             request_id = self.id.as_ref().and_then(|id| id.to_str().ok()),
             method = %self.method, path = %self.path, authority = %self.authority, protocol = ?self.version,
             response_code = self.status, response_flags = flags, grpc_status = self.grpc, route = route.as_deref(),
-            bytes_sent = self.sent, bytes_recv = received, duration, reason = self.reason.as_deref(),
+            bytes_sent = self.sent, bytes_recv = received, duration, reason = self.reason.as_deref(), audits,
+            mirrored = self.mirrored.then_some(true),
         }, "request complete");
     }
 }

@@ -1,23 +1,15 @@
-//! Bodies on their way: of requests, kept for as long as they may be sent again, and of answers, counted.
+//! Bodies on their way: of answers, counted; those of requests are in [`super::replay`].
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
 
 use crate::{telemetry::Record, upstream::Checkout};
-
-/// How much of a request's body is kept, bytes: what is longer is sent once only.
-const KEPT: usize = 64 << 10;
 
 /// Why a body broke.
 #[derive(Debug, thiserror::Error)]
@@ -31,125 +23,9 @@ pub enum Error {
     /// The request took too long.
     #[error("the request took too long")]
     TimedOut,
-}
-
-/// The body of a request, which may be sent several times.
-pub struct Replay {
-    state: Mutex<State>,
-    bytes: AtomicU64,
-    /// It has none.
-    empty: bool,
-    hint: SizeHint,
-}
-
-struct State {
-    incoming: Incoming,
-    kept: Vec<Bytes>,
-    length: usize,
-    trailers: Option<HeaderMap>,
-    ended: bool,
-    /// What came is kept whole.
-    whole: bool,
-    /// Something was read.
-    begun: bool,
-}
-
-impl Replay {
-    /// Makes one of a client's body; without `keep` it can be sent once.
-    #[must_use]
-    pub fn new(incoming: Incoming, keep: bool) -> Arc<Self> {
-        let (empty, hint) = (incoming.is_end_stream(), incoming.size_hint());
-        let kept = hint.upper().is_none_or(|length| length <= KEPT as u64) && keep;
-        let state =
-            State { incoming, kept: Vec::new(), length: 0, trailers: None, ended: empty, whole: kept, begun: false };
-        Arc::new(Self { state: Mutex::new(state), bytes: AtomicU64::new(0), empty, hint })
-    }
-
-    /// Returns how many bytes came.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Tells whether it can be sent (again).
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.empty || state.whole || !state.begun
-    }
-
-    /// Returns a body that begins at the beginning.
-    #[must_use]
-    pub fn attempt(self: &Arc<Self>) -> Outgoing {
-        Outgoing { replay: (!self.empty).then(|| self.clone()), next: 0, done: false }
-    }
-
-    fn poll(&self, next: &mut usize, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bytes) = state.kept.get(*next) {
-            *next += 1;
-            return Poll::Ready(Some(Ok(Frame::data(bytes.clone()))));
-        }
-        if state.ended {
-            return Poll::Ready(state.trailers.clone().map(|trailers| Ok(Frame::trailers(trailers))));
-        }
-        if state.begun && !state.whole && *next == 0 {
-            return Poll::Ready(Some(Err(Error::Gone)));
-        }
-        let Some(frame) = ready!(Pin::new(&mut state.incoming).poll_frame(context)) else {
-            state.ended = true;
-            return Poll::Ready(None);
-        };
-        state.begun = true;
-        let frame = frame.map_err(Error::Http)?;
-        match frame.into_data() {
-            Ok(bytes) => {
-                self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                *next += 1;
-                state.length += bytes.len();
-                if state.whole && state.length <= KEPT {
-                    state.kept.push(bytes.clone());
-                } else {
-                    state.whole = false;
-                    state.kept = Vec::new();
-                }
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
-            }
-            Err(frame) => {
-                state.ended = true;
-                state.trailers = frame.into_trailers().ok();
-                Poll::Ready(state.trailers.clone().map(|trailers| Ok(Frame::trailers(trailers))))
-            }
-        }
-    }
-}
-
-/// The body of one try.
-pub struct Outgoing {
-    replay: Option<Arc<Replay>>,
-    next: usize,
-    done: bool,
-}
-
-impl Body for Outgoing {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let this = self.get_mut();
-        let Some(replay) = this.replay.as_ref().filter(|_| !this.done) else { return Poll::Ready(None) };
-        let frame = ready!(replay.poll(&mut this.next, context));
-        this.done = frame.as_ref().is_none_or(|f| f.as_ref().is_ok_and(Frame::is_trailers));
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.replay.is_none() || self.done
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.replay.as_ref().map_or_else(|| SizeHint::with_exact(0), |replay| replay.hint)
-    }
+    /// A copy fell behind, or what it is a copy of broke.
+    #[error("the copy of the body was cut")]
+    Cut,
 }
 
 /// The body of an answer. Its end, or its loss, is what is told of the request.

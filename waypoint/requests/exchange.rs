@@ -6,7 +6,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header::LOCATION, request
 use hyper::body::Incoming;
 use model::l7::{
     Normalization,
-    authorization::{Asked, Decision, decide, trial},
+    authorization::{Asked, Decision, audits, custom, decide, trial},
     filter::{Abort, Redirect, RedirectPort},
     matching::Client as Source,
     path,
@@ -17,11 +17,15 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::{
-    body::{Answer, Replay},
+    body::Answer,
+    check::check,
+    cors::{self, Verdict},
+    external_auth,
     forward::{self, Plan},
     headers,
     refusal::Refusal,
-    upgrade,
+    replay::Replay,
+    session, upgrade,
     view::{self, View},
 };
 use crate::{
@@ -31,22 +35,41 @@ use crate::{
     upstream::Wanted,
 };
 
+/// What is done to the answer, whoever gives it.
+#[derive(Default)]
+struct After {
+    grant: Option<cors::Grant>,
+    headers: external_auth::Headers,
+}
+
 /// Answers one request.
 pub async fn answer(inbound: Arc<Inbound>, mut request: Request<Incoming>) -> Response<Answer> {
     let client = upgrade::Client::take(&mut request);
     let (mut parts, incoming) = request.into_parts();
+    let replay = Replay::new(incoming);
+    // Before anything looks: what a client says about itself, or about headers of ours, counts for nobody.
+    headers::drop_named(&mut parts.headers);
+    headers::introduce(&mut parts.headers, &inbound.shared.identity, &inbound.client.identity);
     let is_grpc = parts.headers.get(http::header::CONTENT_TYPE).is_some_and(|value| is_grpc(value.as_bytes()));
     let mut record = Record::new(&inbound, &parts, is_grpc);
-    match decide_over(&inbound, &mut parts, &mut record).await {
+    let mut after = After::default();
+    let mut answer = match decide_over(&inbound, &mut parts, &replay, &mut record, &mut after).await {
         Err(refusal) => {
-            record.body(Replay::new(incoming, false));
+            record.body(replay);
             refusal.answer(is_grpc, record)
         }
         Ok(mut plan) => {
             plan.upgrade = client;
-            forward::forward(&inbound, parts, incoming, plan, record, is_grpc).await
+            forward::forward(&inbound, parts, replay, plan, record, is_grpc).await
         }
+    };
+    if let Some(grant) = after.grant {
+        grant.apply(answer.headers_mut());
     }
+    for (name, value) in after.headers {
+        answer.headers_mut().append(name, value);
+    }
+    answer
 }
 
 /// Tells whether a content type is one of gRPC.
@@ -55,8 +78,14 @@ fn is_grpc(content_type: &[u8]) -> bool {
     content_type.starts_with(base) && matches!(content_type.get(base.len()), None | Some(b'+' | b';' | b' '))
 }
 
-/// Decides over a request; returns where it goes.
-async fn decide_over(inbound: &Arc<Inbound>, parts: &mut Parts, record: &mut Record) -> Result<Plan, Refusal> {
+/// Decides over a request; returns where it goes. What is done to its answer is left in `after`.
+async fn decide_over(
+    inbound: &Arc<Inbound>,
+    parts: &mut Parts,
+    replay: &Replay,
+    record: &mut Record,
+    after: &mut After,
+) -> Result<Plan, Refusal> {
     let state = inbound.shared.store.l7();
     let shared = &inbound.shared;
     let service = inbound.target.service().map(|s| &s.key);
@@ -65,11 +94,12 @@ async fn decide_over(inbound: &Arc<Inbound>, parts: &mut Parts, record: &mut Rec
     if let Some(path) = tokens::hidden(&rules, parts) {
         record.path(path);
     }
+    check(parts)?;
     let mut authority = view::authority(parts)?;
     record.authority(&authority);
     normalize(parts, state.settings().map(|s| s.normalization).unwrap_or_default())?;
     let token = shared.tokens.admit(&rules, parts).await.map_err(|fault| Refusal::unauthorized(&fault))?;
-    authorize(inbound, parts, &authority, &state, token.as_deref())?;
+    authorize(inbound, parts, &authority, &state, token.as_deref(), record)?;
     let (rule, prefix) = route(inbound, parts, &authority, &state)?;
     let begun = Instant::now();
     let Some(rule) = rule else {
@@ -89,6 +119,16 @@ async fn decide_over(inbound: &Arc<Inbound>, parts: &mut Parts, record: &mut Rec
             return Err(aborted(abort));
         }
     }
+    match rule.cors.as_ref().map(|cors| cors::judge(cors, &parts.method, &parts.headers)) {
+        Some(Verdict::Preflight(headers)) => {
+            return Err(Refusal { headers, ..Refusal::new(StatusCode::OK, "-", "", "") });
+        }
+        Some(Verdict::Pass(grant)) => after.grant = Some(grant),
+        None => {}
+    }
+    if let Some(auth) = &rule.external_auth {
+        after.headers = external_auth::ask(inbound, auth, parts, &authority, replay).await?;
+    }
     match &rule.action {
         Action::Redirect(redirect) => Err(redirected(parts, &authority, inbound.target.port(), redirect, prefix)),
         Action::Respond(respond) => {
@@ -100,14 +140,18 @@ async fn decide_over(inbound: &Arc<Inbound>, parts: &mut Parts, record: &mut Rec
         Action::Forward(backends) => {
             let broken =
                 |reason: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "NR", "no valid backend\n", reason);
-            let backend =
-                Backend::pick(backends, rand::random()).ok_or_else(|| broken("its rule has no backend".to_owned()))?;
+            let keeper = session::Keeper::new(Some(&rule), "/", &parts.headers);
+            let kept = keeper.backend(backends, &inbound.shared.store.world());
+            let backend = kept.or_else(|| Backend::pick(backends, rand::random()));
+            let backend = backend.ok_or_else(|| broken("its rule has no backend".to_owned()))?;
             let wanted = Wanted::of_backend(&backend.target, inbound.target.port()).map_err(broken)?;
+            let cookie_path = session::path(&rule, parts.uri.path());
             headers::request(parts, &mut authority, &rule.filters, prefix);
             headers::request(parts, &mut authority, &backend.filters, prefix);
             let filters = backend.filters.clone();
             let mut plan = Plan::new(wanted, authority, Some(rule), begun);
             plan.backend_filters = filters;
+            plan.cookie_path = cookie_path;
             Ok(plan)
         }
     }
@@ -135,6 +179,7 @@ fn authorize(
     authority: &str,
     state: &State,
     token: Option<&Believed>,
+    record: &mut Record,
 ) -> Result<(), Refusal> {
     let shared = &inbound.shared;
     let service = inbound.target.service().map(|s| &s.key);
@@ -154,6 +199,12 @@ fn authorize(
         claims: token.map(Believed::claims),
         trust_domains: state.settings().map_or(&[], |s| &s.trust_domains),
     };
+    let denied = |reason: String| Refusal::new(StatusCode::FORBIDDEN, "DENY", "RBAC: access denied\n", reason);
+    audits(policies(), &asked).for_each(|policy| record.audited(policy));
+    if let Some((policy, provider)) = custom(policies(), &asked).next() {
+        // Nothing passes that somebody was to be asked about.
+        return Err(denied(format!("policy {} asks provider {provider}, which is not known", policy.key())));
+    }
     let decision = decide(policies(), &asked);
     if policies().any(|policy| policy.dry_run) {
         let tried = trial(policies(), &asked);

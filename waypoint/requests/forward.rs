@@ -12,10 +12,12 @@ use model::l7::{
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    body::{Answer, Replay},
+    body::Answer,
     exchange::earlier,
-    headers,
+    headers, mirror,
     refusal::{Refusal, grpc_status},
+    replay::{Outgoing, Replay},
+    session::Keeper,
     upgrade,
 };
 use crate::{
@@ -35,6 +37,8 @@ pub struct Plan {
     begun: Instant,
     /// What is done for this backend alone.
     pub backend_filters: Vec<Filter>,
+    /// What the cookie of its session is for.
+    pub cookie_path: String,
     /// The client's side of a change of protocol.
     pub upgrade: Option<upgrade::Client>,
 }
@@ -43,7 +47,8 @@ impl Plan {
     /// Makes one.
     #[must_use]
     pub fn new(wanted: Wanted, authority: String, rule: Option<Arc<HttpRule>>, begun: Instant) -> Self {
-        Self { wanted, authority, rule, begun, backend_filters: Vec::new(), upgrade: None }
+        let (backend_filters, cookie_path) = (Vec::new(), "/".to_owned());
+        Self { wanted, authority, rule, begun, backend_filters, cookie_path, upgrade: None }
     }
 }
 
@@ -58,7 +63,7 @@ enum Tried {
 pub async fn forward(
     inbound: &Arc<Inbound>,
     mut parts: Parts,
-    incoming: Incoming,
+    replay: Arc<Replay>,
     plan: Plan,
     mut record: Record,
     is_grpc: bool,
@@ -66,16 +71,20 @@ pub async fn forward(
     let rule = plan.rule.as_deref();
     let default = Retry::default();
     let retry = rule.map_or(Some(&default), |rule| rule.retry.as_ref().or(Some(&default))).filter(|r| r.attempts > 0);
-    let replay = Replay::new(incoming, retry.is_some());
+    if retry.is_none() {
+        replay.do_not_keep();
+    }
     record.body(replay.clone());
     headers::end_to_end(&mut parts.headers);
-    headers::introduce(&mut parts.headers, &inbound.shared.identity, &inbound.client.identity);
-    record.id(&parts.headers);
+    if plan.upgrade.is_none() {
+        mirror::start(inbound, rule, &parts, &plan.authority, &replay, is_grpc);
+    }
     let whole = earlier(plan.begun, [rule.and_then(|r| r.timeout), None]);
     let per_try = [rule.and_then(|r| r.backend_timeout), retry.and_then(|r| r.per_try)];
     let mut tried: Vec<SocketAddr> = Vec::new();
     let mut left = retry.map_or(0, |r| r.attempts);
-    let mut hints = Hints::new(&parts.headers, &parts.uri, rule.and_then(|r| r.session.as_ref()));
+    let keeper = Keeper::new(rule, &plan.cookie_path, &parts.headers);
+    let mut hints = Hints::new(&parts.headers, &parts.uri, Some(&keeper));
     // Held for as long as a repetition is under way.
     let mut _repeating = None;
     loop {
@@ -116,12 +125,19 @@ pub async fn forward(
                 let (answer, checkout) = *answered;
                 let mut answer = passed(answer, checkout, busy, &plan, deadline, record);
                 answer.headers_mut().extend(hints.answer());
+                if let Some(workload) = &endpoint.workload {
+                    keeper.tell(&endpoint.traffic, workload, answer.headers_mut());
+                }
                 answer
             }
             Tried::TimedOut => {
                 let reason = "the request took too long";
                 let body = "upstream request timeout\n";
                 Refusal::new(StatusCode::GATEWAY_TIMEOUT, "UT", body, reason).answer(is_grpc, record)
+            }
+            // It is not for the endpoint that it ended so.
+            Tried::Failed(_) if replay.is_broken() => {
+                Refusal::bad("the body broke off, or is none").answer(is_grpc, record)
             }
             Tried::Failed(error) => {
                 let body = "the upstream could not be reached\n";
@@ -220,15 +236,7 @@ async fn attempt(
     deadline: Option<Instant>,
 ) -> Tried {
     let version = version(parts, endpoint, plan.upgrade.is_some());
-    let mut request = Request::new(replay.attempt());
-    *request.method_mut() = parts.method.clone();
-    *request.headers_mut() = parts.headers.clone();
-    let scheme = if endpoint.traffic.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
-    *request.uri_mut() = target(parts, &plan.authority, version, scheme);
-    match version {
-        Version::Http1 => headers::set_host(request.headers_mut(), &plan.authority),
-        Version::Http2 => drop(request.headers_mut().remove(http::header::HOST)),
-    }
+    let mut request = request(parts, &plan.authority, endpoint, version, replay.attempt());
     if let Some(client) = &plan.upgrade {
         client.ask(&mut request, version);
     }
@@ -247,8 +255,30 @@ async fn attempt(
     }
 }
 
+/// Makes a request as it goes to an endpoint.
+#[must_use]
+pub fn request(
+    parts: &Parts,
+    authority: &str,
+    endpoint: &Endpoint,
+    version: Version,
+    body: Outgoing,
+) -> Request<Outgoing> {
+    let scheme = if endpoint.traffic.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+    let mut request = Request::new(body);
+    *request.method_mut() = parts.method.clone();
+    *request.headers_mut() = parts.headers.clone();
+    *request.uri_mut() = target(parts, authority, version, scheme);
+    match version {
+        Version::Http1 => headers::set_host(request.headers_mut(), authority),
+        Version::Http2 => drop(request.headers_mut().remove(http::header::HOST)),
+    }
+    request
+}
+
 /// Tells which HTTP an endpoint is spoken to with.
-fn version(parts: &Parts, endpoint: &Endpoint, is_upgrade: bool) -> Version {
+#[must_use]
+pub fn version(parts: &Parts, endpoint: &Endpoint, is_upgrade: bool) -> Version {
     let as_client = if parts.version == http::Version::HTTP_2 { Version::Http2 } else { Version::Http1 };
     // A protocol other than HTTP is asked for on a connection of its own.
     if is_upgrade {

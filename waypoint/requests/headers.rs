@@ -2,7 +2,10 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Uri,
-    header::{CONNECTION, HOST, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{
+        AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, COOKIE, EXPECT, HOST,
+        SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    },
     request::Parts,
     uri::PathAndQuery,
 };
@@ -12,8 +15,24 @@ use model::{
 };
 
 /// Headers that are for one connection only (RFC 9110 7.6.1).
-const HOP: [&str; 6] =
-    ["keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "trailer", "upgrade"];
+const HOP: [&str; 5] = ["keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "upgrade"];
+/// Fields that say where a message ends, who sent it or how it is read: in trailers nobody expects them (RFC 9110 6.5.1).
+const NOT_IN_TRAILERS: [HeaderName; 14] = [
+    AUTHORIZATION,
+    CONNECTION,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    COOKIE,
+    EXPECT,
+    HOST,
+    SET_COOKIE,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    CLIENT_CERTIFICATE,
+];
 /// The header that tells a backend who asks.
 pub const CLIENT_CERTIFICATE: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 /// The header that names a request in all logs.
@@ -23,22 +42,37 @@ pub const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded")
 /// The header that tells how the client spoke.
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
+/// Removes what `Connection` names, and the name with it.
+///
+/// Before anything is decided or added: a client must not have removed what the mesh adds by naming it.
+pub fn drop_named(headers: &mut HeaderMap) {
+    let options = |headers: &HeaderMap| -> Vec<HeaderName> {
+        let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
+    };
+    let mut upgrade = false;
+    for name in options(headers) {
+        match name {
+            // Rules may ask for it; it goes with the rest of what is for this connection only.
+            UPGRADE => upgrade = true,
+            // Told apart from the others by what it says; and what says where a request goes is for everybody.
+            TE | HOST => {}
+            name => drop(headers.remove(name)),
+        }
+    }
+    headers.remove(CONNECTION);
+    if upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+}
+
 /// Removes what is for one connection only, and what `Connection` names; `TE: trailers` stays, which gRPC needs.
 pub fn end_to_end(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
+    drop_named(headers);
     let trailers = headers.get_all(TE).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).any(|v| {
         let coding = v.split(';').next().unwrap_or_default();
         coding.trim().eq_ignore_ascii_case("trailers")
     });
-    for name in named {
-        headers.remove(name);
-    }
     for name in HOP {
         headers.remove(name);
     }
@@ -47,6 +81,13 @@ pub fn end_to_end(headers: &mut HeaderMap) {
     headers.remove(TE);
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+/// Removes from trailers what must not come so late.
+pub fn of_trailers(trailers: &mut HeaderMap) {
+    for name in &NOT_IN_TRAILERS {
+        trailers.remove(name);
     }
 }
 

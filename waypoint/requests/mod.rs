@@ -1,10 +1,17 @@
 //! Requests: read from a client's connection, decided over, passed on.
 
 pub mod body;
+mod check;
+mod copied;
+mod cors;
 mod exchange;
+mod external_auth;
 mod forward;
 mod headers;
+mod mirror;
 mod refusal;
+pub mod replay;
+pub mod session;
 mod upgrade;
 mod view;
 
@@ -21,11 +28,10 @@ use runtime::Drain;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
-pub use self::{body::Replay, headers::REQUEST_ID};
+use self::check::MAX_HEAD;
+pub use self::{headers::REQUEST_ID, mirror::MIRRORS, replay::Replay};
 use crate::{inbound::Inbound, sniff::Spoken};
 
-/// The largest head of a request, bytes.
-const MAX_HEAD: usize = 64 << 10;
 /// The most headers of a request.
 const MAX_HEADERS: usize = 256;
 /// How many streams a client may have open on one connection of HTTP/2.
@@ -76,7 +82,6 @@ where
                 .max_header_list_size(MAX_HEAD as u32)
                 .keep_alive_interval(PING.0)
                 .keep_alive_timeout(PING.1)
-                .enable_connect_protocol()
                 .serve_connection(io, service)
         )
     } else {
@@ -95,3 +100,6 @@ where
         debug!(%client, error = runtime::error::chain(&error), "a client's connection ended");
     }
 }
+
+#[cfg(test)]
+mod tests;

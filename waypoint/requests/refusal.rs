@@ -81,7 +81,7 @@ impl Refusal {
                 Bytes::new()
             }
             None => {
-                if !self.body.is_empty() {
+                if !self.body.is_empty() && !self.headers.iter().any(|(name, _)| *name == CONTENT_TYPE) {
                     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
                 }
                 self.body

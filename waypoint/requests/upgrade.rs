@@ -13,10 +13,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tracing::debug;
 
-use super::{
-    body::{Answer, Outgoing},
-    headers,
-};
+use super::{body::Answer, headers, replay::Outgoing};
 use crate::{telemetry::Record, upstream::Version};
 
 /// A client that wants to go over to another protocol.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::{HeaderMap, header::HOST, request::Parts};
 use model::l7::matching;
 
-use super::refusal::Refusal;
+use super::{check, refusal::Refusal};
 
 /// A request as rules and policies read it.
 pub struct View<'r> {
@@ -33,15 +33,22 @@ impl<'r> View<'r> {
 /// Returns the authority of a request: of its target, or else of its one `Host` (RFC 9112 3.2, RFC 9113 8.3.1).
 ///
 /// # Errors
-/// None at all, or several, which others might take for another one.
+/// None at all, or several, or one that is none: others might take another one.
 pub fn authority(parts: &Parts) -> Result<String, Refusal> {
     let mut hosts = parts.headers.get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (host, None) => host.map(|h| h.to_str().map_err(|_| Refusal::bad("the Host is no text"))).transpose()?,
         _ => return Err(Refusal::bad("there is more than one Host")),
     };
-    let authority = parts.uri.authority().map(http::uri::Authority::as_str).or(host);
-    authority.map(str::to_owned).ok_or_else(|| Refusal::bad("there is no Host"))
+    let target = parts.uri.authority().map(http::uri::Authority::as_str);
+    // RFC 9113 8.3.1; of HTTP/1 the target alone counts (RFC 9112 3.2.2).
+    let differ = target.zip(host).is_some_and(|(target, host)| !target.eq_ignore_ascii_case(host));
+    if differ && parts.version == http::Version::HTTP_2 {
+        return Err(Refusal::bad("the Host is another one than the authority"));
+    }
+    let authority = target.or(host).ok_or_else(|| Refusal::bad("there is no Host"))?;
+    check::authority(authority)?;
+    Ok(authority.to_owned())
 }
 
 impl matching::Request for View<'_> {

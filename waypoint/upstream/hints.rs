@@ -6,61 +6,26 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Uri,
     header::{COOKIE, SET_COOKIE},
 };
-use model::l7::{
-    destination::{HashKey, HashPolicy},
-    filter::Session,
-};
+use model::l7::destination::{HashKey, HashPolicy};
 
 use super::hash::hash;
+use crate::requests::session::Keeper;
 
 /// What a request says about the endpoint that it wants. A connection that is passed on says nothing but where it comes from.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Hints<'r> {
     request: Option<(&'r HeaderMap, &'r Uri)>,
-    session: Option<&'r Session>,
+    /// Who keeps the client with the endpoint that it began with.
+    pub keeper: Option<&'r Keeper<'r>>,
     key: Option<u64>,
     cookie: Option<HeaderValue>,
-    stays: Option<(HeaderName, HeaderValue)>,
 }
 
 impl<'r> Hints<'r> {
-    /// Looks at a request, whose rule may say how its client stays with an endpoint.
+    /// Looks at a request.
     #[must_use]
-    pub fn new(headers: &'r HeaderMap, uri: &'r Uri, session: Option<&'r Session>) -> Self {
-        Self { request: Some((headers, uri)), session, ..Self::default() }
-    }
-
-    /// Returns how the client stays with an endpoint: as its rule says, or else as a policy does.
-    #[must_use]
-    pub fn session<'s>(&self, policy: Option<&'s Session>) -> Option<&'s Session>
-    where
-        'r: 's,
-    {
-        self.request.and(self.session.or(policy))
-    }
-
-    /// Returns the token of the endpoint that the client began with, if it shows one.
-    #[must_use]
-    pub fn token(&self, session: &Session) -> Option<u64> {
-        let (headers, _) = self.request?;
-        let value = match session.header {
-            true => headers.get(&*session.name)?.to_str().ok()?,
-            false => cookie(headers, &session.name)?,
-        };
-        u64::from_str_radix(value, 16).ok()
-    }
-
-    /// Has the client told with which endpoint it stays, by a token that says nothing else about it.
-    pub fn stay(&mut self, session: &Session, token: u64) {
-        self.stays = None;
-        if session.header {
-            let name = HeaderName::from_bytes(session.name.as_bytes()).ok();
-            self.stays = name.zip(HeaderValue::from_str(&format!("{token:016x}")).ok());
-        } else if self.token(session) != Some(token) {
-            let age = session.lifetime.map(|lifetime| format!("; Max-Age={}", lifetime.as_secs())).unwrap_or_default();
-            let text = format!("{}={token:016x}{age}; Path=/; HttpOnly", session.name);
-            self.stays = HeaderValue::from_str(&text).ok().map(|value| (SET_COOKIE, value));
-        }
+    pub fn new(headers: &'r HeaderMap, uri: &'r Uri, keeper: Option<&'r Keeper<'r>>) -> Self {
+        Self { request: Some((headers, uri)), keeper, ..Self::default() }
     }
 
     /// Returns the hash of the key that a policy asks for; none if there is no such key. The same each time it is asked.
@@ -128,7 +93,7 @@ impl<'r> Hints<'r> {
 
     /// Returns what the client is told with the answer.
     pub fn answer(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-        self.cookie.map(|cookie| (SET_COOKIE, cookie)).into_iter().chain(self.stays)
+        self.cookie.map(|cookie| (SET_COOKIE, cookie)).into_iter()
     }
 }
 
@@ -199,45 +164,6 @@ mod tests {
                 value.strip_prefix("c=").map(|value| hash(value.as_bytes())),
                 "what comes back is the same key"
             );
-        }
-    }
-
-    #[test]
-    fn clients_are_told_where_they_stay() {
-        let session = |header, lifetime: Option<u64>| Session {
-            name: "x-stay".into(),
-            header,
-            lifetime: lifetime.map(Duration::from_secs),
-        };
-        type Row = (bool, Option<u64>, (&'static str, &'static str), Option<u64>, Option<(&'static str, &'static str)>);
-        let rows: [Row; 6] = [
-            (false, None, ("a", "b"), None, Some(("set-cookie", "x-stay=00000000000000ff; Path=/; HttpOnly"))),
-            (
-                false,
-                Some(9),
-                ("a", "b"),
-                None,
-                Some(("set-cookie", "x-stay=00000000000000ff; Max-Age=9; Path=/; HttpOnly")),
-            ),
-            (false, None, ("cookie", "x-stay=00000000000000ff"), Some(255), None),
-            (
-                false,
-                None,
-                ("cookie", "x-stay=nonsense"),
-                None,
-                Some(("set-cookie", "x-stay=00000000000000ff; Path=/; HttpOnly")),
-            ),
-            (true, None, ("x-stay", "00000000000000fe"), Some(254), Some(("x-stay", "00000000000000ff"))),
-            (true, None, ("cookie", "x-stay=00000000000000ff"), None, Some(("x-stay", "00000000000000ff"))),
-        ];
-        for (header, lifetime, sent, token, told) in rows {
-            let (session, headers, uri) = (session(header, lifetime), headers(&[sent]), Uri::from_static("/"));
-            let mut hints = Hints::new(&headers, &uri, Some(&session));
-            assert_eq!(hints.token(&session), token, "{sent:?}");
-            hints.stay(&session, 255);
-            let found: Vec<_> = hints.answer().collect();
-            let found: Vec<_> = found.iter().map(|(k, v)| (k.as_str(), v.to_str().unwrap())).collect();
-            assert_eq!(found, told.into_iter().collect::<Vec<_>>(), "{sent:?}");
         }
     }
 

@@ -19,7 +19,7 @@ use super::{
     limits::{Kind, Limits, Permit},
     pool::Version,
 };
-use crate::requests::body::Outgoing;
+use crate::requests::replay::Outgoing;
 
 /// How long a connection without requests is kept, where nothing else is said.
 const IDLE: Duration = Duration::from_secs(300);

@@ -193,7 +193,7 @@ impl Endpoint {
     }
 }
 
-/// Chooses an endpoint; those that were tried come last.
+/// Chooses an endpoint.
 ///
 /// # Errors
 /// Nobody who could take it, or too many requests already.
@@ -251,9 +251,8 @@ fn find(inbound: &Inbound, wanted: &Wanted, tried: &[SocketAddr], hints: &mut Hi
     if plan.refusal == Some(Refusal::NoSuchPort) {
         return Err(Failure::NoSuchPort(key.hostname.clone(), port));
     }
-    let session = hints.session(plan.traffic.session.as_ref());
-    let stays = session.and_then(|session| plan.stays(hints.token(session)?));
-    let stays = stays.filter(|candidate| !tried.contains(&candidate.host.address));
+    let stays = hints.keeper.and_then(|keeper| plan.candidate(keeper.find(&plan.traffic, plan.workloads())? as u32));
+    let stays = stays.filter(|c| !c.host.is_ejected() && !tried.contains(&c.host.address));
     let hashed = match &plan.traffic.balancer {
         Balancer::Hash(policy) => hints.key(policy, inbound.client.address),
         _ => None,
@@ -268,9 +267,6 @@ fn find(inbound: &Inbound, wanted: &Wanted, tried: &[SocketAddr], hints: &mut Hi
     group.hosts.revive(Instant::now);
     let chosen = stays.or_else(|| plan.draw(&group.hosts, &draw));
     let chosen = chosen.ok_or_else(|| Failure::NoEndpoint(key.hostname.clone(), port))?;
-    if let Some(session) = session {
-        hints.stay(session, chosen.token);
-    }
     endpoint.address = chosen.host.address;
     endpoint.workload = Some(chosen.workload.clone());
     endpoint.load = chosen.host.load.clone();

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use super::{
     balance::{self, Draw, Set},
-    hash::{Member, hash},
+    hash::Member,
     locality::{self, Labelled},
     outlier::{Host, Hosts},
     seen::{self, Inputs},
@@ -38,8 +38,6 @@ pub struct Candidate {
     pub host: Arc<Host>,
     /// Its workload.
     pub workload: Arc<Workload>,
-    /// What clients that stay with it show.
-    pub token: u64,
 }
 
 /// The endpoints of one distance: groups, each with its share of what comes.
@@ -85,11 +83,8 @@ impl Plan {
         for (index, (_, tier, _)) in found.iter().enumerate() {
             by_tier.entry(*tier).or_default().push(index as u32);
         }
-        let candidates: Vec<Candidate> = found
-            .into_iter()
-            .zip(known)
-            .map(|((_, _, workload), host)| Candidate { token: token(host.address), host, workload })
-            .collect();
+        let candidates: Vec<Candidate> =
+            found.into_iter().zip(known).map(|((_, _, workload), host)| Candidate { host, workload }).collect();
         let divide = |(place, members): (usize, Vec<u32>)| match &traffic.locality {
             Some(locality) => divided(locality, inputs.world, own, &candidates, members, place == 0),
             None => vec![(1.0, members)],
@@ -106,10 +101,9 @@ impl Plan {
         self.candidates.get(index as usize)
     }
 
-    /// Returns the endpoint that a client stays with, unless it is left alone.
-    #[must_use]
-    pub fn stays(&self, token: u64) -> Option<&Candidate> {
-        self.candidates.iter().find(|candidate| candidate.token == token && !candidate.host.is_ejected())
+    /// Returns the workloads of all endpoints, in the order of their places.
+    pub fn workloads(&self) -> impl Iterator<Item = &Workload> {
+        self.candidates.iter().map(|candidate| &*candidate.workload)
     }
 
     /// Draws an endpoint; none if nobody takes traffic now. Whose time to be left alone is over has to be asked again before.
@@ -223,16 +217,6 @@ impl View {
         }
         chosen
     }
-}
-
-/// Returns what stands for an address where clients see it.
-fn token(address: SocketAddr) -> u64 {
-    let mut bytes = match address.ip() {
-        IpAddr::V4(ip) => ip.octets().to_vec(),
-        IpAddr::V6(ip) => ip.octets().to_vec(),
-    };
-    bytes.extend(address.port().to_be_bytes());
-    hash(&bytes)
 }
 
 type Found = (SocketAddr, usize, Arc<Workload>);

@@ -24,7 +24,7 @@ use super::{
     limits::{Kind, Permit},
     tls::Inside,
 };
-use crate::{Shared, requests::body::Outgoing};
+use crate::{Shared, requests::replay::Outgoing};
 
 /// How many requests a connection of HTTP/2 carries before another one is made.
 const STREAMS: usize = 100;

@@ -197,6 +197,27 @@ pub fn decide<'p>(policies: impl IntoIterator<Item = &'p Authorization>, asked: 
     judge(policies.into_iter().filter(|policy| !policy.dry_run), asked)
 }
 
+/// Returns the policies that ask a provider over this, with its name: the ones that decide before all others.
+///
+/// Who cannot ask the provider must refuse.
+pub fn custom<'p>(
+    policies: impl IntoIterator<Item = &'p Authorization>,
+    asked: &Asked<'_>,
+) -> impl Iterator<Item = (&'p Authorization, &'p Name)> {
+    policies.into_iter().filter(|policy| !policy.dry_run).filter_map(|policy| match &policy.action {
+        Action::Custom(provider) if policy.matches(asked) => Some((policy, provider)),
+        _ => None,
+    })
+}
+
+/// Returns the policies that want this noted; those that are only tried too, for a note is all that they ask for.
+pub fn audits<'p>(
+    policies: impl IntoIterator<Item = &'p Authorization>,
+    asked: &Asked<'_>,
+) -> impl Iterator<Item = &'p Authorization> {
+    policies.into_iter().filter(|policy| policy.action == Action::Audit && policy.matches(asked))
+}
+
 /// Decides as if the policies that are only tried were in force.
 pub fn trial<'p>(policies: impl IntoIterator<Item = &'p Authorization>, asked: &Asked<'_>) -> Decision {
     judge(policies.into_iter(), asked)
@@ -226,7 +247,8 @@ impl Authorization {
     /// Tells whether one of its rules matches.
     #[must_use]
     pub fn matches(&self, asked: &Asked<'_>) -> bool {
-        let lacking = self.action == Action::Deny;
+        // Asking a provider refuses, if the provider says so: on a plain connection too the rule counts as matched.
+        let lacking = matches!(self.action, Action::Deny | Action::Custom(_));
         let all = |conditions: &Vec<Condition>| conditions.iter().all(|c| c.holds(asked, lacking));
         let any = |alternatives: &[Vec<Condition>]| alternatives.is_empty() || alternatives.iter().any(all);
         self.rules.iter().any(|rule| any(&rule.from) && any(&rule.to) && all(&rule.when))

@@ -261,6 +261,7 @@ impl Bed {
             tunnels: (0..2).map(|_| hbone::pool::Pool::default()).collect(),
             upstreams: (0..2).map(|_| Upstreams::default()).collect(),
             groups: Groups::default(),
+            mirrors: Arc::new(tokio::sync::Semaphore::new(crate::requests::MIRRORS)),
             spread: crate::listen::Spread::new(2),
             tokens: Arc::new(crate::tokens::Tokens::new(crate::tokens::Fetcher::new(crate::tokens::public_roots))),
         });

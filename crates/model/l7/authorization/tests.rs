@@ -100,3 +100,39 @@ fn templates_match_segments() {
         assert_eq!(template_matches(template, path), wanted, "{template} {path}");
     }
 }
+
+#[test]
+fn providers_are_asked_and_notes_are_made_of_what_matches() {
+    let get = Plain::new("GET", "a", "/x");
+    let asked = |request| Asked {
+        identity: None,
+        source: [10, 0, 0, 1].into(),
+        remote: [10, 0, 0, 1].into(),
+        destination: ([10, 0, 0, 2], 80).into(),
+        server_name: None,
+        request,
+        claims: None,
+        trust_domains: &[],
+    };
+    let of = |action: Action, method: &str| policy(action, vec![when(condition(Attribute::Method, &[method], &[]))]);
+    let opa = || Action::Custom("opa".into());
+    // Action, method of the rule, only tried, a request or a connection: is a provider asked, is a note made.
+    let rows = [
+        (opa(), "GET", false, true, true, false),
+        (opa(), "POST", false, true, false, false),
+        (opa(), "GET", true, true, false, false),
+        (opa(), "GET", false, false, true, false),
+        (Action::Audit, "GET", false, true, false, true),
+        (Action::Audit, "GET", true, true, false, true),
+        (Action::Audit, "POST", false, true, false, false),
+        (Action::Audit, "GET", false, false, false, false),
+        (Action::Deny, "GET", false, true, false, false),
+    ];
+    for (action, method, dry_run, is_request, is_asked, is_noted) in rows {
+        let policies = [Authorization { dry_run, ..of(action, method) }];
+        let asked = asked(is_request.then_some(&get as &dyn Request));
+        let provider = custom(&policies, &asked).next().map(|(_, provider)| &**provider);
+        assert_eq!(provider, is_asked.then_some("opa"), "{policies:?}");
+        assert_eq!(audits(&policies, &asked).count() == 1, is_noted, "{policies:?}");
+    }
+}

@@ -1,0 +1,181 @@
+//! Asking by `envoy.service.auth.v3.Authorization`.
+
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+
+use http::{HeaderName, HeaderValue, Request, StatusCode, Uri, Version as HttpVersion, request::Parts};
+use http_body_util::BodyExt;
+use model::{Identity, l7::route::BackendTarget, workload::Name};
+use tower::service_fn;
+
+use super::{Changes, Failure, Question, Said, denied, endpoint, send};
+use crate::{
+    proto::{
+        Address, AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValueOption, OkHttpResponse,
+        SocketAddress, address,
+        attribute_context::{HttpRequest, Peer, Request as Asked},
+        authorization_client::AuthorizationClient,
+        check_response::HttpResponse,
+        header_value_option::HeaderAppendAction,
+        socket_address::PortSpecifier,
+    },
+    requests::{REQUEST_ID, refusal::Refusal, replay::Outgoing},
+    upstream::Version,
+};
+
+/// Asks.
+pub async fn ask(question: &Question<'_>, target: &BackendTarget, told: &[Name]) -> Result<Said, Failure> {
+    let endpoint = endpoint(question.inbound, target)?;
+    let authority = match target {
+        BackendTarget::Service { service, .. } => &*service.hostname,
+        BackendTarget::Invalid(_) => "localhost",
+    };
+    let origin = Uri::builder().scheme("http").authority(authority).path_and_query("/").build();
+    let origin = origin.map_err(|error| Failure::Target(error.to_string()))?;
+    // Owned: what the client of tonic holds has no lifetime.
+    let (inbound, endpoint) = (question.inbound.clone(), Arc::new(endpoint));
+    let service = service_fn(move |request: Request<tonic::body::Body>| {
+        let (inbound, endpoint) = (inbound.clone(), endpoint.clone());
+        async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await.map_err(|status| Failure::Status(status.to_string()))?;
+            let request = Request::from_parts(parts, Outgoing::own(body.to_bytes()));
+            send(&inbound, &endpoint, Version::Http2, request).await
+        }
+    });
+    let mut client = AuthorizationClient::with_origin(service, origin);
+    match client.check(request(question, told)).await {
+        Ok(answer) => Ok(read(answer.into_inner())),
+        Err(status) => Err(Failure::Status(runtime::error::with_causes(
+            format!("{:?} {}", status.code(), status.message()),
+            &status,
+        ))),
+    }
+}
+
+fn request(question: &Question<'_>, told: &[Name]) -> CheckRequest {
+    let Question { inbound, parts, authority, body } = question;
+    let peer = |address: SocketAddr, identity: Option<&Identity>| Peer {
+        address: Some(Address {
+            address: Some(address::Address::SocketAddress(SocketAddress {
+                address: address.ip().to_string(),
+                port_specifier: Some(PortSpecifier::PortValue(address.port().into())),
+            })),
+        }),
+        principal: identity.map(ToString::to_string).unwrap_or_default(),
+        ..Peer::default()
+    };
+    let path = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let mut headers: HashMap<String, String> = HashMap::new();
+    let pseudo = [(":method", parts.method.as_str()), (":path", path), (":authority", authority), (":scheme", "http")];
+    headers.extend(pseudo.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    for (name, value) in &parts.headers {
+        let known = headers.entry(name.as_str().to_owned()).or_default();
+        if !known.is_empty() {
+            known.push(',');
+        }
+        known.push_str(&text(value));
+    }
+    headers.retain(|name, _| told.is_empty() || told.iter().any(|told| **told == **name));
+    if let Some((_, whole)) = body {
+        headers.insert("x-envoy-auth-partial-body".to_owned(), (!whole).to_string());
+    }
+    let length = parts.headers.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let http = HttpRequest {
+        id: parts.headers.get(&REQUEST_ID).map(text).unwrap_or_default(),
+        method: parts.method.to_string(),
+        headers,
+        path: path.to_owned(),
+        host: (*authority).to_owned(),
+        scheme: "http".to_owned(),
+        size: length.unwrap_or(-1),
+        protocol: if parts.version == HttpVersion::HTTP_2 { "HTTP/2" } else { "HTTP/1.1" }.to_owned(),
+        body: body.as_ref().map(|(bytes, _)| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default(),
+        ..HttpRequest::default()
+    };
+    CheckRequest {
+        attributes: Some(AttributeContext {
+            source: Some(peer(inbound.client.address, Some(&inbound.client.identity))),
+            destination: Some(peer(inbound.destination, None)),
+            request: Some(Asked { time: Some(std::time::SystemTime::now().into()), http: Some(http) }),
+            ..AttributeContext::default()
+        }),
+    }
+}
+
+fn read(answer: CheckResponse) -> Said {
+    let allowed = answer.status.as_ref().is_none_or(|status| status.code == 0);
+    match (allowed, answer.http_response) {
+        (true, Some(HttpResponse::OkResponse(ok))) => Said::Allow(changes(ok)),
+        (true, None) if answer.status.is_some() => Said::Allow(Changes::default()),
+        (_, Some(HttpResponse::DeniedResponse(denied))) => Said::Deny(Box::new(refusal(denied))),
+        _ => Said::Deny(Box::new(denied("the external authorization refuses it".to_owned()))),
+    }
+}
+
+fn refusal(said: DeniedHttpResponse) -> Refusal {
+    let status = said.status.and_then(|status| StatusCode::from_u16(status.code.try_into().ok()?).ok());
+    let status = status.filter(|status| status.as_u16() >= 200).unwrap_or(StatusCode::FORBIDDEN);
+    let mut refusal = Refusal::new(status, "UAEX", "", "the external authorization refuses it");
+    refusal.body = said.body.into();
+    refusal.headers = said.headers.into_iter().filter_map(|option| Some(pair(option)?.1)).collect();
+    refusal.headers.retain(|(name, _)| !super::OURS.contains(name));
+    refusal
+}
+
+fn changes(ok: OkHttpResponse) -> Changes {
+    let mut changes = Changes {
+        remove: ok.headers_to_remove.iter().filter_map(|name| name.parse().ok()).collect(),
+        query: Query {
+            set: ok.query_parameters_to_set.into_iter().map(|p| (p.key, p.value)).collect(),
+            remove: ok.query_parameters_to_remove,
+        },
+        ..Changes::default()
+    };
+    for (appends, header) in ok.headers.into_iter().filter_map(pair) {
+        if appends { changes.append.push(header) } else { changes.set.push(header) }
+    }
+    changes.answer = ok.response_headers_to_add.into_iter().filter_map(|option| Some(pair(option)?.1)).collect();
+    changes.answer.retain(|(name, _)| !super::OURS.contains(name));
+    changes
+}
+
+/// Reads a header, and whether it stands beside what is there; without a word about it, it does not (Envoy, `OkHttpResponse`).
+fn pair(option: HeaderValueOption) -> Option<(bool, (HeaderName, HeaderValue))> {
+    let appends =
+        option.append.unwrap_or(false) && option.append_action == HeaderAppendAction::AppendIfExistsOrAdd as i32;
+    let header = option.header?;
+    let value = if header.raw_value.is_empty() { header.value.into_bytes() } else { header.raw_value };
+    // A pseudo-header is no name: nobody but a rule says where a request goes.
+    Some((appends, (header.key.parse().ok()?, HeaderValue::from_bytes(&value).ok()?)))
+}
+
+/// Changes of the query.
+#[derive(Debug, Default)]
+pub struct Query {
+    set: Vec<(String, String)>,
+    remove: Vec<String>,
+}
+
+impl Query {
+    /// Makes them.
+    pub fn apply(&self, parts: &mut Parts) {
+        if self.set.is_empty() && self.remove.is_empty() {
+            return;
+        }
+        let query = parts.uri.query().unwrap_or_default();
+        let gone = |name: &str| self.remove.iter().any(|n| n == name) || self.set.iter().any(|(n, _)| n == name);
+        let mut written = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| !gone(name)) {
+            written.append_pair(&name, &value);
+        }
+        written.extend_pairs(&self.set);
+        let query = written.finish();
+        let text = if query.is_empty() { parts.uri.path().to_owned() } else { format!("{}?{query}", parts.uri.path()) };
+        if let Ok(path) = text.parse() {
+            let mut uri = std::mem::take(&mut parts.uri).into_parts();
+            uri.path_and_query = Some(path);
+            parts.uri = Uri::from_parts(uri).unwrap_or_default();
+        }
+    }
+}

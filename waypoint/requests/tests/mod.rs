@@ -1,0 +1,9 @@
+//! Whole exchanges: what a client writes, what an endpoint hears, and what comes back.
+
+mod bench;
+mod external_auth;
+mod http2;
+mod messages;
+mod policies;
+mod rules;
+mod wire;
