@@ -483,7 +483,7 @@ _ambient() {
             fi
             case "${prev}" in
                 --role)
-                    COMPREPLY=($(compgen -W "agent ztunnel cni" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "agent ztunnel waypoint cni" -- "${cur}"))
                     return 0
                     ;;
                 --kubeconfig)

@@ -26,6 +26,7 @@ end
 
 complete -c ambient -n "__fish_ambient_needs_command" -l role -d 'Run as a component of the mesh instead of a command' -r -f -a "agent\t'Control plane: discovery and certificates'
 ztunnel\t'Node proxy'
+waypoint\t'Proxy for layer 7, of a Gateway'
 cni\t'Node agent that enrols pods'"
 complete -c ambient -n "__fish_ambient_needs_command" -s c -l kubeconfig -d 'Path to the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the pod\'s own account; without any of them the only sandbox that runs]' -r -F
 complete -c ambient -n "__fish_ambient_needs_command" -l context -d 'Context of the kubeconfig to use' -r
