@@ -48,6 +48,7 @@ impl Ask {
                 _ if word.starts_with("parallel=") => {
                     ask.part["parallel"] = word[9..].parse::<u64>().unwrap_or(1).into()
                 }
+                _ if word.starts_with("limit=") => ask.part["limit_ms"] = word[6..].parse::<u64>().unwrap_or(1).into(),
                 _ if word.starts_with("body=") => ask.part["body"] = word[5..].into(),
                 _ if word.bytes().all(|b| b.is_ascii_uppercase()) => ask.part["method"] = word.into(),
                 _ => {
@@ -142,6 +143,7 @@ fn holds(result: &Value, word: &str) -> bool {
     match key {
         "grpc" => all("grpc", value),
         "err" => all("errors", value),
+        "body_bytes" => text(&result[key]) == *value,
         "hosts" => result["hosts"].as_object().is_some_and(|hosts| hosts.len().to_string() == *value),
         "host" => text(&body["headers"]["host"]) == *value || text(&body["authority"]) == *value,
         "path" | "method" | "version" => text(&body[key]) == *value,

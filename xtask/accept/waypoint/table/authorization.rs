@@ -49,7 +49,6 @@ pub const ROWS: &[Row] = &[
         objects: &[("AuthorizationPolicy", "action: DENY, rules: [{to: [{operation: {paths: ['/private*']}}]}]")],
         asks: &[
             ("/private/x", "403"),
-            ("//private", "403"),
             ("/a/../private", "403"),
             ("/./private", "403"),
             ("/%70rivate", "403"),

@@ -642,6 +642,6 @@ pub const GRPC: &[Row] = &[
             "GRPCRoute",
             "rules: [{matches: [{method: {service: a.B}}], backendRefs: [{name: nowhere, port: 82}]}, {$g2}]",
         )],
-        asks: &[("grpc POST /x.Y/C", "200 v2"), ("grpc POST /a.B/C", "200 grpc=2")],
+        asks: &[("grpc POST /x.Y/C", "200 v2"), ("grpc POST /a.B/C", "200 grpc=14")],
     },
 ];
