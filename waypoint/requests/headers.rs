@@ -11,9 +11,8 @@ use model::{
     l7::filter::{Filter, HeaderChange, Rewrite},
 };
 
-/// Headers that are for one connection only (RFC 9110 7.6.1).
-const HOP: [&str; 6] =
-    ["keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "trailer", "upgrade"];
+/// Headers that are for one connection only (RFC 9110 7.6.1). `Trailer` is none of them: without it trailers are not sent on.
+const HOP: [&str; 5] = ["keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "upgrade"];
 /// The header that tells a backend who asks.
 pub const CLIENT_CERTIFICATE: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 /// The header that names a request in all logs.
@@ -150,5 +149,28 @@ pub fn set_host(headers: &mut HeaderMap, authority: &str) {
     headers.remove(HOST);
     if let Ok(value) = HeaderValue::from_str(authority) {
         headers.insert(HOST, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_for_one_connection_ends_and_what_announces_trailers_stays() {
+        let pairs = [
+            ("connection", "x-own"),
+            ("x-own", "1"),
+            ("keep-alive", "5"),
+            ("te", "trailers"),
+            ("trailer", "x-sum"),
+            ("x-a", "1"),
+        ];
+        let pairs = pairs.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let mut headers = HeaderMap::from_iter(pairs);
+        end_to_end(&mut headers);
+        let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["te", "trailer", "x-a"]);
     }
 }
