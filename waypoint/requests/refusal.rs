@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
-    header::{CONTENT_TYPE, HeaderName},
+    header::{CONNECTION, CONTENT_TYPE, HeaderName},
 };
 
 use super::body::Answer;
@@ -34,10 +34,11 @@ impl Refusal {
         Self { status, flags, reason, body, headers: Vec::new(), grpc: None }
     }
 
-    /// Makes one of a request that is none.
+    /// Makes one of a request that is none. What follows it on its connection might be its rest, and is not read.
     #[must_use]
     pub fn bad(reason: &'static str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "DPE", "bad request\n", reason)
+        let close = (CONNECTION, HeaderValue::from_static("close"));
+        Self { headers: vec![close], ..Self::new(StatusCode::BAD_REQUEST, "DPE", "bad request\n", reason) }
     }
 
     /// Makes one of a request that a policy refuses.
@@ -92,5 +93,18 @@ pub fn grpc_status(status: StatusCode) -> u32 {
         404 => 12,
         429 | 502..=504 => 14,
         _ => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_request_ends_its_connection() {
+        let refusal = Refusal::bad("there is no Host");
+        assert_eq!(refusal.status, StatusCode::BAD_REQUEST);
+        assert!(refusal.headers.contains(&(CONNECTION, HeaderValue::from_static("close"))));
+        assert!(Refusal::denied(String::new()).headers.is_empty());
     }
 }
