@@ -52,6 +52,8 @@ struct State {
     whole: bool,
     /// Something was read.
     begun: bool,
+    /// The client broke it off, or what it sent is no body.
+    broken: bool,
 }
 
 impl Replay {
@@ -60,8 +62,16 @@ impl Replay {
     pub fn new(incoming: Incoming, keep: bool) -> Arc<Self> {
         let (empty, hint) = (incoming.is_end_stream(), incoming.size_hint());
         let kept = hint.upper().is_none_or(|length| length <= KEPT as u64) && keep;
-        let state =
-            State { incoming, kept: Vec::new(), length: 0, trailers: None, ended: empty, whole: kept, begun: false };
+        let state = State {
+            incoming,
+            kept: Vec::new(),
+            length: 0,
+            trailers: None,
+            ended: empty,
+            whole: kept,
+            begun: false,
+            broken: false,
+        };
         Arc::new(Self { state: Mutex::new(state), bytes: AtomicU64::new(0), empty, hint })
     }
 
@@ -75,7 +85,13 @@ impl Replay {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.empty || state.whole || !state.begun
+        self.empty || (!state.broken && (state.whole || !state.begun))
+    }
+
+    /// Tells whether it broke on the client's side.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).broken
     }
 
     /// Returns a body that begins at the beginning.
@@ -101,6 +117,7 @@ impl Replay {
             return Poll::Ready(None);
         };
         state.begun = true;
+        state.broken |= frame.is_err();
         let frame = frame.map_err(Error::Http)?;
         match frame.into_data() {
             Ok(bytes) => {
@@ -263,6 +280,39 @@ impl Body for Answer {
         match self {
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
             Self::Passed(passed) => passed.incoming.size_hint(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http_body_util::{BodyExt, Empty};
+    use hyper::{server::conn::http1, service::service_fn};
+    use hyper_util::rt::TokioIo;
+    use tokio::{io::AsyncWriteExt, sync::mpsc};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_is_none_is_the_clients_fault_and_not_sent_again() {
+        for (body, broken) in [("3\r\nabc\r\n0\r\n\r\n", false), ("zz\r\nabc\r\n", true)] {
+            let (mut client, server) = tokio::io::duplex(1024);
+            let (tell, mut told) = mpsc::channel(1);
+            let service = service_fn(move |request: http::Request<Incoming>| {
+                let tell = tell.clone();
+                async move {
+                    let replay = Replay::new(request.into_body(), true);
+                    let read = replay.attempt().collect().await.is_ok();
+                    let _ = tell.send((read, replay.is_broken(), replay.is_whole())).await;
+                    Ok::<_, Infallible>(http::Response::new(Empty::<Bytes>::new()))
+                }
+            });
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(server), service));
+            let head = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+            client.write_all(format!("{head}{body}").as_bytes()).await.expect("it is read");
+            assert_eq!(told.recv().await, Some((!broken, broken, !broken)), "{body:?}");
         }
     }
 }

@@ -113,6 +113,9 @@ pub async fn forward(
                 let body = "upstream request timeout\n";
                 Refusal::new(StatusCode::GATEWAY_TIMEOUT, "UT", body, reason).answer(is_grpc, record)
             }
+            Tried::Failed(_) if replay.is_broken() => {
+                Refusal::bad("the body of the request broke").answer(is_grpc, record)
+            }
             Tried::Failed(error) => {
                 let flags = match &error {
                     SendError::Connect(failure) => failure.flags(),
