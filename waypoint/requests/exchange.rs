@@ -77,12 +77,14 @@ async fn decide_over(inbound: &Arc<Inbound>, parts: &mut Parts, record: &mut Rec
         }
     }
     match &rule.action {
-        Action::Redirect(redirect) => Err(redirected(parts, &authority, inbound.target.port(), redirect, prefix)),
+        Action::Redirect(redirect) => {
+            Err(redirected(parts, &authority, inbound.target.port(), redirect, prefix).changed(&rule.filters))
+        }
         Action::Respond(respond) => {
             let status = StatusCode::from_u16(respond.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let mut refusal = Refusal::new(status, "-", "", "");
             refusal.body = respond.body.as_bytes().to_vec().into();
-            Err(refusal)
+            Err(refusal.changed(&rule.filters))
         }
         Action::Forward(backends) => {
             let broken =

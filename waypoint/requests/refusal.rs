@@ -5,8 +5,9 @@ use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
     header::{CONNECTION, CONTENT_TYPE, HeaderName},
 };
+use model::l7::filter::Filter;
 
-use super::body::Answer;
+use super::{body::Answer, headers};
 use crate::telemetry::Record;
 
 /// An answer that is made here instead of by an endpoint.
@@ -45,6 +46,15 @@ impl Refusal {
     #[must_use]
     pub fn denied(reason: String) -> Self {
         Self::new(StatusCode::FORBIDDEN, "DENY", "RBAC: access denied\n", reason)
+    }
+
+    /// Changes its headers as rules say.
+    #[must_use]
+    pub fn changed(mut self, filters: &[Filter]) -> Self {
+        let mut all = HeaderMap::from_iter(self.headers.drain(..));
+        headers::answer(&mut all, filters);
+        self.headers.extend(all.iter().map(|(name, value)| (name.clone(), value.clone())));
+        self
     }
 
     /// Makes the answer; to a gRPC client one that it understands (gRPC over HTTP/2, Responses).
@@ -98,7 +108,17 @@ pub fn grpc_status(status: StatusCode) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use model::l7::filter::HeaderChange;
+
     use super::*;
+
+    #[test]
+    fn rules_change_headers_of_own_answers_too() {
+        let set = vec![("x-by".into(), "rule".into())];
+        let filters = [Filter::ResponseHeaders(HeaderChange { set, ..HeaderChange::default() })];
+        let refusal = Refusal::new(StatusCode::IM_A_TEAPOT, "-", "", "").changed(&filters);
+        assert_eq!(refusal.headers, [(HeaderName::from_static("x-by"), HeaderValue::from_static("rule"))]);
+    }
 
     #[test]
     fn a_bad_request_ends_its_connection() {
