@@ -87,8 +87,7 @@ async fn decide_over(inbound: &Arc<Inbound>, parts: &mut Parts, record: &mut Rec
             Err(refusal.changed(&rule.filters))
         }
         Action::Forward(backends) => {
-            let broken =
-                |reason: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "NR", "no valid backend\n", reason);
+            let broken = Refusal::without_backend;
             let backend =
                 Backend::pick(backends, rand::random()).ok_or_else(|| broken("its rule has no backend".to_owned()))?;
             let wanted = Wanted::of_backend(&backend.target, inbound.target.port()).map_err(broken)?;

@@ -10,6 +10,9 @@ use model::l7::filter::Filter;
 use super::{body::Answer, headers};
 use crate::telemetry::Record;
 
+/// The gRPC status of who cannot be reached now.
+const UNAVAILABLE: u32 = 14;
+
 /// An answer that is made here instead of by an endpoint.
 #[derive(Debug)]
 pub struct Refusal {
@@ -40,6 +43,13 @@ impl Refusal {
     pub fn bad(reason: &'static str) -> Self {
         let close = (CONNECTION, HeaderValue::from_static("close"));
         Self { headers: vec![close], ..Self::new(StatusCode::BAD_REQUEST, "DPE", "bad request\n", reason) }
+    }
+
+    /// Makes one of a request whose rule leads to nobody: 500, and UNAVAILABLE for gRPC (Gateway API, `backendRefs`).
+    #[must_use]
+    pub fn without_backend(reason: String) -> Self {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Self { grpc: Some(UNAVAILABLE), ..Self::new(status, "NR", "no valid backend\n", reason) }
     }
 
     /// Makes one of a request that a policy refuses.
@@ -118,6 +128,12 @@ mod tests {
         let filters = [Filter::ResponseHeaders(HeaderChange { set, ..HeaderChange::default() })];
         let refusal = Refusal::new(StatusCode::IM_A_TEAPOT, "-", "", "").changed(&filters);
         assert_eq!(refusal.headers, [(HeaderName::from_static("x-by"), HeaderValue::from_static("rule"))]);
+    }
+
+    #[test]
+    fn a_rule_that_leads_to_nobody_is_unavailable_for_grpc() {
+        let refusal = Refusal::without_backend(String::new());
+        assert_eq!((refusal.status, refusal.grpc), (StatusCode::INTERNAL_SERVER_ERROR, Some(UNAVAILABLE)));
     }
 
     #[test]
