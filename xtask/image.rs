@@ -22,13 +22,18 @@ pub struct Built {
 
 /// Builds the program, with all that it needs inside.
 pub fn binary(profile: &str) -> Result<PathBuf, String> {
-    let mut build = cargo(&["build", "--bin", "ambient", "--profile", profile, "--target", TARGET]);
+    program("ambient", "ambient", profile)
+}
+
+/// Builds a program of a package, with all that it needs inside.
+pub fn program(package: &str, name: &str, profile: &str) -> Result<PathBuf, String> {
+    let mut build = cargo(&["build", "--package", package, "--bin", name, "--profile", profile, "--target", TARGET]);
     // To measure again what was built before, while sources are being edited.
     if std::env::var_os("AMBIENT_NO_BUILD").is_none() {
         run(build.env("RUSTFLAGS", "-C target-feature=+crt-static"))?;
     }
     let folder = if profile == "dev" { "debug" } else { profile };
-    Ok(root().join("target").join(TARGET).join(folder).join("ambient"))
+    Ok(root().join("target").join(TARGET).join(folder).join(name))
 }
 
 /// Builds the image.

@@ -142,3 +142,37 @@ impl Body for Answer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http_body_util::{BodyExt, Empty};
+    use hyper::{server::conn::http1, service::service_fn};
+    use hyper_util::rt::TokioIo;
+    use tokio::{io::AsyncWriteExt, sync::mpsc};
+
+    use super::*;
+    use crate::requests::Replay;
+
+    #[tokio::test]
+    async fn a_body_that_is_none_is_the_clients_fault_and_not_sent_again() {
+        for (body, broken) in [("3\r\nabc\r\n0\r\n\r\n", false), ("zz\r\nabc\r\n", true)] {
+            let (mut client, server) = tokio::io::duplex(1024);
+            let (tell, mut told) = mpsc::channel(1);
+            let service = service_fn(move |request: http::Request<Incoming>| {
+                let tell = tell.clone();
+                async move {
+                    let replay = Replay::new(request.into_body());
+                    let read = replay.attempt().collect().await.is_ok();
+                    let _ = tell.send((read, replay.is_broken(), replay.is_whole())).await;
+                    Ok::<_, Infallible>(http::Response::new(Empty::<Bytes>::new()))
+                }
+            });
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(server), service));
+            let head = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+            client.write_all(format!("{head}{body}").as_bytes()).await.expect("it is read");
+            assert_eq!(told.recv().await, Some((!broken, broken, !broken)), "{body:?}");
+        }
+    }
+}

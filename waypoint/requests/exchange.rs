@@ -130,16 +130,17 @@ async fn decide_over(
         after.headers = external_auth::ask(inbound, auth, parts, &authority, replay).await?;
     }
     match &rule.action {
-        Action::Redirect(redirect) => Err(redirected(parts, &authority, inbound.target.port(), redirect, prefix)),
+        Action::Redirect(redirect) => {
+            Err(redirected(parts, &authority, inbound.target.port(), redirect, prefix).changed(&rule.filters))
+        }
         Action::Respond(respond) => {
             let status = StatusCode::from_u16(respond.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let mut refusal = Refusal::new(status, "-", "", "");
             refusal.body = respond.body.as_bytes().to_vec().into();
-            Err(refusal)
+            Err(refusal.changed(&rule.filters))
         }
         Action::Forward(backends) => {
-            let broken =
-                |reason: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "NR", "no valid backend\n", reason);
+            let broken = Refusal::without_backend;
             let keeper = session::Keeper::new(Some(&rule), "/", &parts.headers);
             let kept = keeper.backend(backends, &inbound.shared.store.world());
             let backend = kept.or_else(|| Backend::pick(backends, rand::random()));

@@ -195,3 +195,26 @@ pub fn set_host(headers: &mut HeaderMap, authority: &str) {
         headers.insert(HOST, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_for_one_connection_ends_and_what_announces_trailers_stays() {
+        let pairs = [
+            ("connection", "x-own"),
+            ("x-own", "1"),
+            ("keep-alive", "5"),
+            ("te", "trailers"),
+            ("trailer", "x-sum"),
+            ("x-a", "1"),
+        ];
+        let pairs = pairs.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let mut headers = HeaderMap::from_iter(pairs);
+        end_to_end(&mut headers);
+        let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["te", "trailer", "x-a"]);
+    }
+}

@@ -17,7 +17,7 @@ mod view;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use http::Request;
+use http::{HeaderValue, Request, StatusCode, header::CONNECTION};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -40,6 +40,9 @@ const STREAMS: u32 = 1000;
 const WINDOWS: (u32, u32) = (512 << 10, 4 << 20);
 /// How long a connection may be without requests, and a head take to arrive.
 const IDLE: Duration = Duration::from_secs(3600);
+/// How long a connection of HTTP/1.1 stays after a stop, so that the answer to its next request can say that it ends. Ended between
+/// two requests it might cross the second one.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How often a silent client of HTTP/2 is asked whether it lives, and how long it may take to say so.
 const PING: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
 
@@ -49,9 +52,16 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let client = inbound.client.address;
+    let stopping = drain.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let inbound = inbound.clone();
-        async move { Ok::<_, Infallible>(exchange::answer(inbound, request).await) }
+        let (inbound, stopping) = (inbound.clone(), stopping.clone());
+        async move {
+            let mut answer = exchange::answer(inbound, request).await;
+            if spoken != Spoken::Http2 && stopping.is_draining() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let io = TokioIo::new(stream);
     // The two have no type in common.
@@ -61,7 +71,7 @@ where
             tokio::pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => Some(ended),
-                () = drain.draining() => None,
+                () = last_words(&drain, spoken) => None,
             };
             match ended {
                 Some(ended) => ended,
@@ -98,6 +108,32 @@ where
     };
     if let Err(error) = ended {
         debug!(%client, error = runtime::error::chain(&error), "a client's connection ended");
+    }
+}
+
+/// Waits for a stop, and for as long as a connection may go on after it; HTTP/2 tells its clients by itself (RFC 9113 6.8).
+async fn last_words(drain: &Drain, spoken: Spoken) {
+    drain.draining().await;
+    if spoken != Spoken::Http2 {
+        tokio::time::sleep(LAST_WORDS).await;
+    }
+}
+
+#[cfg(test)]
+mod stopping {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_leaves_time_to_say_so_where_the_protocol_has_no_word_for_it() {
+        for (spoken, wanted) in [(Spoken::Http2, Duration::ZERO), (Spoken::Http1, LAST_WORDS)] {
+            let (drain, begun) = (Drain::new(), Instant::now());
+            drain.start();
+            last_words(&drain, spoken).await;
+            let took = begun.elapsed();
+            assert!(took >= wanted && took < wanted + Duration::from_millis(10), "{took:?}");
+        }
     }
 }
 

@@ -3,11 +3,15 @@
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
-    header::{CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE},
+    header::{CONNECTION, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE},
 };
+use model::l7::filter::Filter;
 
-use super::body::Answer;
+use super::{body::Answer, headers};
 use crate::{telemetry::Record, tokens::Fault};
+
+/// The gRPC status of who cannot be reached now.
+const UNAVAILABLE: u32 = 14;
 
 /// An answer that is made here instead of by an endpoint.
 #[derive(Debug)]
@@ -34,10 +38,18 @@ impl Refusal {
         Self { status, flags, reason, body, headers: Vec::new(), grpc: None }
     }
 
-    /// Makes one of a request that is none.
+    /// Makes one of a request that is none. What follows it on its connection might be its rest, and is not read.
     #[must_use]
     pub fn bad(reason: &'static str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "DPE", "bad request\n", reason)
+        let close = (CONNECTION, HeaderValue::from_static("close"));
+        Self { headers: vec![close], ..Self::new(StatusCode::BAD_REQUEST, "DPE", "bad request\n", reason) }
+    }
+
+    /// Makes one of a request whose rule leads to nobody: 500, and UNAVAILABLE for gRPC (Gateway API, `backendRefs`).
+    #[must_use]
+    pub fn without_backend(reason: String) -> Self {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Self { grpc: Some(UNAVAILABLE), ..Self::new(status, "NR", "no valid backend\n", reason) }
     }
 
     /// Makes one of a request that a policy refuses.
@@ -58,6 +70,15 @@ impl Refusal {
             refusal.headers.push((WWW_AUTHENTICATE, challenge));
         }
         refusal
+    }
+
+    /// Changes its headers as rules say.
+    #[must_use]
+    pub fn changed(mut self, filters: &[Filter]) -> Self {
+        let mut all = HeaderMap::from_iter(self.headers.drain(..));
+        headers::answer(&mut all, filters);
+        self.headers.extend(all.iter().map(|(name, value)| (name.clone(), value.clone())));
+        self
     }
 
     /// Makes the answer; to a gRPC client one that it understands (gRPC over HTTP/2, Responses).
@@ -111,6 +132,8 @@ pub fn grpc_status(status: StatusCode) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use model::l7::filter::HeaderChange;
+
     use super::*;
 
     #[test]
@@ -124,5 +147,27 @@ mod tests {
         for fault in [Fault::NoSuchKey(None), Fault::Malformed("x"), Fault::Issuer("\"\n".to_owned())] {
             assert_eq!(Refusal::unauthorized(&fault).headers.len(), 1, "{fault}");
         }
+    }
+
+    #[test]
+    fn rules_change_headers_of_own_answers_too() {
+        let set = vec![("x-by".into(), "rule".into())];
+        let filters = [Filter::ResponseHeaders(HeaderChange { set, ..HeaderChange::default() })];
+        let refusal = Refusal::new(StatusCode::IM_A_TEAPOT, "-", "", "").changed(&filters);
+        assert_eq!(refusal.headers, [(HeaderName::from_static("x-by"), HeaderValue::from_static("rule"))]);
+    }
+
+    #[test]
+    fn a_rule_that_leads_to_nobody_is_unavailable_for_grpc() {
+        let refusal = Refusal::without_backend(String::new());
+        assert_eq!((refusal.status, refusal.grpc), (StatusCode::INTERNAL_SERVER_ERROR, Some(UNAVAILABLE)));
+    }
+
+    #[test]
+    fn a_bad_request_ends_its_connection() {
+        let refusal = Refusal::bad("there is no Host");
+        assert_eq!(refusal.status, StatusCode::BAD_REQUEST);
+        assert!(refusal.headers.contains(&(CONNECTION, HeaderValue::from_static("close"))));
+        assert!(Refusal::denied(String::new()).headers.is_empty());
     }
 }

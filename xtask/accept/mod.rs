@@ -5,6 +5,7 @@ mod report;
 mod sandbox;
 mod spine;
 pub mod stage;
+mod waypoint;
 
 use std::path::PathBuf;
 
@@ -22,6 +23,8 @@ pub enum Name {
     Spine,
     /// The mesh on one machine, without Kubernetes: the story, faults, and nothing left
     Sandbox,
+    /// Layer 7 on a sandbox: every field of the objects, protocols, identity, telemetry, faults
+    Waypoint,
 }
 
 /// How it is run.
@@ -31,7 +34,7 @@ pub struct Args {
     #[arg(value_enum)]
     name: Name,
     /// Run only these sections
-    #[arg(long, value_name = "SECTION")]
+    #[arg(long, visible_alias = "section", value_name = "SECTION")]
     only: Vec<String>,
     /// Name of the test cluster
     #[arg(long, default_value = "accept")]
@@ -74,5 +77,6 @@ pub fn run(args: &Args) -> Result<(), String> {
     match args.name {
         Name::Spine => spine::run(args),
         Name::Sandbox => sandbox::run(args),
+        Name::Waypoint => waypoint::run(args),
     }
 }

@@ -26,6 +26,8 @@ use nix::{
 pub const OWN: &str = "/run/accept";
 /// The name that the program under test has there.
 pub const PROGRAM: &str = "/run/accept/ambient";
+/// Where it shows further programs: pods have a `/run` and a `/tmp` of their own, and this is seen in them.
+pub const SHOWN: &str = "/srv";
 /// Where a bare root has the program under test.
 const BARE: &str = "ambient";
 /// What a program of this machine may be linked with.
@@ -44,6 +46,9 @@ enum Part {
     First {
         /// The program under test, which is shown as [`PROGRAM`]
         program: PathBuf,
+        /// Further programs, which are shown in [`SHOWN`] under their own names
+        #[arg(long = "with")]
+        others: Vec<PathBuf>,
         /// What to run
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
@@ -93,7 +98,7 @@ enum Part {
 /// Takes the part; most do not return.
 pub fn run(args: Args) -> Result<(), String> {
     match args.part {
-        Part::First { program, command } => first(&program, &command),
+        Part::First { program, others, command } => first(&program, &others, &command),
         Part::Bare { root, linked, resolv, uid, arguments } => {
             let program = match &root {
                 Some(root) => bare(root, linked, resolv).map(|()| Path::new("/").join(BARE))?,
@@ -103,7 +108,7 @@ pub fn run(args: Args) -> Result<(), String> {
             Err(format!("{}: {}", program.display(), Command::new(&program).args(arguments).exec()))
         }
         Part::Mutant { program } => {
-            let status = apart(&program, &["stage".into(), "story".into()])?;
+            let status = apart(&program, &[], &["stage".into(), "story".into()])?;
             std::process::exit(status.code().unwrap_or(255));
         }
         Part::Story => Err(format!("{PROGRAM}: {}", Command::new(PROGRAM).arg("sandbox").exec())),
@@ -125,12 +130,16 @@ pub fn command() -> Command {
     command
 }
 
-/// Starts a machine apart: processes, mounts and network of its own. Waits for its end.
-pub fn apart(program: &Path, arguments: &[OsString]) -> Result<ExitStatus, String> {
+/// Starts a machine apart: processes, mounts and network of its own, with the program under test and others. Waits for its end.
+pub fn apart(program: &Path, others: &[PathBuf], arguments: &[OsString]) -> Result<ExitStatus, String> {
     unshare(CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWIPC)
         .map_err(|e| format!("no namespaces, which need root: {e}"))?;
     let mut first = command();
-    first.arg("first").arg(program).arg("--").args(arguments);
+    first.arg("first").arg(program);
+    for other in others {
+        first.arg("--with").arg(other);
+    }
+    first.arg("--").args(arguments);
     let mut child = first.spawn().map_err(|e| format!("no first process: {e}"))?;
     eprintln!("the machine of the sandboxes: nsenter -t {} -m -n -p -i", child.id());
     child.wait().map_err(|e| format!("cannot wait: {e}"))
@@ -156,22 +165,30 @@ fn file<T>(what: &Path, outcome: std::io::Result<T>) -> Result<T, String> {
     outcome.map_err(|e| format!("{}: {e}", what.display()))
 }
 
-fn first(program: &Path, command: &[OsString]) -> Result<(), String> {
+fn first(program: &Path, others: &[PathBuf], command: &[OsString]) -> Result<(), String> {
     // The kernel ends the whole machine with this process.
     set_pdeathsig(Signal::SIGKILL).map_err(|e| e.to_string())?;
     private()?;
     mounted("proc", "/proc", None)?;
     // By its descriptor: what comes may hide its path.
-    let mut from = file(program, fs::File::open(program))?;
+    let mut from = vec![(file(program, fs::File::open(program))?, PathBuf::from(PROGRAM))];
+    for other in others {
+        let name = other.file_name().ok_or_else(|| format!("{} is no program", other.display()))?;
+        from.push((file(other, fs::File::open(other))?, Path::new(SHOWN).join(name)));
+    }
     chdir("/").map_err(|e| e.to_string())?;
     mounted("tmpfs", "/run", Some("mode=755"))?;
     mounted("tmpfs", "/tmp", Some("mode=1777"))?;
-    let (own, to) = (Path::new(OWN), Path::new(PROGRAM));
+    if !others.is_empty() {
+        mounted("tmpfs", SHOWN, Some("mode=755"))?;
+    }
+    let own = Path::new(OWN);
     file(own, fs::create_dir_all(own.join("home")))?;
-    let mut copy = file(to, fs::File::create(to))?;
-    file(to, std::io::copy(&mut from, &mut copy))?;
-    file(to, fs::set_permissions(to, std::os::unix::fs::PermissionsExt::from_mode(0o755)))?;
-    drop((from, copy));
+    for (mut from, to) in from {
+        let mut copy = file(&to, fs::File::create(&to))?;
+        file(&to, std::io::copy(&mut from, &mut copy))?;
+        file(&to, fs::set_permissions(&to, std::os::unix::fs::PermissionsExt::from_mode(0o755)))?;
+    }
     network()?;
     let mut work = Command::new("/proc/self/exe");
     // No kubeconfig, of whoever runs this, may be in the way.

@@ -1,12 +1,15 @@
 //! What every client command needs: connecting, the one line of JSON, kinds of failure.
 
+pub mod batch;
 pub mod bulk;
 pub mod grpc;
 pub mod http;
 pub mod parallel;
+pub mod raw;
 pub mod stream;
 pub mod tcp;
 pub mod udp;
+pub mod upload;
 
 use std::{
     collections::BTreeSet,

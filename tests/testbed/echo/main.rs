@@ -10,7 +10,7 @@ mod wire;
 use std::{process, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use client::{bulk, grpc, http, parallel, stream, tcp, udp};
+use client::{batch, bulk, grpc, http, parallel, raw, stream, tcp, udp, upload};
 use wire::Target;
 
 /// Test server and test client
@@ -48,6 +48,12 @@ enum Command {
     Refused(RefusedArgs),
     /// Look a name up with the system's resolver
     Resolve(ResolveArgs),
+    /// Send many HTTP requests, which an array of JSON on standard input describes
+    Batch,
+    /// Send standard input as it is, and tell what comes back
+    Raw(raw::RawArgs),
+    /// Send a large body by HTTP/1.1 and compare checksums
+    Upload(upload::UploadArgs),
 }
 
 #[derive(Args)]
@@ -83,6 +89,10 @@ async fn main() {
         Command::Refused(args) => {
             client::report("refused", limit, async |r| tcp::refused(&args.address, r).await).await
         }
+        // Each of its requests has a limit.
+        Command::Batch => client::report("batch", Duration::MAX, batch::run).await,
+        Command::Raw(args) => client::report("raw", limit, async |r| raw::run(args, r).await).await,
+        Command::Upload(args) => client::report("upload", limit, async |r| upload::run(args, r).await).await,
         Command::Resolve(args) => {
             client::report("resolve", limit, async |r| client::resolve_name(&args.name, r).await).await
         }

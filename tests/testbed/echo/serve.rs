@@ -17,6 +17,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
+pub use self::web::Counts;
 use crate::wire::{self, Server};
 
 /// Connections that may wait for `accept`: a test opens a thousand at once.

@@ -233,3 +233,52 @@ fn sigterm_ends_the_server_at_once() {
     assert!(server.child.wait().expect("it ends").success());
     assert!(started.elapsed() < Duration::from_secs(1));
 }
+
+/// Runs a client with something on its standard input.
+fn feed(arguments: &[&str], input: &str) -> Value {
+    let mut command = client(arguments);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the client starts");
+    child.stdin.take().expect("stdin is piped").write_all(input.as_bytes()).expect("the client reads");
+    read(&child.wait_with_output().expect("the client ends"))
+}
+
+#[test]
+fn a_batch_counts_what_came_back() {
+    let server = Server::start();
+    let at = server.at("127.0.0.1", "http");
+    let batch = serde_json::json!([
+        { "to": at, "times": 10, "parallel": 3, "path": "/a", "headers": [["x-echo-add", "x-new=1"]] },
+        { "to": at, "times": 4, "http2": true, "headers": [["x-echo-key", "k"], ["x-echo-fail", "3"]] },
+        { "to": at, "limit_ms": 100, "headers": [["x-echo-delay", "1000"]] },
+        { "to": at, "times": 2, "headers": [["x-echo-break", "1"], ["x-echo-key", "b"]] },
+        { "to": at, "path": "/_count?k" },
+        { "to": at, "path": "/echo.Echo/Stream", "http2": true, "body": "abc" },
+    ]);
+    let report = feed(&["batch"], &batch.to_string());
+    let all = report["results"].as_array().expect("results").clone();
+    assert_eq!((&all[0]["statuses"]["200"], &all[0]["servers"]["b"]), (&10.into(), &10.into()), "{report}");
+    assert_eq!(all[0]["headers"]["x-new"], "1");
+    assert_eq!((&all[1]["statuses"]["503"], &all[1]["statuses"]["200"]), (&3.into(), &1.into()));
+    assert_eq!((&all[1]["failed"], &all[1]["version"]), (&3.into(), &"HTTP/2.0".into()));
+    assert_eq!(all[2]["errors"]["timeout"], 1);
+    assert_eq!((&all[3]["total"], &all[3]["failed"], &all[3]["statuses"]["200"]), (&2.into(), &1.into(), &1.into()));
+    assert_eq!(all[4]["body"]["count"], 4);
+    assert_eq!((&all[5]["grpc"]["0"], &all[5]["body"]), (&1.into(), &"abc".into()));
+}
+
+#[test]
+fn raw_bytes_and_large_bodies() {
+    let server = Server::start();
+    let at = server.at("127.0.0.1", "http");
+    let request = "GET /a HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n";
+    let report = feed(&["raw", &at], request);
+    assert_eq!(report["end"], "closed");
+    assert!(report["received"].as_str().is_some_and(|text| text.starts_with("HTTP/1.1 200")), "{report}");
+    let upgrade = "GET / HTTP/1.1\r\nHost: b\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\nbytes";
+    let report = feed(&["raw", &at, "--half-close"], upgrade);
+    assert!(report["received"].as_str().is_some_and(|text| text.ends_with("bytes")), "{report}");
+    for more in [&[][..], &["--chunked"]] {
+        let url = format!("http://{at}/");
+        assert_eq!(run(&[&["upload", &url, "--bytes", "3000001"], more].concat())["body"]["body_bytes"], 3_000_001);
+    }
+}

@@ -6,6 +6,8 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::serve::Counts;
+
 /// Sent first on the TCP port or as a datagram, it is answered by one line of JSON: who serves, and whom it sees.
 pub const WHO: &str = "WHO\n";
 /// Sent first on the TCP port, it makes the server keep what follows until the client's end, and only then answer.
@@ -20,13 +22,15 @@ pub struct Server {
     pub name: Arc<str>,
     /// The name of its machine: in a pod, that of the pod.
     pub host: Arc<str>,
+    /// What it was asked by HTTP.
+    pub counts: Arc<Counts>,
 }
 
 impl Server {
     /// Describes this process.
     pub fn new(name: String) -> Self {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        Self { name: name.into(), host: host.trim_end().into() }
+        Self { name: name.into(), host: host.trim_end().into(), counts: Arc::default() }
     }
 
     /// Writes the line of JSON that tells who serves and which client address it sees.

@@ -8,7 +8,7 @@ mod commands;
 mod cycles;
 mod faults;
 mod figures;
-mod lab;
+pub mod lab;
 mod load;
 mod manifests;
 mod mutants;
@@ -73,7 +73,7 @@ fn outside(args: &Args) -> Result<(), String> {
         let program = crate::image::binary(&args.profile)?;
         let mut arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
         arguments.extend(["--within".into(), stage::PROGRAM.into()]);
-        if !stage::apart(&program, &arguments)?.success() {
+        if !stage::apart(&program, &[], &arguments)?.success() {
             passed = Err("the acceptance did not pass: see above".to_owned());
         }
     }

@@ -95,6 +95,14 @@ impl Sender {
         }
     }
 
+    /// Whether a further request can be sent.
+    pub async fn is_open(&mut self) -> bool {
+        match self {
+            Self::One(sender) => sender.ready().await.is_ok(),
+            Self::Two(sender) => sender.ready().await.is_ok(),
+        }
+    }
+
     /// Sends a request and returns the answer's head.
     pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, ClientError> {
         let answer = match self {

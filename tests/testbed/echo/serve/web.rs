@@ -1,9 +1,20 @@
-//! The HTTP service: an answer that tells what arrived, `/healthz`, and the gRPC health service.
+//! The HTTP service: an answer that tells what arrived, `/healthz`, the gRPC health service, and what requests ask for by headers.
 
-use std::{collections::BTreeMap, convert::Infallible, net::SocketAddr};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
+    header::{CONNECTION, CONTENT_TYPE, UPGRADE},
+    request::Parts,
+};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -11,63 +22,212 @@ use hyper_util::{
     server::conn::auto::Builder,
 };
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 
-use crate::wire::Server;
+use crate::wire::{self, Server};
 
 /// `grpc.health.v1.HealthCheckResponse { status: SERVING }` behind gRPC's prefix: not compressed, two bytes long.
 const SERVING: &[u8] = &[0, 0, 0, 0, 2, 0x08, 0x01];
+/// How many keys and paths are counted.
+const COUNTED: usize = 10_000;
+/// The largest head of a request over HTTP/1.1, bytes.
+const HEAD: usize = 256 << 10;
+/// How often a body is paused over that the client wants read slowly, bytes.
+const PAUSED: usize = 1 << 20;
 
-type Body = UnsyncBoxBody<Bytes, Infallible>;
+/// Waits so many milliseconds before it answers.
+const DELAY: &str = "x-echo-delay";
+/// Answers with this status.
+const STATUS: &str = "x-echo-status";
+/// Answers so many of the first requests with 503, or with [`STATUS`]; those with the same [`KEY`] are counted together.
+const FAIL: &str = "x-echo-fail";
+/// Breaks the connection instead of an answer, as [`FAIL`] counts.
+const BREAK: &str = "x-echo-break";
+/// What requests are counted under; else it is their path.
+const KEY: &str = "x-echo-key";
+/// NAME=VALUE of a header that the answer has; may be repeated.
+const ADD: &str = "x-echo-add";
+/// Milliseconds to wait after each MiB of the request's body.
+const SLOW: &str = "x-echo-slow";
+
+type Body = UnsyncBoxBody<Bytes, hyper::Error>;
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// How often was asked, by key.
+#[derive(Debug, Default)]
+pub struct Counts(Mutex<BTreeMap<String, u64>>);
+
+impl Counts {
+    fn next(&self, key: &str) -> u64 {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= COUNTED && !all.contains_key(key) {
+            all.clear();
+        }
+        let count = all.entry(key.to_owned()).or_default();
+        *count += 1;
+        *count
+    }
+
+    fn of(&self, key: &str) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied().unwrap_or_default()
+    }
+}
 
 /// Serves one connection to its end, HTTP/1.1 or HTTP/2 as its first bytes tell.
 pub async fn serve(stream: TcpStream, peer: SocketAddr, server: Server) {
     let answer = service_fn(move |request| answer(request, peer, server.clone()));
-    let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer).await;
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().max_buf_size(HEAD).http2().max_header_list_size(HEAD as u32);
+    let _ = builder.serve_connection_with_upgrades(TokioIo::new(stream), answer).await;
 }
 
-async fn answer(request: Request<Incoming>, peer: SocketAddr, server: Server) -> Result<Response<Body>, hyper::Error> {
-    let (head, mut body) = request.into_parts();
-    let mut received = 0;
-    while let Some(frame) = body.frame().await {
-        received += frame?.data_ref().map_or(0, Bytes::len);
+async fn answer(request: Request<Incoming>, peer: SocketAddr, server: Server) -> Result<Response<Body>, Failed> {
+    let names = [("x-echo-name", server.name.clone()), ("x-echo-host", server.host.clone())];
+    let mut response = respond(request, peer, server).await?;
+    for (name, value) in names {
+        response.headers_mut().insert(name, HeaderValue::from_str(&value)?);
     }
+    Ok(response)
+}
+
+async fn respond(mut request: Request<Incoming>, peer: SocketAddr, server: Server) -> Result<Response<Body>, Failed> {
+    if let Some(protocol) = request.headers().get(UPGRADE).cloned() {
+        tokio::spawn(upgraded(hyper::upgrade::on(&mut request)));
+        return Ok(switching(protocol));
+    }
+    let (head, body) = request.into_parts();
     let path = head.uri.path();
+    if path == "/_count" {
+        let key = head.uri.query().unwrap_or_default();
+        return Ok(text("application/json", format!("{}\n", json!({ "count": server.counts.of(key) }))));
+    }
+    let number = |name: &str| head.headers.get(name)?.to_str().ok()?.parse::<u64>().ok();
+    let key = head.headers.get(KEY).and_then(|k| k.to_str().ok()).unwrap_or(path);
+    let turn = server.counts.next(key);
+    if let Some(delay) = number(DELAY) {
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+    }
+    if turn <= number(BREAK).unwrap_or(0) {
+        return Err(Box::new(io::Error::from(io::ErrorKind::ConnectionReset)));
+    }
+    let status = number(STATUS).and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
+    let status = match number(FAIL) {
+        Some(first) if turn <= first => status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+        Some(_) => StatusCode::OK,
+        None => status.unwrap_or(StatusCode::OK),
+    };
     let grpc = head.headers.get(CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/grpc"));
-    Ok(match path {
-        "/grpc.health.v1.Health/Check" => grpc_answer(SERVING, "0"),
-        // 12 is UNIMPLEMENTED: a gRPC client expects its answers in trailers, whatever they are.
-        _ if grpc => grpc_answer(&[], "12"),
-        "/healthz" => text("text/plain", "ok\n".to_owned()),
-        _ => {
-            let mut headers: BTreeMap<&str, String> = BTreeMap::new();
-            for (key, value) in &head.headers {
-                let value = String::from_utf8_lossy(value.as_bytes());
-                headers.entry(key.as_str()).and_modify(|all| *all += &format!(", {value}")).or_insert(value.into());
-            }
-            let told = json!({
-                "name": &*server.name, "host": &*server.host, "peer": peer, "method": head.method.as_str(), "version": format!("{:?}", head.version),
-                "path": head.uri.path_and_query().map_or(path, |p| p.as_str()), "headers": headers,
-                "authority": head.uri.authority().map(|a| a.as_str()), "body_bytes": received,
-            });
-            text("application/json", format!("{told}\n"))
+    let mut response = match path {
+        // The body as it comes, with its trailers.
+        "/echo" => with_type("application/octet-stream", body.boxed_unsync()),
+        "/echo.Echo/Stream" => {
+            let status = async { Some(Ok(HeaderMap::from_iter([grpc_status("0")]))) };
+            with_type("application/grpc", body.with_trailers(status).boxed_unsync())
         }
-    })
+        _ => {
+            let received = read(body, number(SLOW)).await?;
+            match path {
+                "/grpc.health.v1.Health/Check" => grpc_answer(SERVING, "0"),
+                // 12 is UNIMPLEMENTED: a gRPC client expects its answers in trailers, whatever they are.
+                _ if grpc => grpc_answer(&[], "12"),
+                "/healthz" => text("text/plain", "ok\n".to_owned()),
+                _ => text("application/json", told(&head, peer, &server, &received, turn)),
+            }
+        }
+    };
+    *response.status_mut() = status;
+    for value in head.headers.get_all(ADD) {
+        if let Some((name, value)) = value.to_str()?.split_once('=') {
+            response.headers_mut().append(name.parse::<HeaderName>()?, value.parse()?);
+        }
+    }
+    Ok(response)
+}
+
+/// What a body was.
+struct Received {
+    bytes: usize,
+    sha256: String,
+    trailers: HeaderMap,
+}
+
+async fn read(mut body: Incoming, slow: Option<u64>) -> Result<Received, hyper::Error> {
+    let (mut bytes, mut hash, mut trailers, mut paused) = (0, Sha256::new(), HeaderMap::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame?;
+        if let Some(data) = frame.data_ref() {
+            bytes += data.len();
+            paused += data.len();
+            hash.update(data);
+        }
+        if let Ok(last) = frame.into_trailers() {
+            trailers = last;
+        }
+        if let (Some(slow @ 1..), PAUSED..) = (slow, paused) {
+            paused = 0;
+            tokio::time::sleep(Duration::from_millis(slow)).await;
+        }
+    }
+    Ok(Received { bytes, sha256: wire::hex(hash), trailers })
+}
+
+fn told(head: &Parts, peer: SocketAddr, server: &Server, received: &Received, turn: u64) -> String {
+    let path = head.uri.path_and_query().map_or("/", |p| p.as_str());
+    let told = json!({
+        "name": &*server.name, "host": &*server.host, "peer": peer, "method": head.method.as_str(), "version": format!("{:?}", head.version),
+        "path": path, "headers": joined(&head.headers), "authority": head.uri.authority().map(|a| a.as_str()),
+        "body_bytes": received.bytes, "body_sha256": received.sha256, "trailers": joined(&received.trailers), "turn": turn,
+    });
+    format!("{told}\n")
+}
+
+fn joined(headers: &HeaderMap) -> BTreeMap<&str, String> {
+    let mut all: BTreeMap<&str, String> = BTreeMap::new();
+    for (key, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        all.entry(key.as_str()).and_modify(|all| *all += &format!(", {value}")).or_insert(value.into());
+    }
+    all
+}
+
+/// Echoes the bytes of another protocol.
+async fn upgraded(on: hyper::upgrade::OnUpgrade) {
+    let Ok(upgraded) = on.await else { return };
+    let (mut read, mut write) = tokio::io::split(TokioIo::new(upgraded));
+    // How a connection ends is the client's affair.
+    let _ = tokio::io::copy(&mut read, &mut write).await;
+    let _ = tokio::io::AsyncWriteExt::shutdown(&mut write).await;
+}
+
+fn switching(protocol: HeaderValue) -> Response<Body> {
+    let mut response = text("text/plain", String::new());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    response.headers_mut().insert(UPGRADE, protocol);
+    response
 }
 
 fn text(kind: &'static str, text: String) -> Response<Body> {
-    with_type(kind, Full::new(text.into()).boxed_unsync())
+    with_type(kind, Full::new(Bytes::from(text)).map_err(none).boxed_unsync())
+}
+
+fn grpc_status(status: &'static str) -> (HeaderName, HeaderValue) {
+    (HeaderName::from_static("grpc-status"), HeaderValue::from_static(status))
 }
 
 fn grpc_answer(message: &'static [u8], status: &'static str) -> Response<Body> {
-    let trailers = HeaderMap::from_iter([("grpc-status".parse().expect("a name"), HeaderValue::from_static(status))]);
-    let body = Full::new(Bytes::from_static(message)).with_trailers(async { Some(Ok(trailers)) });
+    let trailers = HeaderMap::from_iter([grpc_status(status)]);
+    let body = Full::new(Bytes::from_static(message)).map_err(none).with_trailers(async { Some(Ok(trailers)) });
     with_type("application/grpc", body.boxed_unsync())
+}
+
+fn none(never: Infallible) -> hyper::Error {
+    match never {}
 }
 
 fn with_type(kind: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::OK;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
