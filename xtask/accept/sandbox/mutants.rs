@@ -19,7 +19,7 @@ struct Mutant {
     says: &'static str,
 }
 
-const MUTANTS: [Mutant; 5] = [
+const MUTANTS: [Mutant; 7] = [
     Mutant {
         name: "anybody",
         what: "node proxies believe any certificate",
@@ -60,6 +60,22 @@ const MUTANTS: [Mutant; 5] = [
         from: "let older = blocking(move || Ok(redirect::bypassing_streams(&netns)?.len())).await.unwrap_or(0);",
         to: "let older = blocking(move || redirect::cut_bypassing_streams(&netns)).await.unwrap_or(0);",
         says: "step 4: a connection that was open before the enrolment broke",
+    },
+    Mutant {
+        name: "open",
+        what: "waypoints heed no policy of theirs",
+        file: "waypoint/requests/exchange.rs",
+        from: "    authorize(inbound, parts, &authority, &state, token.as_deref(), record)?;",
+        to: "    let _ = authorize(inbound, parts, &authority, &state, token.as_deref(), record);",
+        says: "step 11: http://orders/refunds/1 is not answered 403",
+    },
+    Mutant {
+        name: "door",
+        what: "waypoints do not heed what a workload's own policies refuse",
+        file: "waypoint/inbound.rs",
+        from: "refuses_through(world.policies_for(workload), &peer, &self.shared.identity).map(Policy::key)",
+        to: "refuses_through(world.policies_for(workload).take(0), &peer, &self.shared.identity).map(Policy::key)",
+        says: "step 11: stock gets in through the waypoint",
     },
 ];
 
