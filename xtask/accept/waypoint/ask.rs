@@ -26,8 +26,7 @@ impl Ask {
     pub fn read(line: &str, host: &str) -> Result<Self, String> {
         let mut ask = Self { pod: CLIENT.to_owned(), part: json!({ "to": format!("{host}:80") }) };
         let mut headers = Vec::new();
-        let mut words = line.split_whitespace().peekable();
-        while let Some(word) = words.next() {
+        for word in line.split_whitespace() {
             match word {
                 "h2" => ask.part["http2"] = true.into(),
                 "fresh" => ask.part["fresh"] = true.into(),
@@ -88,7 +87,7 @@ impl Scene<'_> {
 /// Says what is not as wanted. The words:
 ///
 /// `200` the status; `v2` the server; `v2~30`, `503~50`, `slow~50` a share of all; `path=`, `method=`, `host=`, `version=` as
-/// the server had it; `req.NAME=VALUE` a header at the server and `res.NAME=VALUE` one of the answer, `-` for none; `grpc=` the
+/// the server had it, `as=` the version of the answer; `req.NAME=VALUE` a header at the server and `res.NAME=VALUE` one of the answer, `-` for none; `grpc=` the
 /// gRPC status; `body=TEXT` a part of the body; `body.KEY=`, `body.KEY>=`; `fast`, `ms>=`, `ms<`; `hosts=` how many pods answered;
 /// `err=` the kind of a failure.
 pub fn fault(result: &Value, wanted: &str) -> Result<(), String> {
@@ -143,6 +142,7 @@ fn holds(result: &Value, word: &str) -> bool {
     match key {
         "grpc" => all("grpc", value),
         "err" => all("errors", value),
+        "as" => text(&result["version"]) == *value,
         "body_bytes" => text(&result[key]) == *value,
         "hosts" => result["hosts"].as_object().is_some_and(|hosts| hosts.len().to_string() == *value),
         "host" => text(&body["headers"]["host"]) == *value || text(&body["authority"]) == *value,

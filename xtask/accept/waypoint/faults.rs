@@ -164,10 +164,10 @@ fn wrong(scene: &Scene<'_>, report: &mut Report) -> Result<(), String> {
             let mut status = String::new();
             let (said, _) = until(Duration::from_secs(5), || {
                 let read = scene.sandbox.json(&["-n", "shop", "sandbox", "get", kind, "bad", "-o", "json"]);
-                status = read.map(|object| object["status"].to_string()).unwrap_or_default();
-                status.contains("\"False\"")
+                status = read.map(|object| conditions(&object["status"])).unwrap_or_default();
+                status.contains("regular expression")
             });
-            report.row(format!("a wrong {kind}: its status"), status, "a condition that is False", said);
+            report.row(format!("a wrong {kind}: its status"), status, "what is wrong", said);
         }
         let results =
             scene.batch(CLIENT, &[Ask::read("x20 /", "good.shop")?.part, Ask::read("x20 /", "v1.shop")?.part])?;
@@ -177,4 +177,13 @@ fn wrong(scene: &Scene<'_>, report: &mut Report) -> Result<(), String> {
         scene.delete(&(good + &bad)).ok();
     }
     Ok(())
+}
+
+/// Returns the conditions of a status, wherever in it they are.
+fn conditions(status: &Value) -> String {
+    let parents = status["parents"].as_array().into_iter().flatten().map(|parent| &parent["conditions"]);
+    let all = parents.chain([&status["conditions"]]).filter_map(Value::as_array).flatten();
+    let told: Vec<String> =
+        all.map(|c| format!("{}={} {}: {}", c["type"], c["status"], c["reason"], c["message"])).collect();
+    told.join("; ")
 }

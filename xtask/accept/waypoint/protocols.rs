@@ -21,9 +21,9 @@ const MEMORY: f64 = 64.0;
 
 /// Requests through the client's library, and what is wanted.
 const ASKED: [(&str, &str, &str); 13] = [
-    ("HTTP/1.1 with keep-alive", "x400 /", "200 one version=HTTP/1.1"),
+    ("HTTP/1.1 with keep-alive", "x400 /", "200 one as=HTTP/1.1"),
     ("HTTP/1.1, a connection each", "x100 fresh /", "200 one"),
-    ("HTTP/2 by prior knowledge", "h2 x400 /", "200 one version=HTTP/2.0"),
+    ("HTTP/2 by prior knowledge", "h2 x400 /", "200 one as=HTTP/2.0"),
     ("HTTP/2 to a port of any protocol with a body", "h2 POST / body=abc", "200 body.body_bytes=3"),
     ("gRPC, one message each way", "grpc POST /grpc.health.v1.Health/Check", "200 one grpc=0"),
     (
@@ -149,7 +149,7 @@ fn streams(scene: &Scene<'_>, report: &mut Report) -> Result<(), String> {
         ("TCP on a port declared so", &["tcp", "one.shop:90", "--send", "hello"][..]),
         ("TCP, half closed", &["tcp", "one.shop:90", "--send", "hello", "--half-close"]),
         ("the server speaks first, on a port of unknown protocol", &["first", "one.shop:91"]),
-        ("a thousand connections of TCP", &["parallel", "one.shop:90", "--connections", "1000"]),
+        ("a thousand connections of TCP", &["parallel", "one.shop:90", "--count", "1000"]),
     ] {
         let ended = scene.echo(CLIENT, &[&["--timeout", "30"], arguments].concat())?;
         report.row(what, ended.all(), "exit 0", ended.ok());
