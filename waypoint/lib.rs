@@ -34,6 +34,8 @@ pub use crate::config::Config;
 
 /// The task of readiness that the first certificate completes.
 const CERTIFICATE: &str = "certificate";
+/// How long what is known of requests may take to be told at the end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often tunnels without streams are looked at.
 const SWEEP: Duration = Duration::from_secs(30);
 
@@ -64,6 +66,7 @@ struct Shared {
     store: xds::client::Store,
     certificates: Manager,
     metrics: telemetry::Metrics,
+    exporters: telemetry::Exporters,
     tokens: Arc<tokens::Tokens>,
     shards: Shards,
     spread: listen::Spread,
@@ -106,13 +109,15 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let (host, port) = ControlPlane::parse_address(&config.xds_address)?;
     let discovery = ControlPlane { host, port, roots: config.xds_roots.clone(), ..ca.clone() };
     let authority = RemoteAuthority::new(ca, Asking::ForItself)?;
-    let (metrics, registry) = telemetry::Metrics::new();
+    let (metrics, mut registry) = telemetry::Metrics::new(&config.measures);
+    let exporters = telemetry::Exporters::new(&mut registry);
     let shards = Shards::start("waypoint", config.workers, || {}).map_err(Error::Threads)?;
     let shared = Arc::new(Shared {
         identity: config.identity()?,
         store: xds::client::Store::default(),
         certificates: Manager::new(Arc::new(authority), config.certificate_lifetime),
         metrics,
+        exporters,
         tokens: Arc::new(tokens::Tokens::new(tokens::Fetcher::new(tokens::public_roots))),
         tunnels: (0..shards.count()).map(|_| Pool::default()).collect(),
         upstreams: (0..shards.count()).map(|_| upstream::Upstreams::default()).collect(),
@@ -131,6 +136,9 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let types = xds::client::OF_WAYPOINT;
     tokio::spawn(xds::client::run(node, channel, types, bearer, store, readiness.clone(), drain.clone()));
     tokio::spawn(shared.tokens.clone().follow(shared.store.clone(), drain.clone()));
+    if let Some(runtime) = shared.shards.runtimes().next() {
+        runtime.spawn(telemetry::follow(shared.clone(), drain.clone()));
+    }
     // Held for as long as the proxy runs.
     let _certificate = shared.certificates.hold(shared.identity.clone());
     let (waiting, ready) = (shared.clone(), readiness.clone());
@@ -149,6 +157,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     readiness.lost("stopping");
     // No listening ends before those in front have heard that this pod is leaving.
     let ended = drain.finish(shared.config.grace).await;
+    shared.exporters.finish(LAST_WORDS).await;
     info!(all_streams_ended = ended, "waypoint stopped");
     Ok(())
 }

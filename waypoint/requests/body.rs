@@ -14,7 +14,10 @@ use http::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
 
-use crate::{telemetry::Record, upstream::Checkout};
+use crate::{
+    telemetry::{Messages, Record},
+    upstream::Checkout,
+};
 
 /// How much of a request's body is kept, bytes: what is longer is sent once only.
 const KEPT: usize = 64 << 10;
@@ -46,6 +49,7 @@ struct State {
     incoming: Incoming,
     kept: Vec<Bytes>,
     length: usize,
+    messages: Messages,
     trailers: Option<HeaderMap>,
     ended: bool,
     /// What came is kept whole.
@@ -60,8 +64,16 @@ impl Replay {
     pub fn new(incoming: Incoming, keep: bool) -> Arc<Self> {
         let (empty, hint) = (incoming.is_end_stream(), incoming.size_hint());
         let kept = hint.upper().is_none_or(|length| length <= KEPT as u64) && keep;
-        let state =
-            State { incoming, kept: Vec::new(), length: 0, trailers: None, ended: empty, whole: kept, begun: false };
+        let state = State {
+            incoming,
+            kept: Vec::new(),
+            length: 0,
+            messages: Messages::default(),
+            trailers: None,
+            ended: empty,
+            whole: kept,
+            begun: false,
+        };
         Arc::new(Self { state: Mutex::new(state), bytes: AtomicU64::new(0), empty, hint })
     }
 
@@ -69,6 +81,12 @@ impl Replay {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many messages came, if it is of gRPC.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).messages.count()
     }
 
     /// Tells whether it can be sent (again).
@@ -107,6 +125,7 @@ impl Replay {
                 self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 *next += 1;
                 state.length += bytes.len();
+                state.messages.add(&bytes);
                 if state.whole && state.length <= KEPT {
                     state.kept.push(bytes.clone());
                 } else {
@@ -229,7 +248,7 @@ impl Body for Answer {
                 match ready!(Pin::new(&mut passed.incoming).poll_frame(context)) {
                     Some(Ok(frame)) => {
                         if let Some(bytes) = frame.data_ref() {
-                            passed.record.count(bytes.len());
+                            passed.record.piece(bytes);
                         }
                         if let Some(trailers) = frame.trailers_ref() {
                             passed.record.trailers(trailers);

@@ -70,7 +70,7 @@ pub async fn forward(
     record.body(replay.clone());
     headers::end_to_end(&mut parts.headers);
     headers::introduce(&mut parts.headers, &inbound.shared.identity, &inbound.client.identity);
-    record.id(&parts.headers);
+    record.id(&mut parts.headers);
     let whole = earlier(plan.begun, [rule.and_then(|r| r.timeout), None]);
     let per_try = [rule.and_then(|r| r.backend_timeout), retry.and_then(|r| r.per_try)];
     let mut tried: Vec<SocketAddr> = Vec::new();
@@ -258,7 +258,7 @@ fn passed(
     let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
     record.answered(parts.status, "-");
     record.busy(busy);
-    record.trailers(&parts.headers);
+    record.headers(&parts.headers);
     let kept: Option<HeaderMap> = upgraded.then(|| parts.headers.clone());
     headers::end_to_end(&mut parts.headers);
     if let Some(rule) = &plan.rule {

@@ -20,10 +20,13 @@ use model::{
 
 pub use self::{
     balance::{Busy, Load},
-    dial::{Failure, Io, probe},
+    dial::{Failure, Io, dial, probe},
     pool::{Checkout, SendError, Upstreams, Version},
 };
-use crate::inbound::{Inbound, Target};
+use crate::{
+    Shared,
+    inbound::{Inbound, Target},
+};
 
 /// How long a connection to an endpoint may take to open, where nothing else is said.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -154,6 +157,23 @@ pub fn choose(inbound: &Inbound, wanted: &Wanted, tried: &[SocketAddr]) -> Resul
     let (address, workload) = chosen.ok_or_else(|| Failure::NoEndpoint(key.hostname.clone(), port))?;
     let load = upstreams.load(address);
     Ok(Endpoint { workload: Some(workload.clone()), address, service: Some(service), protocol, traffic, load })
+}
+
+/// Chooses an endpoint of a service that this proxy itself speaks to.
+///
+/// # Errors
+/// Nobody who could take it.
+pub fn of_service(shared: &Shared, key: &ServiceKey, port: u16) -> Result<Endpoint, Failure> {
+    let world = shared.store.world();
+    let service = world.services.get(key).ok_or_else(|| Failure::UnknownService(key.hostname.clone()))?.clone();
+    let near = crate::inbound::own(shared, &world).unwrap_or_default();
+    let nobody = || Failure::NoEndpoint(key.hostname.clone(), port);
+    let candidates = world.candidates(&service, &near, port, None).map_err(|_| nobody())?;
+    let found = candidates.get(rand::random_range(0..candidates.len().max(1))).ok_or_else(nobody)?;
+    let workload = found.0.workload.clone();
+    let address = SocketAddr::new(*workload.addresses.first().ok_or_else(nobody)?, found.1);
+    let (traffic, load) = (TrafficPolicy::default(), shared.upstreams().load(address));
+    Ok(Endpoint { workload: Some(workload), address, service: Some(service), protocol: 0, traffic, load })
 }
 
 /// Opens a connection for a client that is passed on as it is.
