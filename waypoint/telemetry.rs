@@ -54,3 +54,6 @@ pub async fn follow(shared: Arc<Shared>, drain: Drain) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

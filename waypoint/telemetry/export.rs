@@ -269,4 +269,4 @@ async fn write(mut items: mpsc::Receiver<Entry>, path: Name, name: Name, lost: L
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::telemetry) mod tests;

@@ -18,7 +18,7 @@ use crate::telemetry::{facts::Facts, log, record::span};
 
 /// A connection to one address, whatever is asked for.
 #[derive(Clone)]
-struct To(SocketAddr);
+pub(in crate::telemetry) struct To(pub SocketAddr);
 
 impl Dial for To {
     async fn dial(&self, _: &Collector) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static> {
