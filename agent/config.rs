@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, str::FromStr};
 
 use model::l7::Normalization;
 
+use crate::l7::Providers;
+
 /// Settings of the control plane.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -15,6 +17,8 @@ pub struct Config {
     pub trust_aliases: Vec<String>,
     /// How waypoints make paths comparable.
     pub normalization: Normalization,
+    /// Where waypoints may tell of requests: `MeshConfig.extensionProviders`.
+    pub providers: Providers,
     /// The cluster's name.
     pub cluster: String,
     /// The domain of service names.
@@ -88,6 +92,7 @@ impl Config {
             trust_domain: text("TRUST_DOMAIN", "cluster.local"),
             trust_aliases: list(&text("TRUST_DOMAIN_ALIASES", "")),
             normalization: normalization()?,
+            providers: providers()?,
             cluster: text("CLUSTER_ID", "Kubernetes"),
             domain: text("CLUSTER_DOMAIN", "cluster.local"),
             network: text("NETWORK", ""),
@@ -147,6 +152,13 @@ fn normalization() -> Result<Normalization, Invalid> {
             return Err(Invalid { name: "PATH_NORMALIZATION", value, wanted });
         }
     })
+}
+
+/// Reads `MeshConfig.extensionProviders`, in JSON.
+fn providers() -> Result<Providers, Invalid> {
+    let value = text("EXTENSION_PROVIDERS", "[]");
+    let wanted = "a list of objects with a name, in JSON";
+    Providers::read(&value).map_err(|_| Invalid { name: "EXTENSION_PROVIDERS", value, wanted })
 }
 
 fn list(text: &str) -> Vec<String> {

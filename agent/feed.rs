@@ -20,7 +20,7 @@ use xds::{
 use crate::{
     gateway::{self, Serves},
     l7::{
-        self, L7, Output, Sort,
+        self, L7, Output, Providers, Sort,
         audience::{Audiences, Told},
         status::{Body, OF_ISTIO, Status},
     },
@@ -40,6 +40,8 @@ pub struct Common {
     pub trust_domains: Vec<String>,
     /// How paths are made comparable.
     pub normalization: Normalization,
+    /// Where what is told of requests may go.
+    pub providers: Providers,
 }
 
 /// What follows from a change.
@@ -71,8 +73,12 @@ impl Feed {
     /// Makes one without objects.
     #[must_use]
     pub fn new(mesh: &mesh::Settings, common: Common) -> Self {
-        let settings =
-            l7::Settings { cluster: mesh.cluster.clone(), domain: mesh.domain.clone(), root: mesh.root.clone() };
+        let settings = l7::Settings {
+            cluster: mesh.cluster.clone(),
+            domain: mesh.domain.clone(),
+            root: mesh.root.clone(),
+            providers: common.providers.clone(),
+        };
         let (audiences, seen) = (Audiences::default(), HashMap::new());
         Self { l7: L7::new(settings), audiences, seen, root: mesh.root.clone(), common }
     }
@@ -149,6 +155,7 @@ impl Feed {
             root_namespace: (*self.root).into(),
             trust_domains: self.common.trust_domains.iter().map(|domain| (**domain).into()).collect(),
             normalization: self.common.normalization,
+            providers: self.common.providers.good.clone(),
         })
     }
 

@@ -91,7 +91,11 @@ impl Here {
         let work = Work {
             client: self.client.clone(),
             settings,
-            common: feed::Common { trust_domains: vec!["cluster.local".into()], normalization: Normalization::Base },
+            common: feed::Common {
+                trust_domains: vec!["cluster.local".into()],
+                normalization: Normalization::Base,
+                providers: crate::l7::Providers::default(),
+            },
             waypoints: Some(waypoints),
             placement: issue::Placement::default(),
             proof: replica.proof.clone(),

@@ -84,7 +84,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         deploys: config.waypoints.is_some(),
     };
     let trust_domains = [config.trust_domain.clone()].into_iter().chain(config.trust_aliases).collect();
-    let common = feed::Common { trust_domains, normalization: config.normalization };
+    let common = feed::Common { trust_domains, normalization: config.normalization, providers: config.providers };
     let (waypoints, readiness_of_work) = (config.waypoints, readiness.clone());
     let work = Work { client, settings, common, waypoints, placement, proof, resources, readiness: readiness_of_work };
     tokio::spawn(work.run());

@@ -1,6 +1,6 @@
 //! Settings, from environment variables; the names are ztunnel's where it has them.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use model::{
     Identity,
@@ -47,6 +47,8 @@ pub struct Config {
     pub grace: Duration,
     /// How many threads the data path has.
     pub workers: usize,
+    /// How requests are measured.
+    pub measures: Measures,
     /// Where tunnels arrive.
     pub hbone: SocketAddr,
     /// The admin server.
@@ -55,6 +57,59 @@ pub struct Config {
     pub stats: SocketAddr,
     /// The readiness server.
     pub readiness: SocketAddr,
+}
+
+/// How requests are measured.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Measures {
+    /// The bounds of durations, milliseconds.
+    pub durations: Arc<[f64]>,
+    /// The bounds of sizes, bytes.
+    pub sizes: Arc<[f64]>,
+    /// The most sets of labels.
+    pub series: usize,
+}
+
+/// The bounds of durations where nothing else is said: Istio's.
+const DURATIONS: &[f64] =
+    &[0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1e3, 2.5e3, 5e3, 1e4, 3e4, 6e4, 3e5, 6e5, 1.8e6, 3.6e6];
+/// The bounds of sizes.
+const SIZES: &[f64] = &[64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 1.678e7, 2.684e8];
+/// The most bounds of a histogram: each is a number in every series.
+const MAX_BOUNDS: usize = 64;
+
+/// The most sets of labels where nothing else is said.
+const SERIES: usize = 10_000;
+
+impl Default for Measures {
+    fn default() -> Self {
+        Self { durations: DURATIONS.into(), sizes: SIZES.into(), series: SERIES }
+    }
+}
+
+impl Measures {
+    fn from_env() -> Result<Self, Invalid> {
+        Ok(Self {
+            durations: bounds("METRICS_DURATION_BUCKETS", DURATIONS)?,
+            sizes: bounds("METRICS_SIZE_BUCKETS", SIZES)?,
+            series: number("METRICS_MAX_SERIES", SERIES)?,
+        })
+    }
+}
+
+fn bounds(name: &'static str, default: &[f64]) -> Result<Arc<[f64]>, Invalid> {
+    let value = text(name, "");
+    if value.is_empty() {
+        return Ok(default.into());
+    }
+    rising(&value).ok_or_else(|| Invalid::new(name, value, "at most 64 numbers above 0 that rise, separated by commas"))
+}
+
+fn rising(text: &str) -> Option<Arc<[f64]>> {
+    let all = text.split(',').map(|bound| bound.trim().parse().ok().filter(|b: &f64| b.is_finite() && *b > 0.0));
+    let all: Arc<[f64]> = all.collect::<Option<_>>()?;
+    (all.len() <= MAX_BOUNDS && all.is_sorted_by(|a, b| a < b)).then_some(all)
 }
 
 impl Config {
@@ -89,6 +144,7 @@ impl Config {
                 0 => std::thread::available_parallelism().map_or(2, usize::from),
                 workers => workers,
             },
+            measures: Measures::from_env()?,
             hbone: any(number("HBONE_PORT", 15008)?),
             admin: SocketAddr::from(([127, 0, 0, 1], number("ADMIN_PORT", 15000)?)),
             stats: any(number("STATS_PORT", 15020)?),
@@ -125,6 +181,28 @@ impl Config {
             id: format!("waypoint~{ip}~{pod}.{namespace}~{namespace}.svc.cluster.local"),
             metadata: Some(prost_types::Struct { fields }),
             ..Node::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_rise() {
+        let many = (1..=65).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+        let rows = [
+            ("1, 2.5,10", Some(3)),
+            ("5", Some(1)),
+            ("2,1", None),
+            ("1,1", None),
+            ("0", None),
+            ("x", None),
+            (&*many, None),
+        ];
+        for (text, wanted) in rows {
+            assert_eq!(rising(text).map(|all| all.len()), wanted, "{text}");
         }
     }
 }

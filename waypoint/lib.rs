@@ -27,6 +27,7 @@ use identity::{
     manager::Manager,
 };
 use model::{Identity, identity::InvalidIdentity};
+use prometheus_client::registry::Registry;
 use runtime::{Drain, Readiness, Shards, drain::stop_signal};
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
@@ -43,6 +44,8 @@ mod proto {
 const CERTIFICATE: &str = "certificate";
 /// How long a proxy that was told to stop goes on as before.
 const LINGER: Duration = Duration::from_secs(3);
+/// How long what is known of requests may take to be told at the end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often tunnels without streams are looked at.
 const SWEEP: Duration = Duration::from_secs(30);
 
@@ -73,6 +76,7 @@ struct Shared {
     store: xds::client::Store,
     certificates: Manager,
     metrics: telemetry::Metrics,
+    exporters: telemetry::Exporters,
     tokens: Arc<tokens::Tokens>,
     shards: Shards,
     spread: listen::Spread,
@@ -86,6 +90,29 @@ struct Shared {
 }
 
 impl Shared {
+    /// Starts the threads of the data path, and makes what they share and the registry of its metrics.
+    fn new(config: Config, identity: Identity, certificates: Manager) -> std::io::Result<(Self, Registry)> {
+        let (metrics, mut registry) = telemetry::Metrics::new(&config.measures);
+        let exporters = telemetry::Exporters::new(&mut registry);
+        let shards = Shards::start("waypoint", config.workers, || {})?;
+        let shared = Self {
+            identity,
+            store: xds::client::Store::default(),
+            certificates,
+            metrics,
+            exporters,
+            tokens: Arc::new(tokens::Tokens::new(tokens::Fetcher::new(tokens::public_roots))),
+            mirrors: Arc::new(Semaphore::new(requests::MIRRORS)),
+            tunnels: (0..shards.count()).map(|_| Pool::default()).collect(),
+            upstreams: (0..shards.count()).map(|_| upstream::Upstreams::default()).collect(),
+            spread: listen::Spread::new(shards.count()),
+            groups: upstream::Groups::default(),
+            shards,
+            config,
+        };
+        Ok((shared, registry))
+    }
+
     /// Returns the tunnels of the calling thread's shard.
     fn tunnels(&self) -> &Pool {
         &self.tunnels[runtime::shards::current()]
@@ -119,22 +146,10 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let (host, port) = ControlPlane::parse_address(&config.xds_address)?;
     let discovery = ControlPlane { host, port, roots: config.xds_roots.clone(), ..ca.clone() };
     let authority = RemoteAuthority::new(ca, Asking::ForItself)?;
-    let (metrics, registry) = telemetry::Metrics::new();
-    let shards = Shards::start("waypoint", config.workers, || {}).map_err(Error::Threads)?;
-    let shared = Arc::new(Shared {
-        identity: config.identity()?,
-        store: xds::client::Store::default(),
-        certificates: Manager::new(Arc::new(authority), config.certificate_lifetime),
-        metrics,
-        tokens: Arc::new(tokens::Tokens::new(tokens::Fetcher::new(tokens::public_roots))),
-        mirrors: Arc::new(Semaphore::new(requests::MIRRORS)),
-        tunnels: (0..shards.count()).map(|_| Pool::default()).collect(),
-        upstreams: (0..shards.count()).map(|_| upstream::Upstreams::default()).collect(),
-        spread: listen::Spread::new(shards.count()),
-        groups: upstream::Groups::default(),
-        shards,
-        config,
-    });
+    let identity = config.identity()?;
+    let certificates = Manager::new(Arc::new(authority), config.certificate_lifetime);
+    let (shared, registry) = Shared::new(config, identity, certificates).map_err(Error::Threads)?;
+    let shared = Arc::new(shared);
 
     admin::serve(&shared, registry, readiness.clone(), drain.clone()).await?;
     let channel = discovery.channel()?;
@@ -146,6 +161,9 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let types = xds::client::OF_WAYPOINT;
     tokio::spawn(xds::client::run(node, channel, types, bearer, store, readiness.clone(), drain.clone()));
     tokio::spawn(shared.tokens.clone().follow(shared.store.clone(), drain.clone()));
+    if let Some(runtime) = shared.shards.runtimes().next() {
+        runtime.spawn(telemetry::follow(shared.clone(), drain.clone()));
+    }
     // Held for as long as the proxy runs.
     let _certificate = shared.certificates.hold(shared.identity.clone());
     let (waiting, ready) = (shared.clone(), readiness.clone());
@@ -166,6 +184,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let linger = LINGER.min(shared.config.grace / 4);
     tokio::time::sleep(linger).await;
     let ended = drain.finish(shared.config.grace - linger).await;
+    shared.exporters.finish(LAST_WORDS).await;
     info!(all_streams_ended = ended, "waypoint stopped");
     Ok(())
 }

@@ -5,8 +5,11 @@
 //! | rules | the waypoints of the service that they are for |
 //! | how a service is reached | the service's own waypoints, and those of services whose rules lead to it |
 //! | policies | the waypoints that they name, and those of the services that they name |
+//! | telemetry | the same; without targets those of its namespace, or all |
 //! | labels of workloads | all |
 //! | settings | the waypoint that they are of |
+
+mod namespaces;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -17,11 +20,13 @@ use model::{
     l7::{
         GatewayKey, Resource, Target,
         route::{Action, Backend, BackendTarget, HttpRule},
+        telemetry::Scope,
     },
     workload::{Name, ServiceKey},
 };
 use xds::server::Audience;
 
+use self::namespaces::Namespaces;
 use crate::l7::Change;
 
 /// A resource is new, another, or for others than it was.
@@ -49,20 +54,32 @@ pub struct Audiences {
     about: HashMap<ServiceKey, BTreeSet<Name>>,
     /// The rules that lead to a service.
     leading: HashMap<ServiceKey, BTreeSet<Name>>,
+    /// The waypoints that have to do with a namespace.
+    namespaces: Namespaces,
+    /// The resources that are about a namespace.
+    within: HashMap<Name, BTreeSet<Name>>,
 }
 
 impl Audiences {
     /// Takes in the waypoints of a service.
     pub fn bind(&mut self, service: &ServiceKey, waypoints: BTreeSet<GatewayKey>) -> Vec<Told> {
-        if waypoints.is_empty() {
-            self.waypoints.remove(service);
-        } else {
+        let namespace = &service.namespace;
+        let before = self.waypoints.remove(service).unwrap_or_default();
+        let mut others = false;
+        for waypoint in waypoints.difference(&before) {
+            others |= self.namespaces.add(namespace, waypoint);
+        }
+        for waypoint in before.difference(&waypoints) {
+            others |= self.namespaces.take(namespace, waypoint);
+        }
+        let within = self.within.get(namespace).filter(|_| others).cloned().unwrap_or_default();
+        if !waypoints.is_empty() {
             self.waypoints.insert(service.clone(), waypoints);
         }
         let own = self.about.get(service).cloned().unwrap_or_default();
         let rules = own.iter().filter_map(|name| self.held.get(name));
         let reached: BTreeSet<ServiceKey> = rules.flat_map(|held| leads_to(&held.resource)).cloned().collect();
-        let touched = own.into_iter().chain(self.ways(&reached)).collect();
+        let touched = own.into_iter().chain(self.ways(&reached)).chain(within).collect();
         self.tell(touched)
     }
 
@@ -73,6 +90,7 @@ impl Audiences {
             Change::Remove(key) => (key, None),
         };
         let old = self.held.remove(&key);
+        let within = self.settle(old.as_ref().map(|old| &*old.resource), new.as_deref());
         let mut reached = BTreeSet::new();
         if let Some(old) = &old {
             reached.extend(leads_to(&old.resource).cloned());
@@ -88,9 +106,23 @@ impl Audiences {
         } else if old.is_some() {
             told.push(Told { key, resource: None });
         }
-        let ways = self.ways(&reached).collect();
+        let ways = self.ways(&reached).chain(within).collect();
         told.extend(self.tell(ways));
         told
+    }
+
+    /// Notes that a waypoint is there, or no more; returns the resources about its namespace, if that changed.
+    fn settle(&mut self, old: Option<&Resource>, new: Option<&Resource>) -> BTreeSet<Name> {
+        let of = |resource: Option<&Resource>| match resource {
+            Some(Resource::Settings(settings)) => Some(settings.waypoint.clone()),
+            _ => None,
+        };
+        let changed = match (of(old), of(new)) {
+            (None, Some(waypoint)) => self.namespaces.add(&waypoint.namespace, &waypoint).then_some(waypoint),
+            (Some(waypoint), None) => self.namespaces.take(&waypoint.namespace, &waypoint).then_some(waypoint),
+            _ => None,
+        };
+        changed.and_then(|waypoint| self.within.get(&waypoint.namespace)).cloned().unwrap_or_default()
     }
 
     /// Returns the resources that say how services are reached.
@@ -128,6 +160,11 @@ impl Audiences {
             Resource::Labels(_) => Audience::Waypoints,
             Resource::Authorization(policy) => self.targeted(&policy.targets),
             Resource::Authentication(policy) => self.targeted(&policy.targets),
+            Resource::Telemetry(object) => match &object.scope {
+                Scope::Mesh => Audience::Waypoints,
+                Scope::Namespace => Audience::These(self.namespaces.of(&object.namespace)),
+                Scope::Targets(targets) => self.targeted(targets),
+            },
             Resource::Settings(settings) => Audience::These([settings.waypoint.clone()].into()),
         }
     }
@@ -149,19 +186,25 @@ impl Audiences {
 
     /// Notes which services a resource is about and leads to, or that it does so no more.
     fn link(&mut self, key: &Name, resource: &Resource, there: bool) {
-        let note = |all: &mut HashMap<ServiceKey, BTreeSet<Name>>, service: &ServiceKey| {
-            let names = all.entry(service.clone()).or_default();
-            if there {
-                names.insert(key.clone());
-            } else {
-                names.remove(key);
-            }
-            if names.is_empty() {
-                all.remove(service);
-            }
-        };
-        about(resource).into_iter().for_each(|service| note(&mut self.about, service));
-        leads_to(resource).for_each(|service| note(&mut self.leading, service));
+        about(resource).into_iter().for_each(|service| note(&mut self.about, service, key, there));
+        leads_to(resource).for_each(|service| note(&mut self.leading, service, key, there));
+        if let Resource::Telemetry(object) = resource
+            && object.scope == Scope::Namespace
+        {
+            note(&mut self.within, &object.namespace, key, there);
+        }
+    }
+}
+
+fn note<K: Clone + Eq + std::hash::Hash>(all: &mut HashMap<K, BTreeSet<Name>>, of: &K, key: &Name, there: bool) {
+    let names = all.entry(of.clone()).or_default();
+    if there {
+        names.insert(key.clone());
+    } else {
+        names.remove(key);
+    }
+    if names.is_empty() {
+        all.remove(of);
     }
 }
 
@@ -184,6 +227,10 @@ fn about(resource: &Resource) -> Vec<&ServiceKey> {
         Resource::Destination(policy) => vec![&policy.service],
         Resource::Authorization(policy) => targets(&policy.targets),
         Resource::Authentication(policy) => targets(&policy.targets),
+        Resource::Telemetry(object) => match &object.scope {
+            Scope::Targets(all) => targets(all),
+            Scope::Mesh | Scope::Namespace => vec![],
+        },
         rule => parent(rule).into_iter().collect(),
     }
 }

@@ -15,6 +15,7 @@ use source::{
         destination_rule::DestinationRuleSpec,
         request_authentication::RequestAuthenticationSpec,
         route::ParentReference,
+        telemetry::TelemetrySpec,
         virtual_service::VirtualServiceSpec,
     },
     object::ObjectKey,
@@ -29,6 +30,7 @@ use crate::l7::{
     policy::{self, ACCEPTED, Targeted, authentication, authorization},
     route::{self, Converted, Place, http::session},
     status::{Body, Condition, RouteStatus, joined},
+    telemetry,
     virtual_service::{self, told, virtual_service},
 };
 
@@ -87,6 +89,10 @@ pub fn convert(key: &ObjectKey, object: &mut Object, lookup: &Lookup<'_>) -> Mad
             authorization_policy(key, (versions, targeted, *dry_run), lookup)
         }
         Spec::RequestAuthentication { versions, targeted } => request_authentication(key, (versions, targeted), lookup),
+        Spec::Telemetry { versions, targeted } => {
+            let about = telemetry::About { key, created: &object.created, generation };
+            telemetry(about, (versions, targeted), lookup)
+        }
     }
 }
 
@@ -306,6 +312,38 @@ fn request_authentication(
     let condition = policy::accepted(&attachment, &faults, "until it is mended, tokens of what is wrong are refused");
     Made {
         resources: policy.map(Resource::Authentication).into_iter().collect(),
+        status: Some(Body::Conditions(vec![condition])),
+        ..Made::default()
+    }
+}
+
+fn telemetry(
+    about: telemetry::About<'_>,
+    (versions, targeted): (&mut Versions<TelemetrySpec>, &Targeted),
+    lookup: &Lookup<'_>,
+) -> Made {
+    let attachment = if targeted.any() { targeted.attach(about.key, lookup) } else { policy::Attachment::default() };
+    let scope = telemetry::scope(about.key, targeted.any().then_some(&attachment), lookup);
+    let mut faults = versions.faults.clone();
+    let read = |spec: &TelemetrySpec| telemetry::convert(about, spec, scope.clone(), lookup);
+    let mut resource = match versions.now.as_deref().map(read) {
+        Some(Ok(resource)) if faults.is_empty() => {
+            versions.approve(about.generation);
+            Some(resource)
+        }
+        Some(Err(wrong)) => {
+            faults.extend(wrong);
+            None
+        }
+        _ => None,
+    };
+    if resource.is_none() {
+        resource = versions.good.as_ref().and_then(|(_, spec)| read(spec).ok());
+    }
+    let condition = policy::accepted(&attachment, &faults, &versions.stays());
+    let nothing = targeted.any() && attachment.targets.is_empty();
+    Made {
+        resources: resource.filter(|_| !nothing).map(Resource::Telemetry).into_iter().collect(),
         status: Some(Body::Conditions(vec![condition])),
         ..Made::default()
     }

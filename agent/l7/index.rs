@@ -25,6 +25,7 @@ use crate::l7::{
     known::{Claim, Known, Lookup, Service, Topic},
     labels::{Asked, Labels, Told},
     object::{Object, Sort, Spec},
+    providers::Providers,
     registry::Registry,
     status::{Body, Status},
 };
@@ -38,6 +39,8 @@ pub struct Settings {
     pub domain: String,
     /// The namespace of mesh-wide policies.
     pub root: String,
+    /// Where what is told of requests may go.
+    pub providers: Providers,
 }
 
 /// One change for waypoints.
@@ -95,7 +98,7 @@ impl L7 {
     /// Makes an index without objects.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let known = Known::new(settings.domain, settings.root);
+        let known = Known::new(settings.domain, settings.root, settings.providers);
         Self { cluster: settings.cluster, known, ..Self::default() }
     }
 

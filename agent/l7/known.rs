@@ -18,6 +18,7 @@ use source::{
 use crate::l7::{
     binding::{Binding, Subject},
     hosts::{Audience, above},
+    providers::Providers,
 };
 
 /// Something that can be looked up.
@@ -55,6 +56,7 @@ pub struct Service {
 pub struct Known {
     domain: String,
     root: String,
+    providers: Providers,
     // Several objects of a namespace may describe one host: the first counts.
     hosts: BTreeMap<Name, BTreeMap<ServiceKey, BTreeMap<Claim, Service>>>,
     entries: HashMap<ObjectKey, (Claim, Vec<ServiceKey>)>,
@@ -84,10 +86,10 @@ impl Claim {
 }
 
 impl Known {
-    /// Makes one that knows nothing, of a mesh with a domain of service names and a namespace of mesh-wide policies.
+    /// Makes one that knows nothing, of a mesh with a domain of service names, a namespace of mesh-wide policies, and providers.
     #[must_use]
-    pub fn new(domain: String, root: String) -> Self {
-        Self { domain, root, ..Self::default() }
+    pub fn new(domain: String, root: String, providers: Providers) -> Self {
+        Self { domain, root, providers, ..Self::default() }
     }
 
     /// Returns the key of a service of Kubernetes.
@@ -243,6 +245,12 @@ impl<'k> Lookup<'k> {
     #[must_use]
     pub fn root(&self) -> &'k str {
         &self.known.root
+    }
+
+    /// Returns where what is told of requests may go.
+    #[must_use]
+    pub fn providers(&self) -> &'k Providers {
+        &self.known.providers
     }
 
     /// Returns the key of a service of Kubernetes, whether it is there or not.

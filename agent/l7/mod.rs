@@ -18,9 +18,11 @@ mod known;
 mod labels;
 mod object;
 pub mod policy;
+pub mod providers;
 mod registry;
 pub mod route;
 pub mod status;
+pub mod telemetry;
 mod text;
 pub mod virtual_service;
 
@@ -28,6 +30,7 @@ pub use self::{
     binding::{Binding, Refusal, Subject, gateway},
     index::{Change, L7, Output, Settings},
     object::Sort,
+    providers::Providers,
 };
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use source::{
         http_route::HttpRouteSpec,
         request_authentication::RequestAuthenticationSpec,
         stream_route::{TcpRouteSpec, TlsRouteSpec},
+        telemetry::TelemetrySpec,
         virtual_service::VirtualServiceSpec,
     },
     labels,
@@ -37,10 +38,11 @@ pub enum Sort {
     XBackendTrafficPolicy,
     AuthorizationPolicy,
     RequestAuthentication,
+    Telemetry,
 }
 
 impl Sort {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::HTTPRoute,
         Self::GRPCRoute,
         Self::TLSRoute,
@@ -51,6 +53,7 @@ impl Sort {
         Self::XBackendTrafficPolicy,
         Self::AuthorizationPolicy,
         Self::RequestAuthentication,
+        Self::Telemetry,
     ];
 
     /// Returns that of a kind of the source, if conversions are of it.
@@ -73,6 +76,7 @@ impl Sort {
             Self::XBackendTrafficPolicy => Kind::XBackendTrafficPolicy,
             Self::AuthorizationPolicy => Kind::AuthorizationPolicy,
             Self::RequestAuthentication => Kind::RequestAuthentication,
+            Self::Telemetry => Kind::Telemetry,
         }
     }
 }
@@ -102,6 +106,7 @@ pub enum Spec {
     XBackendTrafficPolicy(Versions<XBackendTrafficPolicySpec>),
     AuthorizationPolicy { versions: Versions<AuthorizationPolicySpec>, targeted: Targeted, dry_run: bool },
     RequestAuthentication { versions: Versions<RequestAuthenticationSpec>, targeted: Targeted },
+    Telemetry { versions: Versions<TelemetrySpec>, targeted: Targeted },
 }
 
 /// A specification as it is, and as it was when it was right.
@@ -171,6 +176,13 @@ impl Object {
             },
             Sort::RequestAuthentication => {
                 Spec::RequestAuthentication { versions: Versions::read(spec, None), targeted: Targeted::read(spec) }
+            }
+            Sort::Telemetry => {
+                let before = match before {
+                    Some(Spec::Telemetry { versions, .. }) => Some(versions),
+                    _ => None,
+                };
+                Spec::Telemetry { versions: Versions::read(spec, before), targeted: Targeted::read(spec) }
             }
         };
         Self { created: custom.created.clone(), generation: custom.generation, spec }

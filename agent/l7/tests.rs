@@ -5,7 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use source::object::{self, Custom, ObjectKey, ServicePort};
 
-use crate::l7::{Binding, Change, L7, Output, Settings, Sort, Subject, status::Status};
+use crate::l7::{Binding, Change, L7, Output, Providers, Settings, Sort, Subject, status::Status};
+
+/// Where what is told of requests may go.
+const PROVIDERS: &str = r#"[
+    {"name": "otel", "opentelemetry": {"service": "otel.obs.svc.cluster.local", "port": 4317}},
+    {"name": "file", "envoyFileAccessLog": {"path": "/dev/stdout"}},
+    {"name": "odd", "envoyFileAccessLog": {"path": "/dev/stdout", "logFormat": {"text": "%NOPE%"}}},
+    {"name": "far", "datadog": {"service": "a", "port": 1}}
+]"#;
 
 /// Names an object by `namespace/name`.
 pub fn key(name: &str) -> ObjectKey {
@@ -42,7 +50,9 @@ impl Mesh {
     /// Makes one with `orders` (ports 80 and 8080) and `orders-v2` (port 80) in `shop`, where a waypoint is used, `front` in `web`,
     /// and `far` in `other`, which no waypoint serves.
     pub fn new() -> Self {
-        let settings = Settings { cluster: "c".into(), domain: "cluster.local".into(), root: "istio-system".into() };
+        let (cluster, domain, root) = ("c".into(), "cluster.local".into(), "istio-system".into());
+        let providers = Providers::read(PROVIDERS).expect("they are");
+        let settings = Settings { cluster, domain, root, providers };
         let mut mesh = Self {
             l7: L7::new(settings),
             resources: BTreeMap::new(),

@@ -102,4 +102,34 @@ impl Labels {
             connection_security_policy: if secured { "mutual_tls" } else { "unknown" }.to_owned(),
         }
     }
+
+    /// Returns their names and values, for whoever changes some.
+    #[must_use]
+    pub fn into_pairs(self) -> [(&'static str, String); 23] {
+        [
+            ("reporter", self.reporter),
+            ("source_workload", self.source_workload),
+            ("source_canonical_service", self.source_canonical_service),
+            ("source_canonical_revision", self.source_canonical_revision),
+            ("source_workload_namespace", self.source_workload_namespace),
+            ("source_principal", self.source_principal),
+            ("source_app", self.source_app),
+            ("source_version", self.source_version),
+            ("source_cluster", self.source_cluster),
+            ("destination_service", self.destination_service),
+            ("destination_service_namespace", self.destination_service_namespace),
+            ("destination_service_name", self.destination_service_name),
+            ("destination_workload", self.destination_workload),
+            ("destination_canonical_service", self.destination_canonical_service),
+            ("destination_canonical_revision", self.destination_canonical_revision),
+            ("destination_workload_namespace", self.destination_workload_namespace),
+            ("destination_principal", self.destination_principal),
+            ("destination_app", self.destination_app),
+            ("destination_version", self.destination_version),
+            ("destination_cluster", self.destination_cluster),
+            ("request_protocol", self.request_protocol),
+            ("response_flags", self.response_flags),
+            ("connection_security_policy", self.connection_security_policy),
+        ]
+    }
 }

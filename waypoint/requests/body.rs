@@ -105,7 +105,7 @@ impl Body for Answer {
                 match ready!(Pin::new(&mut passed.incoming).poll_frame(context)) {
                     Some(Ok(frame)) => {
                         if let Some(bytes) = frame.data_ref() {
-                            passed.record.count(bytes.len());
+                            passed.record.piece(bytes);
                         }
                         if let Some(trailers) = frame.trailers_ref() {
                             passed.record.trailers(trailers);

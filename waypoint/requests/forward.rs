@@ -76,6 +76,7 @@ pub async fn forward(
     }
     record.body(replay.clone());
     headers::end_to_end(&mut parts.headers);
+    record.id(&mut parts.headers);
     if plan.upgrade.is_none() {
         mirror::start(inbound, rule, &parts, &plan.authority, &replay, is_grpc);
     }
@@ -327,7 +328,7 @@ fn passed(
         busy.keep(checkout.permit());
     }
     record.busy(busy);
-    record.trailers(&parts.headers);
+    record.headers(&parts.headers);
     let kept: Option<HeaderMap> = upgraded.then(|| parts.headers.clone());
     headers::end_to_end(&mut parts.headers);
     if let Some(rule) = &plan.rule {

@@ -20,6 +20,7 @@ use super::{
     copied::{Copied, Tap, copy},
     headers,
 };
+use crate::telemetry::Messages;
 
 /// How much of a request's body is kept, bytes: what is longer is sent once only.
 const KEPT: usize = 64 << 10;
@@ -51,6 +52,7 @@ struct State {
     begun: bool,
     /// The client broke off, or what it sent is no body.
     broken: bool,
+    messages: Messages,
 }
 
 impl Replay {
@@ -71,6 +73,7 @@ impl Replay {
             whole: kept,
             begun: false,
             broken: false,
+            messages: Messages::default(),
         };
         Arc::new(Self { state: Mutex::new(state), bytes: AtomicU64::new(0), empty, hint })
     }
@@ -79,6 +82,12 @@ impl Replay {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many messages came, if it is of gRPC.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.lock().messages.count()
     }
 
     /// Tells whether it can be sent (again).
@@ -149,6 +158,7 @@ impl Replay {
             Ok(bytes) => {
                 self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 *next += 1;
+                state.messages.add(&bytes);
                 state.pass(&bytes);
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }

@@ -240,7 +240,11 @@ fn bare(authority: &Authority) -> Authority {
     text.and_then(|host| host.parse().ok()).unwrap_or_else(|| authority.clone())
 }
 
-async fn resolve(host: &str) -> Result<Vec<std::net::IpAddr>, Error> {
+/// Finds the addresses of a host.
+///
+/// # Errors
+/// It has none, or nobody who could tell answers.
+pub async fn resolve(host: &str) -> Result<Vec<std::net::IpAddr>, Error> {
     if let Ok(address) = host.parse() {
         return Ok(vec![address]);
     }

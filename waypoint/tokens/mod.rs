@@ -44,7 +44,7 @@ use self::{
     remote::{Place, Remotes},
 };
 pub use self::{
-    fetch::{Fetcher, public_roots},
+    fetch::{Fetcher, public_roots, resolve},
     verify::{Believed, Fault},
 };
 

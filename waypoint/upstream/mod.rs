@@ -63,7 +63,10 @@ use self::{
     timed::Timed,
     tls::Inside,
 };
-use crate::inbound::{Inbound, Target};
+use crate::{
+    Shared,
+    inbound::{Inbound, Target},
+};
 
 /// How long a connection to an endpoint may take to open, where nothing else is said.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -140,6 +143,10 @@ pub struct Endpoint {
 impl Endpoint {
     /// Makes one of an address that nobody chose.
     fn new(inbound: &Inbound, address: SocketAddr) -> Self {
+        Self::of(inbound.client.address, inbound.destination, address)
+    }
+
+    fn of(client: SocketAddr, asked: SocketAddr, address: SocketAddr) -> Self {
         Self {
             workload: None,
             address,
@@ -147,8 +154,8 @@ impl Endpoint {
             protocol: 0,
             traffic: Arc::default(),
             load: Arc::default(),
-            client: inbound.client.address,
-            asked: inbound.destination,
+            client,
+            asked,
             limits: Arc::default(),
             group: None,
             host: None,
@@ -279,6 +286,31 @@ fn find(inbound: &Inbound, wanted: &Wanted, tried: &[SocketAddr], hints: &mut Hi
 fn original(inbound: &Inbound, world: &World) -> Option<Arc<Workload>> {
     let network: Name = inbound.shared.config.network.as_str().into();
     world.workload_at(&network, inbound.destination.ip()).cloned()
+}
+
+/// Chooses an endpoint of a service that this proxy itself speaks to.
+///
+/// # Errors
+/// Nobody who could take it.
+pub fn of_service(shared: &Shared, key: &ServiceKey, port: u16) -> Result<Endpoint, Failure> {
+    let world = shared.store.world();
+    let service = world.services.get(key).ok_or_else(|| Failure::UnknownService(key.hostname.clone()))?.clone();
+    let near = crate::inbound::own(shared, &world).unwrap_or_default();
+    let nobody = || Failure::NoEndpoint(key.hostname.clone(), port);
+    let candidates = world.candidates(&service, &near, port, None).map_err(|_| nobody())?;
+    let found = candidates.get(rand::random_range(0..candidates.len().max(1))).ok_or_else(nobody)?;
+    let workload = found.0.workload.clone();
+    let address = SocketAddr::new(*workload.addresses.first().ok_or_else(nobody)?, found.1);
+    let nobody = SocketAddr::from(([0, 0, 0, 0], 0));
+    Ok(Endpoint { workload: Some(workload), service: Some(service), ..Endpoint::of(nobody, address, address) })
+}
+
+/// Opens a connection of this proxy's own.
+///
+/// # Errors
+/// An endpoint that cannot be reached, or is somebody else than it should be.
+pub async fn dial(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result<Io, Failure> {
+    dial::dial(shared, endpoint, Inside::Anything).await
 }
 
 /// Opens a connection for a client that is passed on as it is.

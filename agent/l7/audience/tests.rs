@@ -185,7 +185,39 @@ fn a_change_tells_what_depends_on_it_alone() {
         mesh.remove(key);
     }
     mesh.bind("b", &[]);
-    let Audiences { waypoints, held, about, leading } = &mesh.audiences;
-    assert!(waypoints.is_empty() && held.is_empty() && about.is_empty() && leading.is_empty());
+    let Audiences { waypoints, held, about, leading, namespaces: _, within } = &mesh.audiences;
+    assert!(waypoints.is_empty() && held.is_empty() && about.is_empty() && leading.is_empty() && within.is_empty());
     assert!(mesh.told.is_empty());
+}
+
+#[test]
+fn telemetry_is_for_the_waypoints_of_its_namespace() {
+    let object = |namespace: &str, name: &str, scope: Value| json!({"telemetry": {"namespace": namespace, "name": name, "created": "", "scope": scope}});
+    let settings = |waypoint: &str| {
+        json!({"settings": {
+            "waypoint": waypoint, "traffic": "all", "rootNamespace": "r", "trustDomains": [], "normalization": "base",
+        }})
+    };
+    let mut mesh = Mesh::default();
+    mesh.put(object("r", "all", "mesh".into()));
+    mesh.put(object("shop", "own", "namespace".into()));
+    mesh.put(object("shop", "a", json!({"targets": [{"service": "shop/a"}]})));
+    assert_eq!(mesh.told(), [("telemetry/r/all", "all")]);
+    mesh.put(settings("shop/v"));
+    mesh.put(settings("other/o"));
+    let found = |mesh: &Mesh, key: &str| mesh.told.get(key).cloned();
+    assert_eq!(found(&mesh, "telemetry/shop/own").as_deref(), Some("v"));
+    mesh.bind("a", &["w"]);
+    assert_eq!(found(&mesh, "telemetry/shop/own").as_deref(), Some("v w"));
+    assert_eq!(found(&mesh, "telemetry/shop/a").as_deref(), Some("w"));
+    mesh.bind("b", &["w"]);
+    assert_eq!(mesh.last, Vec::<String>::new(), "another service of the same waypoint changes nothing");
+    mesh.bind("a", &[]);
+    assert_eq!(found(&mesh, "telemetry/shop/own").as_deref(), Some("v w"));
+    mesh.bind("b", &[]);
+    mesh.remove("settings/shop/v");
+    assert_eq!(found(&mesh, "telemetry/shop/own"), None);
+    mesh.put(settings("shop/v"));
+    mesh.remove("telemetry/shop/own");
+    assert_eq!(found(&mesh, "telemetry/shop/own"), None);
 }

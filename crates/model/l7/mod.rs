@@ -7,12 +7,14 @@
 pub mod authentication;
 pub mod authorization;
 pub mod destination;
+pub mod expression;
 pub mod filter;
 pub mod matching;
 pub mod path;
 pub mod route;
 pub mod router;
 pub mod state;
+pub mod telemetry;
 pub mod text;
 
 use std::{collections::BTreeMap, fmt};
@@ -26,6 +28,7 @@ pub use self::{
     route::{HttpRule, StreamRule},
     router::{Router, StreamRouter},
     state::State,
+    telemetry::{Provider, Telemetry},
 };
 use crate::workload::{Name, ServiceKey};
 
@@ -45,6 +48,8 @@ pub enum Resource {
     Authorization(Authorization),
     /// Whose tokens are believed.
     Authentication(Authentication),
+    /// What is measured, logged and traced.
+    Telemetry(Telemetry),
     /// What holds for the whole waypoint.
     Settings(Settings),
 }
@@ -60,6 +65,7 @@ impl Resource {
             Self::Labels(labels) => format!("labels/{}", labels.workload).into(),
             Self::Authorization(policy) => format!("authorization/{}/{}", policy.namespace, policy.name).into(),
             Self::Authentication(policy) => format!("authentication/{}/{}", policy.namespace, policy.name).into(),
+            Self::Telemetry(object) => format!("telemetry/{}/{}", object.namespace, object.name).into(),
             Self::Settings(settings) => format!("settings/{}", settings.waypoint).into(),
         }
     }
@@ -136,6 +142,9 @@ pub struct Settings {
     pub trust_domains: Vec<Name>,
     /// How paths are made comparable before they are matched.
     pub normalization: Normalization,
+    /// Where what is told of requests may go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub providers: Vec<Provider>,
 }
 
 /// Whose traffic a waypoint takes (`istio.io/waypoint-for`).

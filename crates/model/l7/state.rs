@@ -5,6 +5,7 @@
 //! that come one by one are ordered once.
 
 mod attached;
+mod observed;
 
 use std::{
     collections::BTreeMap,
@@ -14,11 +15,12 @@ use std::{
 use imbl::{HashMap, HashSet, OrdMap};
 use serde::Serialize;
 
-use self::attached::Attached;
+use self::{attached::Attached, observed::Observed};
 use super::{
-    Authentication, Authorization, DestinationPolicy, GatewayKey, HttpRule, Resource, Settings, StreamRule,
+    Authentication, Authorization, DestinationPolicy, GatewayKey, HttpRule, Resource, Settings, StreamRule, Telemetry,
     WorkloadLabels,
     router::{Router, StreamRouter},
+    telemetry::Effective,
 };
 use crate::workload::{Name, ServiceKey};
 
@@ -32,6 +34,7 @@ pub struct State {
     labels: HashMap<Name, Arc<WorkloadLabels>>,
     authorizations: Attached<Authorization>,
     authentications: Attached<Authentication>,
+    telemetry: Observed,
     settings: OrdMap<Name, Arc<Settings>>,
     // Services whose rules changed since they were last put in order by `prepare`.
     changed: HashSet<ServiceKey>,
@@ -48,6 +51,7 @@ pub enum Held {
     Labels(Arc<WorkloadLabels>),
     Authorization(Arc<Authorization>),
     Authentication(Arc<Authentication>),
+    Telemetry(Arc<Telemetry>),
     Settings(Arc<Settings>),
 }
 
@@ -60,6 +64,7 @@ impl From<Resource> for Held {
             Resource::Labels(labels) => Self::Labels(labels.into()),
             Resource::Authorization(policy) => Self::Authorization(policy.into()),
             Resource::Authentication(policy) => Self::Authentication(policy.into()),
+            Resource::Telemetry(object) => Self::Telemetry(object.into()),
             Resource::Settings(settings) => Self::Settings(settings.into()),
         }
     }
@@ -114,6 +119,7 @@ impl State {
             }
             Held::Authorization(policy) => self.authorizations.insert(&key, policy),
             Held::Authentication(policy) => self.authentications.insert(&key, policy),
+            Held::Telemetry(object) => self.telemetry.insert(&key, object),
             Held::Settings(settings) => {
                 self.settings.insert(key.clone(), settings.clone());
             }
@@ -148,6 +154,7 @@ impl State {
             }
             Held::Authorization(policy) => self.authorizations.remove(key, policy),
             Held::Authentication(policy) => self.authentications.remove(key, policy),
+            Held::Telemetry(object) => self.telemetry.remove(key, object),
             Held::Settings(_) => {
                 self.settings.remove(key);
             }
@@ -226,6 +233,13 @@ impl State {
         service: Option<&ServiceKey>,
     ) -> impl Iterator<Item = &Arc<Authentication>> {
         self.authentications.to(waypoint, service)
+    }
+
+    /// Returns what is measured, logged and traced of requests for a service, or for what is none. What came out is remembered
+    /// until the next change of it.
+    #[must_use]
+    pub fn telemetry(&self, waypoint: &GatewayKey, service: Option<&ServiceKey>) -> Arc<Effective> {
+        self.telemetry.to(waypoint, service)
     }
 
     /// Returns all rules for tokens, whatever they are attached to.

@@ -91,6 +91,7 @@ fn settings(waypoint: &str, traffic: Traffic) -> String {
         root_namespace: "istio-system".into(),
         trust_domains: vec!["cluster.local".into()],
         normalization: Normalization::Base,
+        providers: vec![],
     };
     serde_json::to_string(&Resource::Settings(settings)).expect("serialises")
 }

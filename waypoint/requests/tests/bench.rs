@@ -22,7 +22,7 @@ use model::{
     workload::ServiceKey,
 };
 use prometheus_client::registry::Registry;
-use runtime::{Drain, Shards};
+use runtime::Drain;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     net::{TcpListener, TcpStream},
@@ -34,8 +34,7 @@ use crate::{
     Config, Shared,
     inbound::{Client, Inbound, Target},
     sniff::Spoken,
-    telemetry::{AtHand, Metrics},
-    upstream::Upstreams,
+    telemetry::AtHand,
 };
 
 /// Longer than anything here takes.
@@ -69,6 +68,7 @@ impl Bench {
             certificate_lifetime: LONG,
             grace: LONG,
             workers: 1,
+            measures: crate::config::Measures::default(),
             hbone: any,
             admin: any,
             stats: any,
@@ -83,21 +83,11 @@ impl Bench {
             cluster: String::new(),
         };
         let authority = RemoteAuthority::new(nobody, Asking::ForItself).expect("an address");
-        let (metrics, registry) = Metrics::new();
-        let shared = Arc::new(Shared {
-            identity: config.identity().expect("valid"),
-            store: xds::client::Store::default(),
-            certificates: Manager::new(Arc::new(authority), LONG),
-            metrics,
-            shards: Shards::start("test", 1, || {}).expect("a thread"),
-            mirrors: Arc::new(Semaphore::new(2)),
-            tunnels: vec![hbone::pool::Pool::default()],
-            upstreams: vec![Upstreams::default()],
-            groups: crate::upstream::Groups::default(),
-            spread: crate::listen::Spread::new(1),
-            tokens: Arc::new(crate::tokens::Tokens::new(crate::tokens::Fetcher::new(crate::tokens::public_roots))),
-            config,
-        });
+        let identity = config.identity().expect("valid");
+        let made = Shared::new(config, identity, Manager::new(Arc::new(authority), LONG));
+        let (mut shared, registry) = made.expect("a thread");
+        shared.mirrors = Arc::new(Semaphore::new(2));
+        let shared = Arc::new(shared);
         let bench = Self { shared, registry };
         bench.service("web");
         bench

@@ -27,7 +27,7 @@ use model::{
     service::{IpFamilies, LoadBalancer, TargetPort},
     workload::{Locality, ServiceKey},
 };
-use runtime::{Drain, Shards};
+use runtime::Drain;
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -40,8 +40,8 @@ use crate::{
     inbound::{Client, Inbound, Target},
     requests,
     sniff::Spoken,
-    telemetry::{AtHand, Metrics},
-    upstream::{self, Endpoint, Failure, Group, Groups, Hints, Inputs, Io, Outcome, Upstreams, Wanted, plan::Plan},
+    telemetry::AtHand,
+    upstream::{self, Endpoint, Failure, Group, Hints, Inputs, Io, Outcome, Wanted, plan::Plan},
 };
 
 /// What a server speaks.
@@ -246,25 +246,14 @@ impl Bed {
             certificate_lifetime: Duration::from_secs(60),
             grace: Duration::ZERO,
             workers: 2,
+            measures: crate::config::Measures::default(),
             hbone: any,
             admin: any,
             stats: any,
             readiness: any,
         };
-        let shared = Arc::new(Shared {
-            config,
-            identity: identity(),
-            store: xds::client::Store::default(),
-            certificates: identity::manager::Manager::new(Arc::new(Nobody), Duration::from_secs(60)),
-            metrics: Metrics::new().0,
-            shards: Shards::start("test", 2, || {}).unwrap(),
-            tunnels: (0..2).map(|_| hbone::pool::Pool::default()).collect(),
-            upstreams: (0..2).map(|_| Upstreams::default()).collect(),
-            groups: Groups::default(),
-            mirrors: Arc::new(tokio::sync::Semaphore::new(crate::requests::MIRRORS)),
-            spread: crate::listen::Spread::new(2),
-            tokens: Arc::new(crate::tokens::Tokens::new(crate::tokens::Fetcher::new(crate::tokens::public_roots))),
-        });
+        let certificates = identity::manager::Manager::new(Arc::new(Nobody), Duration::from_secs(60));
+        let shared = Arc::new(Shared::new(config, identity(), certificates).unwrap().0);
         let servers = servers.iter().map(|server| server.address).collect();
         let bed =
             Self { shared, client: ([10, 0, 0, 1], 1000).into(), destination: ([10, 2, 0, 1], 80).into(), servers };

@@ -161,6 +161,7 @@ fn everything_else_is_found_by_its_name() {
         root_namespace: "istio-system".into(),
         trust_domains: vec![],
         normalization: crate::l7::Normalization::Base,
+        providers: vec![],
     };
     state.insert(Resource::Settings(settings.clone()));
     let authentication = Authentication {
@@ -248,4 +249,51 @@ proptest! {
         state.prepare();
         prop_assert_eq!(format!("{state:?}"), format!("{:?}", State::default()), "something is left");
     }
+}
+
+#[test]
+fn telemetry_counts_from_the_widest_to_the_narrowest() {
+    let w = GatewayKey { namespace: "infra".into(), name: "w".into() };
+    let orders = ServiceKey { namespace: "shop".into(), hostname: "orders".into() };
+    let object = |namespace: &str, name: &str, scope: serde_json::Value| -> Resource {
+        let made = serde_json::json!({"telemetry": {
+            "namespace": namespace, "name": name, "created": name, "scope": scope,
+            "tracing": [{"provider": format!("{namespace}/{name}")}],
+        }});
+        serde_json::from_value(made).expect("right")
+    };
+    let found = |state: &State, service: Option<&ServiceKey>| {
+        state.telemetry(&w, service).tracing.provider.as_deref().unwrap_or("-").to_owned()
+    };
+    let target = |target: serde_json::Value| serde_json::json!({"targets": [target]});
+    // Each is narrower than those before it; the younger one of a place counts for nothing.
+    let steps = [
+        (object("root", "b", "mesh".into()), "root/b", "root/b"),
+        (object("root", "c", "mesh".into()), "root/b", "root/b"),
+        (object("other", "a", "namespace".into()), "root/b", "root/b"),
+        (object("infra", "a", "namespace".into()), "infra/a", "infra/a"),
+        (object("shop", "b", "namespace".into()), "shop/b", "infra/a"),
+        (object("shop", "c", "namespace".into()), "shop/b", "infra/a"),
+        (object("root", "d", target("anyWaypoint".into())), "root/d", "root/d"),
+        (object("infra", "d", target(serde_json::json!({"waypoint": "infra/w"}))), "infra/d", "infra/d"),
+        (object("infra", "e", target(serde_json::json!({"waypoint": "infra/x"}))), "infra/d", "infra/d"),
+        (object("shop", "d", target(serde_json::json!({"service": "shop/orders"}))), "shop/d", "infra/d"),
+    ];
+    let mut state = State::default();
+    assert_eq!(found(&state, Some(&orders)), "-");
+    let mut keys = Vec::new();
+    for (resource, of_service, of_others) in &steps {
+        let before = state.clone();
+        keys.push(resource.key());
+        state.insert(resource.clone());
+        assert_eq!(found(&state, Some(&orders)), *of_service, "{}", resource.key());
+        assert_eq!(found(&state, None), *of_others, "{}", resource.key());
+        // What was merged is remembered, and snapshots stay as they are.
+        assert!(Arc::ptr_eq(&state.telemetry(&w, None), &state.clone().telemetry(&w, None)));
+        assert!(!Arc::ptr_eq(&before.telemetry(&w, None), &state.telemetry(&w, None)));
+    }
+    for key in &keys {
+        assert!(state.remove(key));
+    }
+    assert_eq!(found(&state, Some(&orders)), "-");
 }
