@@ -10,7 +10,7 @@ use model::l7::{
     authorization::Authorization,
     expression::{PeerField, Side},
     route::HttpRule,
-    telemetry::{BUILT_IN, Effective, Tag, Tracing},
+    telemetry::{BUILT_IN, Effective, Tracing},
 };
 use runtime::labels::{Labels, Reporter, Sides};
 use tracing::info;
@@ -22,7 +22,7 @@ use super::{
     log,
     messages::Messages,
     metrics::{self, Apart, Counts, LabelSet, Tags},
-    span::Span,
+    span,
 };
 use crate::{
     inbound::Inbound,
@@ -311,7 +311,7 @@ impl Record {
     fn trace(&self) {
         let (Some(provider), Some(context)) = (&self.effective.tracing.provider, &self.facts.context) else { return };
         if context.sampled {
-            let span = span(&self.facts, context, &self.effective.tracing);
+            let span = span::of(&self.facts, context, &self.effective.tracing);
             self.inbound.shared.exporters.span(provider, span);
         }
     }
@@ -348,76 +348,4 @@ fn context(inbound: &Inbound, tracing: &Tracing, headers: &HeaderMap) -> Option<
     let Sink::Spans { zipkin, .. } = &*sink else { return None };
     let share = tracing.sampling.unwrap_or(SAMPLING);
     Some(Context::of(headers, Forms::of_new(*zipkin), || rand::random::<f64>() * 100.0 < share))
-}
-
-/// Makes the span of a request, with the tags that Envoy and Istio give theirs.
-pub(super) fn span(facts: &Facts, context: &Context, tracing: &Tracing) -> Span {
-    let service = facts.service.as_ref().map_or(facts.authority.as_str(), |s| &*s.key.hostname);
-    let mut span = Span {
-        context: context.clone(),
-        name: format!("{service}:{}/*", facts.asked.port()),
-        start: facts.time,
-        duration: facts.duration,
-        failed: facts.status == 0 || facts.status >= 500 || facts.grpc.is_some_and(|status| status != 0),
-        tags: Vec::new(),
-    };
-    span.tag("component", "proxy");
-    span.tag("http.method", facts.method.as_str());
-    span.tag("http.url", &format!("http://{}{}", facts.authority, facts.path));
-    span.tag("http.protocol", super::facts::protocol(facts.version));
-    span.tag("http.status_code", &facts.status.to_string());
-    span.tag("response_flags", facts.told_flags());
-    span.tag("request_size", &facts.received.to_string());
-    span.tag("response_size", &facts.sent.to_string());
-    span.tag("peer.address", &facts.client.ip().to_string());
-    if let Some(id) = facts.id.as_ref().and_then(|id| id.to_str().ok()) {
-        span.tag("guid:x-request-id", id);
-    }
-    if let Some(agent) = facts.header("user-agent") {
-        span.tag("user_agent", &agent);
-    }
-    if let Some(status) = facts.grpc {
-        span.tag("grpc.status_code", &status.to_string());
-    }
-    if let Some(address) = facts.address {
-        span.tag("upstream_address", &address.to_string());
-    }
-    if !tracing.plain {
-        istio(facts, &mut span);
-    }
-    for (name, tag) in &tracing.tags {
-        let value = match tag {
-            Tag::Literal(value) => Some(value.to_string()),
-            Tag::Header(header, fallback) => {
-                facts.header(header).map(std::borrow::Cow::into_owned).or_else(|| Some(fallback.to_string()))
-            }
-            Tag::Environment(variable, fallback) => {
-                std::env::var(&**variable).ok().or_else(|| Some(fallback.to_string()))
-            }
-        };
-        // Istio leaves out what has no value.
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            span.tag(name, &value);
-        }
-    }
-    span
-}
-
-fn istio(facts: &Facts, span: &mut Span) {
-    let fields = [
-        ("workload", PeerField::Workload),
-        ("namespace", PeerField::Namespace),
-        ("canonical_service", PeerField::CanonicalService),
-        ("canonical_revision", PeerField::CanonicalRevision),
-        ("principal", PeerField::Principal),
-        ("cluster_id", PeerField::Cluster),
-        ("service", PeerField::Service),
-    ];
-    for (side, word) in [(Side::Source, "source"), (Side::Destination, "destination")] {
-        for (name, field) in fields {
-            if let Some(value) = facts.peer(side, field) {
-                span.tag(&format!("istio.{word}_{name}"), &value.to_string());
-            }
-        }
-    }
 }

@@ -1,10 +1,20 @@
 //! One span: what a trace is told of a request.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    borrow::Cow,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
+use model::l7::{
+    expression::{PeerField, Side},
+    telemetry::{Tag, Tracing},
+};
 use serde_json::{Value, json};
 
-use super::context::Context;
+use super::{
+    context::Context,
+    facts::{Facts, protocol},
+};
 
 /// The longest value of a tag, characters (as Envoy's `max_path_tag_length`).
 pub const MAX_TAG: usize = 256;
@@ -31,6 +41,79 @@ impl Span {
     pub fn tag(&mut self, name: &str, value: &str) {
         let end = value.char_indices().nth(MAX_TAG).map_or(value.len(), |(at, _)| at);
         self.tags.push((name.to_owned(), value[..end].to_owned()));
+    }
+}
+
+/// Makes the span of a request, with the tags that Envoy and Istio give theirs.
+#[must_use]
+pub fn of(facts: &Facts, context: &Context, tracing: &Tracing) -> Span {
+    let service = facts.service.as_ref().map_or(facts.authority.as_str(), |s| &*s.key.hostname);
+    let mut span = Span {
+        context: context.clone(),
+        name: format!("{service}:{}/*", facts.asked.port()),
+        start: facts.time,
+        duration: facts.duration,
+        failed: facts.status == 0 || facts.status >= 500 || facts.grpc.is_some_and(|status| status != 0),
+        tags: Vec::new(),
+    };
+    span.tag("component", "proxy");
+    span.tag("http.method", facts.method.as_str());
+    span.tag("http.url", &format!("http://{}{}", facts.authority, facts.path));
+    span.tag("http.protocol", protocol(facts.version));
+    span.tag("http.status_code", &facts.status.to_string());
+    span.tag("response_flags", facts.told_flags());
+    span.tag("request_size", &facts.received.to_string());
+    span.tag("response_size", &facts.sent.to_string());
+    span.tag("peer.address", &facts.client.ip().to_string());
+    if let Some(id) = facts.id.as_ref().and_then(|id| id.to_str().ok()) {
+        span.tag("guid:x-request-id", id);
+    }
+    if let Some(agent) = facts.header("user-agent") {
+        span.tag("user_agent", &agent);
+    }
+    if let Some(status) = facts.grpc {
+        span.tag("grpc.status_code", &status.to_string());
+    }
+    if let Some(address) = facts.address {
+        span.tag("upstream_address", &address.to_string());
+    }
+    if !tracing.plain {
+        istio(facts, &mut span);
+    }
+    for (name, tag) in &tracing.tags {
+        let value = match tag {
+            Tag::Literal(value) => Some(value.to_string()),
+            Tag::Header(header, fallback) => {
+                facts.header(header).map(Cow::into_owned).or_else(|| Some(fallback.to_string()))
+            }
+            Tag::Environment(variable, fallback) => {
+                std::env::var(&**variable).ok().or_else(|| Some(fallback.to_string()))
+            }
+        };
+        // Istio leaves out what has no value.
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            span.tag(name, &value);
+        }
+    }
+    span
+}
+
+fn istio(facts: &Facts, span: &mut Span) {
+    let fields = [
+        ("workload", PeerField::Workload),
+        ("namespace", PeerField::Namespace),
+        ("canonical_service", PeerField::CanonicalService),
+        ("canonical_revision", PeerField::CanonicalRevision),
+        ("principal", PeerField::Principal),
+        ("cluster_id", PeerField::Cluster),
+        ("service", PeerField::Service),
+    ];
+    for (side, word) in [(Side::Source, "source"), (Side::Destination, "destination")] {
+        for (name, field) in fields {
+            if let Some(value) = facts.peer(side, field) {
+                span.tag(&format!("istio.{word}_{name}"), &value.to_string());
+            }
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::telemetry::{facts::Facts, log, record::span};
+use crate::telemetry::{facts::Facts, log, span};
 
 /// A connection to one address, whatever is asked for.
 #[derive(Clone)]
@@ -120,7 +120,7 @@ fn send(exporters: &Exporters) -> (u128, u64) {
     let facts = facts();
     let context = facts.context.as_ref().expect("begun");
     match exporters.sink("p").as_deref() {
-        Some(Sink::Spans { .. }) => exporters.span("p", span(&facts, context, &Tracing::default())),
+        Some(Sink::Spans { .. }) => exporters.span("p", span::of(&facts, context, &Tracing::default())),
         Some(Sink::Log { format, labels, queue }) => {
             exporters.entry("p", queue, log::entry(&facts, format, labels.as_ref()));
         }

@@ -1,5 +1,7 @@
 use std::borrow::Cow;
 
+use proptest::prelude::*;
+
 use super::*;
 
 struct Request;
@@ -87,5 +89,26 @@ fn what_is_not_known_is_refused() {
             continue;
         };
         assert!(error.to_string().contains(wanted), "{}: {error}", &text[..text.len().min(40)]);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_brings_the_parser_down(
+        pieces in prop::collection::vec(
+            prop_oneof![
+                prop::sample::select(vec![
+                    "request", ".", "headers", "['x']", "(", ")", "[", "]", "{", "}", "&&", "||", "!", "-", "==", "in", "?", ":", "has",
+                    "matches", "'", "\"", "\"\"\"", "\\", "\\u12", "\\x", "0x", "1e", "9999999999999999999", "1u", "b'a'", "r'", "null", ",", "all",
+                    "//", "\n", "\0", "@", "`a`", "%",
+                ])
+                .prop_map(str::to_owned),
+                "\\PC{0,4}",
+            ],
+            0..12,
+        )
+    ) {
+        let _ = pieces.concat().parse::<Expression>();
+        let _ = pieces.join(" ").parse::<Expression>();
     }
 }

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -114,5 +115,14 @@ fn formats_are_read() {
     for (format, wanted) in bad {
         let error = format.parse::<Line>().expect_err(format).to_string();
         assert!(error.contains(wanted), "{format}: {error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_format_is_read_or_refused(text in "([%():?]|START_TIME|REQ|[a-z]|\\PC){0,20}") {
+        if let Ok(line) = text.parse::<Line>() {
+            prop_assert_eq!(line.to_string(), text);
+        }
     }
 }
