@@ -86,8 +86,9 @@ impl Scene<'_> {
 
 /// Says what is not as wanted. The words:
 ///
-/// `200` the status; `v2` the server; `v2~30`, `503~50`, `slow~50` a share of all; `path=`, `method=`, `host=`, `version=` as
-/// the server had it, `as=` the version of the answer; `req.NAME=VALUE` a header at the server and `res.NAME=VALUE` one of the answer, `-` for none; `grpc=` the
+/// `200` the status; `v2` the server; `v2~30`, `503~50`, `slow~50` a share of all, `~>50` at least and `~<50` at most; `path=`, `method=`, `host=`, `version=` as
+/// the server had it, `as=` the version of the answer; `req.NAME=VALUE` a header at the server and `res.NAME=VALUE` one of the answer, `-` for none, `has.NAME`
+/// that it is there; `grpc=` the
 /// gRPC status; `body=TEXT` a part of the body; `body.KEY=`, `body.KEY>=`; `fast`, `ms>=`, `ms<`; `hosts=` how many pods answered;
 /// `err=` the kind of a failure.
 pub fn fault(result: &Value, wanted: &str) -> Result<(), String> {
@@ -97,6 +98,11 @@ pub fn fault(result: &Value, wanted: &str) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Returns a number of a result, for rows that tell one.
+pub fn number(result: &Value, key: &str) -> u64 {
+    result[key].as_u64().unwrap_or_default()
 }
 
 fn text(value: &Value) -> String {
@@ -118,8 +124,13 @@ fn holds(result: &Value, word: &str) -> bool {
             _ if what.parse::<u16>().is_ok() => &result["statuses"][what],
             _ => &result["servers"][what],
         };
-        let share: f64 = share.parse().unwrap_or(-100.0);
-        return (count.as_f64().unwrap_or(0.0) / total.max(1.0) * 100.0 - share).abs() <= SHARE;
+        let number = |text: &str| text.parse::<f64>().unwrap_or(f64::NAN);
+        let measured = count.as_f64().unwrap_or(0.0) / total.max(1.0) * 100.0;
+        return match share.split_at_checked(1) {
+            Some((">", least)) => measured >= number(least),
+            Some(("<", most)) => measured <= number(most),
+            _ => (measured - number(share)).abs() <= SHARE,
+        };
     }
     if let Some((key, least)) = word.split_once(">=") {
         let value = match key.strip_prefix("body.") {
@@ -134,6 +145,7 @@ fn holds(result: &Value, word: &str) -> bool {
     let Some((key, value)) = word.split_once('=') else {
         return match word {
             "fast" => result["slowest_ms"].as_f64().is_some_and(|ms| ms < FAST),
+            _ if word.starts_with("has.") => !result["headers"][&word[4..]].is_null(),
             _ if word.parse::<u16>().is_ok() => all("statuses", word),
             _ => all("servers", word),
         };
@@ -149,12 +161,17 @@ fn holds(result: &Value, word: &str) -> bool {
         "path" | "method" | "version" => text(&body[key]) == *value,
         "body" => text(body).contains(value),
         _ => match key.split_once('.') {
-            Some(("req", name)) => text(&body["headers"][name]) == *value,
-            Some(("res", name)) => text(&result["headers"][name]) == *value,
+            Some(("req", name)) => listed(&text(&body["headers"][name])) == listed(value),
+            Some(("res", name)) => listed(&text(&result["headers"][name])) == listed(value),
             Some(("body", name)) => text(&body[name]) == *value,
             _ => false,
         },
     }
+}
+
+/// A list means the same with and without blanks (RFC 9110 5.6.1).
+fn listed(value: &str) -> String {
+    value.replace(", ", ",")
 }
 
 fn told(result: &Value) -> String {
@@ -173,4 +190,43 @@ fn told(result: &Value) -> String {
         other => other.clone(),
     };
     format!("{short} {} {body}", Value::Object(headers.map(|(k, v)| (k.clone(), v.clone())).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_become_parts() {
+        let ask =
+            Ask::read("@shop/other x10 h2 POST /a?b=1 to=c.shop:81 limit=5 x-a:one_two", "web.shop").expect("a line");
+        let wanted = json!({
+            "to": "c.shop:81", "times": 10, "parallel": 4, "http2": true, "method": "POST", "path": "/a?b=1", "limit_ms": 5,
+            "headers": [["x-a", "one two"]],
+        });
+        assert_eq!((ask.pod.as_str(), ask.part), ("shop/other", wanted));
+        assert!(Ask::read("GET nonsense", "web.shop").is_err());
+    }
+
+    #[test]
+    fn words_are_held_against_results() {
+        let result = json!({
+            "total": 10, "statuses": {"200": 7, "503": 3}, "servers": {"v1": 7}, "hosts": {"a": 7}, "ms": 20.0, "slow": 0,
+            "headers": {"x-a": "1, 2"}, "version": "HTTP/2.0", "body": {"path": "/a", "headers": {"host": "h", "x-b": "3"}, "turn": 2},
+        });
+        for (words, holds) in [
+            ("200~70 503~30 503~>25 503~<35 v1~70 hosts=1 ms>=10 ms<30", true),
+            ("path=/a host=h req.x-b=3 req.x-c=- res.x-a=1,_2 res.x-a=1,2 has.x-a body.turn=2 as=HTTP/2.0", true),
+            ("200", false),
+            ("v1", false),
+            ("200~50", false),
+            ("503~>35", false),
+            ("res.x-a=1", false),
+            ("has.x-b", false),
+            ("nonsense", false),
+            ("fast", false),
+        ] {
+            assert_eq!(fault(&result, words).is_ok(), holds, "{words}");
+        }
+    }
 }

@@ -6,9 +6,8 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use super::{
-    ask::Ask,
+    ask::{Ask, number},
     scene::{self, CLIENT, Scene},
-    telemetry::number,
 };
 use crate::accept::{
     Report,

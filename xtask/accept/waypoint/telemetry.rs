@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeMap, thread, time::Duration};
 
-use serde_json::Value;
-
 use super::{
     ask::Ask,
     scene::{self, CLIENT, Scene},
@@ -208,9 +206,4 @@ fn counted(scene: &Scene<'_>, service: &str) -> Result<Counts, String> {
 fn difference(after: &Counts, before: &Counts) -> Counts {
     let more = |(code, count): (&String, &u64)| (code.clone(), count - before.get(code).copied().unwrap_or_default());
     after.iter().map(more).filter(|(_, count)| *count > 0).collect()
-}
-
-/// Returns a number of a result, for rows that tell one.
-pub fn number(result: &Value, key: &str) -> u64 {
-    result[key].as_u64().unwrap_or_default()
 }

@@ -44,6 +44,8 @@ const STATUS: &str = "x-echo-status";
 const FAIL: &str = "x-echo-fail";
 /// Breaks the connection instead of an answer, as [`FAIL`] counts.
 const BREAK: &str = "x-echo-break";
+/// Only servers of this name heed [`STATUS`] and [`FAIL`].
+const ONLY: &str = "x-echo-only";
 /// What requests are counted under; else it is their path.
 const KEY: &str = "x-echo-key";
 /// NAME=VALUE of a header that the answer has; may be repeated.
@@ -102,6 +104,7 @@ async fn respond(mut request: Request<Incoming>, peer: SocketAddr, server: Serve
         let key = head.uri.query().unwrap_or_default();
         return Ok(text("application/json", format!("{}\n", json!({ "count": server.counts.of(key) }))));
     }
+    let only = head.headers.get(ONLY).is_none_or(|only| only.as_bytes() == server.name.as_bytes());
     let number = |name: &str| head.headers.get(name)?.to_str().ok()?.parse::<u64>().ok();
     let key = head.headers.get(KEY).and_then(|k| k.to_str().ok()).unwrap_or(path);
     let turn = server.counts.next(key);
@@ -111,8 +114,9 @@ async fn respond(mut request: Request<Incoming>, peer: SocketAddr, server: Serve
     if turn <= number(BREAK).unwrap_or(0) {
         return Err(Box::new(io::Error::from(io::ErrorKind::ConnectionReset)));
     }
-    let status = number(STATUS).and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
-    let status = match number(FAIL) {
+    let status =
+        number(STATUS).filter(|_| only).and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
+    let status = match number(FAIL).filter(|_| only) {
         Some(first) if turn <= first => status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
         Some(_) => StatusCode::OK,
         None => status.unwrap_or(StatusCode::OK),

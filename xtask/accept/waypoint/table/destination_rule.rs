@@ -96,7 +96,7 @@ pub const ROWS: &[Row] = &[
             "DestinationRule",
             "trafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: u, path: /, ttl: 60s}}}}",
         )],
-        asks: &[("/ res:1", "200"), ("x20 / cookie:u=z", "200 hosts=1")],
+        asks: &[("/", "200 has.set-cookie")],
     },
     Row {
         name: "connection pool: pending requests",
@@ -105,13 +105,13 @@ pub const ROWS: &[Row] = &[
             "DestinationRule",
             "trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}}",
         )],
-        asks: &[("x20 parallel=20 / x-echo-delay:200", "503~80")],
+        asks: &[("x20 parallel=20 / x-echo-delay:200", "503~>60 200~>5")],
     },
     Row {
         name: "connection pool: requests under way",
         selects: ONE,
         objects: &[("DestinationRule", "trafficPolicy: {connectionPool: {http: {http2MaxRequests: 1}}}")],
-        asks: &[("h2 x20 parallel=20 / x-echo-delay:300", "503~95")],
+        asks: &[("h2 x20 parallel=20 / x-echo-delay:300", "503~>80 200~>4")],
     },
     Row {
         name: "connection pool: h2 to a server of HTTP/1.1 clients",
@@ -132,7 +132,16 @@ pub const ROWS: &[Row] = &[
             "DestinationRule",
             "trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}, outlierDetection: {consecutive5xxErrors: 3, interval: 1s, baseEjectionTime: 30s, maxEjectionPercent: 100}}",
         )],
-        asks: &[("x40 / x-echo-status:500", "503~90")],
+        asks: &[("x40 / x-echo-status:500", "503~>60")],
+    },
+    Row {
+        name: "outlier detection takes out who fails",
+        selects: ALL,
+        objects: &[(
+            "DestinationRule",
+            "trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}, outlierDetection: {consecutive5xxErrors: 3, interval: 1s, baseEjectionTime: 30s, maxEjectionPercent: 50}}",
+        )],
+        asks: &[("x300 / x-echo-status:500 x-echo-only:v3", "500~<8 200~>92")],
     },
     Row {
         name: "port level settings",

@@ -2,8 +2,11 @@
 
 mod authorization;
 mod destination_rule;
-mod gateway_route;
-mod virtual_service;
+mod grpc_route;
+mod http_action;
+mod http_match;
+mod virtual_action;
+mod virtual_match;
 
 use std::{
     fmt::Write,
@@ -42,11 +45,13 @@ pub const ALL: &str = "app: echo";
 /// One pod alone.
 pub const ONE: &str = "version: one";
 
-const TABLES: [(&str, &[Row]); 5] = [
-    ("VirtualService", virtual_service::ROWS),
+const TABLES: [(&str, &[Row]); 7] = [
+    ("VirtualService", virtual_match::ROWS),
+    ("VirtualService", virtual_action::ROWS),
     ("DestinationRule", destination_rule::ROWS),
-    ("HTTPRoute", gateway_route::HTTP),
-    ("GRPCRoute", gateway_route::GRPC),
+    ("HTTPRoute", http_match::ROWS),
+    ("HTTPRoute", http_action::ROWS),
+    ("GRPCRoute", grpc_route::ROWS),
     ("AuthorizationPolicy", authorization::ROWS),
 ];
 
@@ -55,7 +60,8 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
     let mut rows = Vec::new();
     for (kind, table) in TABLES {
         let short: String = kind.chars().filter(char::is_ascii_uppercase).collect::<String>().to_lowercase();
-        rows.extend(table.iter().enumerate().map(|(n, row)| (kind, format!("{short}-{}", n + 1), row)));
+        let first = rows.len() + 1;
+        rows.extend(table.iter().enumerate().map(|(n, row)| (kind, format!("{short}-{}", first + n), row)));
     }
     let services = rows.iter().map(|(_, name, row)| scene::service("shop", name, row.selects)).collect::<String>();
     let scene = scene::up(lab, "table", &services)?;
