@@ -8,7 +8,6 @@ use std::{
 use http::{HeaderMap, StatusCode, request::Parts};
 use model::l7::{
     authorization::Authorization,
-    expression::{PeerField, Side},
     route::HttpRule,
     telemetry::{BUILT_IN, Effective, Tracing},
 };
