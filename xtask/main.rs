@@ -53,7 +53,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Tasks::parse().task {
         Task::Test => test(),
-        Task::Accept(args) => accept::run(&args),
+        Task::Accept(args) => install_needed().and_then(|()| accept::run(&args)),
         Task::Bench(args) => bench::run(&args),
         Task::Conformance(args) => conformance::run(&args),
         Task::Image { profile, tag } => image::act(&profile, &tag),
@@ -88,7 +88,8 @@ fn cargo(arguments: &[&str]) -> Command {
 }
 
 /// Programs that the tests run, with the packages that bring them.
-const NEEDED: [(&str, &str); 3] = [("ip", "iproute2"), ("nft", "nftables"), ("openssl", "openssl")];
+const NEEDED: [(&str, &str); 4] =
+    [("ip", "iproute2"), ("nft", "nftables"), ("openssl", "openssl"), ("tcpdump", "tcpdump")];
 
 /// Installs what the tests need and the machine lacks.
 fn install_needed() -> Result<(), String> {

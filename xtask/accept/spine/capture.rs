@@ -43,8 +43,12 @@ impl Capture {
             "-",
             "tcp",
         ]);
-        let child = command.stdout(out).stderr(Stdio::null()).spawn().map_err(|e| format!("no tcpdump: {e}"))?;
+        let mut child = command.stdout(out).stderr(Stdio::null()).spawn().map_err(|e| format!("no tcpdump: {e}"))?;
         thread::sleep(Duration::from_millis(700));
+        // What does not capture must not read as a wire without a byte.
+        if let Some(status) = child.try_wait().map_err(|e| format!("tcpdump: {e}"))? {
+            return Err(format!("tcpdump ended at once: {status}"));
+        }
         Ok(Self { child: Some(child), file })
     }
 
