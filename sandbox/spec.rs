@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -157,13 +157,22 @@ fn identity(spec: &core::PodSpec) -> Result<Vec<PathBuf>, String> {
                 "volume {name}: a sandbox gives a waypoint its token and the mesh's root, and no other"
             ));
         }
+        // `/var/run` is another name of `/run` (FHS 5.13), which a machine with nothing on it lacks.
         let path = PathBuf::from(&mount.mount_path);
+        let path = path.strip_prefix("/var/run").map(|rest| Path::new("/run").join(rest)).unwrap_or(path);
         if !paths.contains(&path) {
             paths.push(path);
         }
     }
     Ok(paths)
 }
+
+/// Where what the control plane deployed finds its token and the mesh's root: by the name that every machine has.
+const MESH_FILES: [(&str, &str); 3] = [
+    ("AUTH_TOKEN", "/run/secrets/tokens/istio-token"),
+    ("XDS_ROOT_CA", "/run/secrets/istio/root-cert.pem"),
+    ("CA_ROOT_CA", "/run/secrets/istio/root-cert.pem"),
+];
 
 /// The ConfigMap with the mesh's root.
 const ROOT: &str = "istio-ca-root-cert";
@@ -175,6 +184,9 @@ fn container(pod: &core::Pod, container: &core::Container, facts: &Facts) -> Res
         ("HOSTNAME".to_owned(), pod.metadata.name.clone().unwrap_or_default()),
     ]);
     env.extend(facts.env.clone());
+    if container.image.as_deref() == Some(IMAGE) {
+        env.extend(MESH_FILES.map(|(name, path)| (name.to_owned(), path.to_owned())));
+    }
     for variable in container.env.iter().flatten() {
         let value = match (&variable.value, variable.value_from.as_ref().and_then(|v| v.field_ref.as_ref())) {
             (_, Some(field)) => lookup(pod, &field.field_path, facts)
@@ -344,7 +356,8 @@ mod tests {
         let root = serde_json::json!({ "name": "r", "configMap": { "name": "istio-ca-root-cert" } });
         let spec = with(IMAGE, serde_json::json!([token, root])).expect("readable");
         assert_eq!(spec.containers[0].program.argv, ["ambient", "--role", "waypoint"]);
-        let paths = ["/var/run/secrets/tokens", "/var/run/secrets/istio"];
+        assert_eq!(spec.containers[0].program.env["AUTH_TOKEN"], "/run/secrets/tokens/istio-token");
+        let paths = ["/run/secrets/tokens", "/run/secrets/istio"];
         assert_eq!(spec.identity, paths.map(PathBuf::from));
         let other = serde_json::json!({ "name": "r", "hostPath": { "path": "/" } });
         let map = serde_json::json!({ "name": "r", "configMap": { "name": "mine" } });
