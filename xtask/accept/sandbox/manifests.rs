@@ -38,7 +38,7 @@ const WRONG: [Wrong; 13] = [
         "an unknown kind",
         "apiVersion: v1\nkind: Pot\nmetadata: {name: p}\n",
         "2:7",
-        &["Pot (v1)", "did you mean Pod?", "want one of Namespace"],
+        &["Pot (v1)", "did you mean Pod?"],
     ),
     Wrong(
         "an image",
