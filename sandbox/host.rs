@@ -281,7 +281,7 @@ impl Host {
     /// It cannot be made.
     pub fn pod_directory(&self, uid: &str) -> io::Result<PathBuf> {
         let directory = self.place.dir.join("pods").join(uid);
-        fs::create_dir_all(&directory)?;
+        self.place.make(&directory)?;
         Ok(directory)
     }
 

@@ -167,6 +167,19 @@ impl Place {
         self.dir.join("sandbox.log")
     }
 
+    /// Makes a directory of a sandbox that runs, with what leads to it from the sandbox's own, which is never made anew: it may
+    /// just have been removed.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn make(&self, directory: &Path) -> io::Result<()> {
+        let below: Vec<&Path> = directory.ancestors().take_while(|path| *path != self.dir).collect();
+        below.into_iter().rev().try_for_each(|path| match fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made,
+        })
+    }
+
     /// Takes the place for a new sandbox, or for the removal of a dead one.
     ///
     /// # Errors
@@ -271,18 +284,18 @@ impl Place {
     /// sandbox counts as dead.
     pub fn empty(&self) {
         let _ = nix::mount::umount2(&self.dir.join(PROGRAM), nix::mount::MntFlags::MNT_DETACH);
-        let settings = self.settings_path();
-        for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten().filter(|e| e.path() != settings) {
-            let directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            let _ = if directory { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
-        }
-        let _ = fs::remove_file(settings).and_then(|()| fs::remove_dir(&self.dir));
+        let _ = self.discard();
         let _ = fs::remove_file(self.lock_path());
         tidy(&self.dir);
     }
 
     fn settings_path(&self) -> PathBuf {
         self.dir.join("settings.json")
+    }
+
+    /// Where the settings are while the directory goes.
+    fn aside(&self) -> PathBuf {
+        self.dir.with_extension("settings")
     }
 
     /// Beside the directory, so that it outlives what is in it. No name of a sandbox has a dot.
@@ -292,6 +305,10 @@ impl Place {
 
     /// Removes what a sandbox left that no longer runs.
     fn clear(&self) -> Result<(), Error> {
+        // Who had to put them back was killed before.
+        if fs::rename(self.aside(), self.settings_path()).is_err() {
+            let _ = fs::remove_file(self.aside());
+        }
         let empty = fs::remove_dir(&self.dir);
         if empty.is_ok() || empty.is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
             return Ok(());
@@ -300,7 +317,39 @@ impl Place {
         if !self.settings_path().is_file() {
             return Err(Error::NotOurs(self.dir.clone()));
         }
-        fs::remove_dir_all(&self.dir).map_err(at("remove", &self.dir))
+        // What a sandbox that is just ending still writes is soon at its end.
+        let end = Instant::now() + END;
+        loop {
+            match self.discard() {
+                Err(_) if Instant::now() < end => std::thread::sleep(Duration::from_millis(10)),
+                outcome => return outcome.map_err(at("remove", &self.dir)),
+            }
+        }
+    }
+
+    /// Removes the directory; where that cannot be done it keeps the settings, by which it is known as a sandbox's.
+    fn discard(&self) -> io::Result<()> {
+        self.strip()?;
+        let (settings, aside) = (self.settings_path(), self.aside());
+        fs::rename(&settings, &aside)?;
+        match fs::remove_dir(&self.dir) {
+            Ok(()) => fs::remove_file(aside),
+            Err(error) => fs::rename(aside, settings).and(Err(error)),
+        }
+    }
+
+    /// Removes what is in the directory but the settings; tells the last thing that could not be.
+    fn strip(&self) -> io::Result<()> {
+        let settings = self.settings_path();
+        let mut outcome = Ok(());
+        for entry in fs::read_dir(&self.dir)?.flatten().filter(|e| e.path() != settings) {
+            let directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let removed = if directory { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
+            outcome = removed
+                .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+                .and(outcome);
+        }
+        outcome
     }
 }
 

@@ -282,7 +282,7 @@ impl Task {
 
     fn logs(&self) -> Result<PathBuf, String> {
         let directory = self.host.place.logs().join(self.namespace()).join(self.name());
-        std::fs::create_dir_all(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+        self.host.place.make(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
         Ok(directory)
     }
 
