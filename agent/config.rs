@@ -1,8 +1,9 @@
 //! Settings, from environment variables; the names are istiod's where it has them.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::collections::BTreeMap;
 
 use model::l7::Normalization;
+use runtime::settings::{Invalid, number, text};
 
 use crate::l7::Providers;
 
@@ -66,15 +67,6 @@ pub struct Waypoints {
     pub env: BTreeMap<String, String>,
 }
 
-/// Tells which variable is wrong, and how.
-#[derive(Debug, thiserror::Error)]
-#[error("environment variable {name} has the invalid value {value:?}: want {wanted}")]
-pub struct Invalid {
-    name: &'static str,
-    value: String,
-    wanted: &'static str,
-}
-
 impl Config {
     /// Reads the settings.
     ///
@@ -85,7 +77,7 @@ impl Config {
         let trusted = list(&trusted);
         if let Some(bad) = trusted.iter().find(|a| a.split('/').filter(|p| !p.is_empty()).count() != 2) {
             let wanted = "namespace/serviceaccount, separated by commas";
-            return Err(Invalid { name: "CA_TRUSTED_NODE_ACCOUNTS", value: bad.clone(), wanted });
+            return Err(Invalid::new("CA_TRUSTED_NODE_ACCOUNTS", bad.clone(), wanted));
         }
         Ok(Self {
             namespace: text("POD_NAMESPACE", "istio-system"),
@@ -113,14 +105,11 @@ fn waypoints() -> Result<Option<Waypoints>, Invalid> {
     let pull_policy = text("WAYPOINT_PULL_POLICY", "IfNotPresent");
     if !["Always", "IfNotPresent", "Never"].contains(&&*pull_policy) {
         let wanted = "Always, IfNotPresent or Never";
-        return Err(Invalid { name: "WAYPOINT_PULL_POLICY", value: pull_policy, wanted });
+        return Err(Invalid::new("WAYPOINT_PULL_POLICY", pull_policy, wanted));
     }
     let env = text("WAYPOINT_ENV", "{}");
-    let env = serde_json::from_str(&env).map_err(|_| Invalid {
-        name: "WAYPOINT_ENV",
-        value: env,
-        wanted: "an object of texts, in JSON",
-    })?;
+    let env =
+        serde_json::from_str(&env).map_err(|_| Invalid::new("WAYPOINT_ENV", env, "an object of texts, in JSON"))?;
     let namespace = text("POD_NAMESPACE", "istio-system");
     let secrets = text("WAYPOINT_PULL_SECRETS", "");
     Ok(Some(Waypoints {
@@ -149,7 +138,7 @@ fn normalization() -> Result<Normalization, Invalid> {
         "DECODE_AND_MERGE_SLASHES" => Normalization::DecodeAndMergeSlashes,
         _ => {
             let wanted = "NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES";
-            return Err(Invalid { name: "PATH_NORMALIZATION", value, wanted });
+            return Err(Invalid::new("PATH_NORMALIZATION", value, wanted));
         }
     })
 }
@@ -158,20 +147,9 @@ fn normalization() -> Result<Normalization, Invalid> {
 fn providers() -> Result<Providers, Invalid> {
     let value = text("EXTENSION_PROVIDERS", "[]");
     let wanted = "a list of objects with a name, in JSON";
-    Providers::read(&value).map_err(|_| Invalid { name: "EXTENSION_PROVIDERS", value, wanted })
+    Providers::read(&value).map_err(|_| Invalid::new("EXTENSION_PROVIDERS", value, wanted))
 }
 
 fn list(text: &str) -> Vec<String> {
     text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
-}
-
-fn text(name: &str, default: &str) -> String {
-    std::env::var(name).ok().filter(|v| !v.is_empty()).unwrap_or_else(|| default.to_owned())
-}
-
-fn number<N: FromStr>(name: &'static str, default: N) -> Result<N, Invalid> {
-    match std::env::var(name).ok().filter(|v| !v.is_empty()) {
-        None => Ok(default),
-        Some(value) => value.parse().map_err(|_| Invalid { name, value, wanted: "a whole number in range" }),
-    }
 }

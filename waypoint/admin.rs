@@ -1,10 +1,6 @@
 //! What operators ask the proxy: its state, its metrics, its readiness, its log level.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
@@ -13,9 +9,9 @@ use prometheus_client::registry::Registry;
 use runtime::{
     Drain, Readiness,
     http::{self as server, Answer, text, with_type},
+    operators::{self, Addresses},
 };
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::{Error, Shared, upstream};
 
@@ -29,46 +25,13 @@ const HOLD_MAX: Duration = Duration::from_secs(30);
 /// A port that is taken.
 pub async fn serve(shared: &Arc<Shared>, registry: Registry, readiness: Readiness, drain: Drain) -> Result<(), Error> {
     let config = &shared.config;
-    let registry = Arc::new(registry);
-    let stats = move |request: Request<Incoming>| {
-        let registry = registry.clone();
-        async move {
-            match request.uri().path() {
-                "/metrics" | "/stats/prometheus" => server::metrics(&registry),
-                _ => text(StatusCode::NOT_FOUND, "want /metrics or /stats/prometheus\n"),
-            }
-        }
-    };
-    // Readiness ends with the stop's beginning, but its server lives on: probes must read the refusal.
-    let ready = move |request: Request<Incoming>| {
-        let readiness = readiness.clone();
-        async move {
-            match request.uri().path() {
-                "/healthz/ready" => server::readiness(&readiness),
-                _ => text(StatusCode::NOT_FOUND, "want /healthz/ready\n"),
-            }
-        }
-    };
+    let addresses = Addresses { stats: config.stats, readiness: config.readiness, admin: config.admin };
     let state = shared.clone();
     let admin = move |request: Request<Incoming>| {
         let state = state.clone();
         async move { answer(&state, &request).await }
     };
-    tokio::spawn(server::serve(listen(config.stats).await?, drain.clone(), stats));
-    tokio::spawn(server::serve(listen(config.readiness).await?, Drain::new(), ready));
-    tokio::spawn(server::serve(listen(config.admin).await?, Drain::new(), admin));
-    Ok(())
-}
-
-async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    let failed = |error: std::io::Error| Error::Listen(address.to_string(), error.into());
-    match TcpListener::bind(address).await {
-        // A kernel without IPv6.
-        Err(_) if address.ip().is_unspecified() => {
-            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await.map_err(failed)
-        }
-        listener => listener.map_err(failed),
-    }
+    Ok(operators::serve(addresses, registry, readiness, &drain, admin).await?)
 }
 
 /// What there is to ask.

@@ -28,7 +28,7 @@ use identity::{
 };
 use model::{Identity, identity::InvalidIdentity};
 use prometheus_client::registry::Registry;
-use runtime::{Drain, Readiness, Shards, drain::stop_signal};
+use runtime::{Drain, Readiness, Shards, drain::stop_signal, operators::Taken};
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
@@ -45,7 +45,7 @@ const CERTIFICATE: &str = "certificate";
 /// How long a proxy that was told to stop goes on as before.
 const LINGER: Duration = Duration::from_secs(3);
 /// How long what is known of requests may take to be told at the end.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const FLUSH: Duration = Duration::from_secs(2);
 /// How often tunnels without streams are looked at.
 const SWEEP: Duration = Duration::from_secs(30);
 
@@ -58,7 +58,10 @@ pub enum Error {
     /// The settings make no identity.
     #[error("the settings name no valid identity")]
     Identity(#[from] InvalidIdentity),
-    /// A port is taken or may not be used.
+    /// A port for operators is taken.
+    #[error(transparent)]
+    Operators(#[from] Taken),
+    /// The port of tunnels is taken or may not be used.
     #[error("cannot listen on {0}")]
     Listen(String, #[source] Box<dyn std::error::Error + Send + Sync>),
     /// The threads of the data path cannot be started.
@@ -184,7 +187,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let linger = LINGER.min(shared.config.grace / 4);
     tokio::time::sleep(linger).await;
     let ended = drain.finish(shared.config.grace - linger).await;
-    shared.exporters.finish(LAST_WORDS).await;
+    shared.exporters.finish(FLUSH).await;
     info!(all_streams_ended = ended, "waypoint stopped");
     Ok(())
 }

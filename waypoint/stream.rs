@@ -1,13 +1,10 @@
 //! Connections that are passed on as they are: TCP, and TLS that ends elsewhere.
 
 use std::{
-    io::{self, IoSlice},
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
     time::Instant,
 };
 
@@ -21,7 +18,8 @@ use model::l7::{
     route::Backend,
     router::Connection,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::io::{InspectReader, InspectWriter};
 use tracing::debug;
 
 use crate::{
@@ -63,7 +61,11 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(inbound: Arc<Inbound>, cli
     facts.destination.clone_from(&endpoint.workload);
     let counts = Arc::new(Counts::default());
     let open = facts.opened(metrics, counts.clone());
-    let mut client = Counted { stream: client, counts: &counts };
+    let add = |counter: &AtomicU64, bytes: &[u8]| {
+        counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    };
+    let client = InspectReader::new(client, |bytes| add(&counts.sent, bytes));
+    let mut client = InspectWriter::new(client, |bytes| add(&counts.received, bytes));
     let outcome = tokio::io::copy_bidirectional(&mut client, &mut server).await;
     open.closed(outcome.err().map(|error| error.to_string()));
 }
@@ -118,58 +120,5 @@ fn wanted(inbound: &Inbound, server_name: Option<&str>) -> Result<Wanted, String
         }
         None if router.covers(&source, port) => Err("no rule matches it".to_owned()),
         None => Ok(Wanted::of(&inbound.target)),
-    }
-}
-
-/// A client's connection whose bytes are counted as they pass.
-struct Counted<'c, S> {
-    stream: S,
-    counts: &'c Counts,
-}
-
-fn add(counter: &AtomicU64, bytes: usize) {
-    counter.fetch_add(bytes as u64, Ordering::Relaxed);
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<'_, S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = into.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, into);
-        add(&self.counts.sent, into.filled().len() - before);
-        read
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<'_, S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        if let Poll::Ready(Ok(count)) = &written {
-            add(&self.counts.received, *count);
-        }
-        written
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
-        if let Poll::Ready(Ok(count)) = &written {
-            add(&self.counts.received, *count);
-        }
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

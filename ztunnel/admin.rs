@@ -1,11 +1,6 @@
 //! What operators ask the proxy: its state, its metrics, its readiness, its log level.
 
-use std::{
-    collections::BTreeMap,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
@@ -15,9 +10,9 @@ use prometheus_client::registry::Registry;
 use runtime::{
     Drain, Readiness,
     http::{self as server, Answer, text, with_type},
+    operators::{self, Addresses},
 };
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::{Error, Shared, evidence, pod::Pod};
 
@@ -27,55 +22,13 @@ use crate::{Error, Shared, evidence, pod::Pod};
 /// A port that is taken.
 pub async fn serve(shared: &Arc<Shared>, registry: Registry, readiness: Readiness, drain: Drain) -> Result<(), Error> {
     let config = &shared.config;
-    let registry = Arc::new(registry);
-    let stats = move |request: Request<Incoming>| {
-        let registry = registry.clone();
-        async move {
-            match request.uri().path() {
-                "/metrics" | "/stats/prometheus" => server::metrics(&registry),
-                _ => text(StatusCode::NOT_FOUND, "want /metrics or /stats/prometheus\n"),
-            }
-        }
-    };
-    // Readiness ends with the stop's beginning, but its server lives on: probes must read the refusal.
-    let ready = move |request: Request<Incoming>| {
-        let readiness = readiness.clone();
-        async move {
-            match request.uri().path() {
-                "/healthz/ready" => server::readiness(&readiness),
-                _ => text(StatusCode::NOT_FOUND, "want /healthz/ready\n"),
-            }
-        }
-    };
+    let addresses = Addresses { stats: config.stats, readiness: config.readiness, admin: config.admin };
     let (state, stop) = (shared.clone(), drain.clone());
     let admin = move |request: Request<Incoming>| {
         let (state, stop) = (state.clone(), stop.clone());
         async move { answer(&state, &stop, &request).await }
     };
-    tokio::spawn(server::serve(listen(config.stats).await?, drain.clone(), stats));
-    tokio::spawn(server::serve(listen(config.readiness).await?, Drain::new(), ready));
-    tokio::spawn(server::serve(listen(config.admin).await?, Drain::new(), admin));
-    Ok(())
-}
-
-/// Listens; a predecessor that is about to leave may still hold the port for a moment.
-async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    let mut tries = 0;
-    loop {
-        let listener = match TcpListener::bind(address).await {
-            // A kernel without IPv6.
-            Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => {
-                TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
-            }
-            listener => listener,
-        };
-        match listener {
-            Ok(listener) => return Ok(listener),
-            Err(error) if tries == 20 => return Err(Error::Listen(address.to_string(), error)),
-            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-        }
-        tries += 1;
-    }
+    Ok(operators::serve(addresses, registry, readiness, &drain, admin).await?)
 }
 
 /// What there is to ask.

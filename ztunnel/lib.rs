@@ -20,7 +20,7 @@ use identity::{
     client::{Asking, RemoteAuthority},
     manager::Manager,
 };
-use runtime::{Drain, Readiness, Shards, drain::stop_signal};
+use runtime::{Drain, Readiness, Shards, drain::stop_signal, operators::Taken};
 use tracing::{info, warn};
 
 pub use crate::config::Config;
@@ -32,8 +32,8 @@ pub enum Error {
     #[error("invalid address of the control plane")]
     ControlPlane(#[from] channel::Error),
     /// A port is taken or may not be used.
-    #[error("cannot listen on {0}")]
-    Listen(String, #[source] std::io::Error),
+    #[error(transparent)]
+    Listen(#[from] Taken),
     /// The threads of the data path cannot be started.
     #[error("cannot start the threads of the data path")]
     Threads(#[source] std::io::Error),

@@ -444,6 +444,11 @@ pub(super) async fn node(cluster: &Cluster, ztunnel: String) -> Result<Node, Err
 
 async fn ask(cluster: &Cluster, ztunnel: &str, method: Method, path: &str) -> Result<Value, Error> {
     let answer = forward::ask(cluster, ztunnel, ADMIN_PORT, method, path).await?;
+    read(&answer)
+}
+
+/// Reads the answer of a proxy's administration.
+pub(super) fn read(answer: &forward::Answer) -> Result<Value, Error> {
     if answer.status != 200 {
         return Err(Error::user(format!("it answered {}", answer.status)).because(answer.body.trim()));
     }
@@ -463,12 +468,9 @@ pub(super) fn address_of(endpoint: &Endpoint) -> SocketAddr {
     SocketAddr::new(endpoint.pod.ips[0], endpoint.port)
 }
 
-/// Returns a text that is not empty.
-pub(super) fn some<'a>(item: &'a Value, key: &str) -> Option<&'a str> {
-    Some(text(item, key)).filter(|t| !t.is_empty())
-}
-
-fn seen<'a>(outbound: &'a Value, inbound: Option<&'a Value>) -> Seen<'a> {
+/// Tells what both sides list of a connection.
+pub(super) fn seen<'a>(outbound: &'a Value, inbound: Option<&'a Value>) -> Seen<'a> {
+    let some = |item: &'a Value, key| Some(text(item, key)).filter(|t| !t.is_empty());
     let tls = outbound.get("tls").map(|tls| format!("{} {}", text(tls, "version"), text(tls, "cipherSuite")));
     Seen {
         protocol: text(outbound, "protocol"),

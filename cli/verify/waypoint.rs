@@ -10,8 +10,8 @@ use crate::{
     error::Error,
     verify::{
         ENDPOINTS,
-        evidence::{HOLD, Mesh, address_of, connections, node, some},
-        judge::{Row, Seen, Weight, connection},
+        evidence::{HOLD, Mesh, address_of, connections, node, read, seen},
+        judge::{Row, Weight, connection},
         target::{Destination, Endpoint, PodRef},
     },
     ztunnel_config::dump::{ADMIN_PORT, text},
@@ -23,8 +23,7 @@ impl Mesh {
         let wanted = self.identity_beside(waypoint, source);
         match (text(outbound, "protocol"), text(outbound, "dstIdentity")) {
             ("HBONE", found) if found == wanted => {
-                let tls = outbound.get("tls").map(|t| format!("{} {}", text(t, "version"), text(t, "cipherSuite")));
-                let tls = tls.unwrap_or_else(|| "TLS".to_owned());
+                let tls = seen(outbound, None).tls.unwrap_or_else(|| "TLS".to_owned());
                 (Weight::Proof, format!("{tls} to waypoint {}, its identity proven", waypoint.title()))
             }
             ("HBONE", found) => (Weight::Disproof, format!("the waypoint showed {found}, not {wanted}")),
@@ -87,14 +86,7 @@ impl Mesh {
         };
         let inbound = open.into_iter().find(is_ours);
         let outbound = finding.get("connection").unwrap_or(&Value::Null);
-        let tls = outbound.get("tls").map(|t| format!("{} {}", text(t, "version"), text(t, "cipherSuite")));
-        let seen = Seen {
-            protocol: text(outbound, "protocol"),
-            server_identity: some(outbound, "dstIdentity"),
-            tls,
-            listed_there: inbound.is_some(),
-            client_identity: inbound.and_then(|i| some(i, "srcIdentity")),
-        };
+        let seen = seen(outbound, inbound);
         row.server_identity = seen.server_identity.map(ToOwned::to_owned).or(row.server_identity.take());
         row.client_identity = Some(self.identity_beside(source, source));
         let (weight, text) = connection(&seen, &own, &wanted);
@@ -104,9 +96,6 @@ impl Mesh {
     async fn ask_waypoint(&self, waypoint: &PodRef, path: &str) -> Result<Value, Error> {
         let door = Door { namespace: &waypoint.namespace, pod: &waypoint.name, port: ADMIN_PORT };
         let answer = forward::ask_at(self.cluster(), door, Method::POST, path).await?;
-        if answer.status != 200 {
-            return Err(Error::user(format!("it answered {}", answer.status)).because(answer.body.trim()));
-        }
-        serde_json::from_str(&answer.body).map_err(|e| Error::user("its answer is no JSON").caused_by(&e))
+        read(&answer)
     }
 }

@@ -5,6 +5,7 @@ pub mod error;
 pub mod http;
 pub mod labels;
 pub mod logging;
+pub mod operators;
 pub mod readiness;
 pub mod settings;
 pub mod shards;

@@ -200,11 +200,10 @@ fn authorize(
         claims: token.map(Believed::claims),
         trust_domains: state.settings().map_or(&[], |s| &s.trust_domains),
     };
-    let denied = |reason: String| Refusal::new(StatusCode::FORBIDDEN, "DENY", "RBAC: access denied\n", reason);
     audits(policies(), &asked).for_each(|policy| record.audited(policy));
     if let Some((policy, provider)) = custom(policies(), &asked).next() {
         // Nothing passes that somebody was to be asked about.
-        return Err(denied(format!("policy {} asks provider {provider}, which is not known", policy.key())));
+        return Err(Refusal::denied(format!("policy {} asks provider {provider}, which is not known", policy.key())));
     }
     let decision = decide(policies(), &asked);
     if policies().any(|policy| policy.dry_run) {

@@ -2,6 +2,7 @@
 
 pub mod body;
 mod check;
+pub mod cookie;
 mod copied;
 mod cors;
 mod exchange;
@@ -42,7 +43,7 @@ const WINDOWS: (u32, u32) = (512 << 10, 4 << 20);
 const IDLE: Duration = Duration::from_secs(3600);
 /// How long a connection of HTTP/1.1 stays after a stop, so that the answer to its next request can say that it ends. Ended between
 /// two requests it might cross the second one.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+const PARTING: Duration = Duration::from_secs(3);
 /// How often a silent client of HTTP/2 is asked whether it lives, and how long it may take to say so.
 const PING: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
 
@@ -115,7 +116,7 @@ where
 async fn last_words(drain: &Drain, spoken: Spoken) {
     drain.draining().await;
     if spoken != Spoken::Http2 {
-        tokio::time::sleep(LAST_WORDS).await;
+        tokio::time::sleep(PARTING).await;
     }
 }
 
@@ -127,7 +128,7 @@ mod stopping {
 
     #[tokio::test(start_paused = true)]
     async fn a_stop_leaves_time_to_say_so_where_the_protocol_has_no_word_for_it() {
-        for (spoken, wanted) in [(Spoken::Http2, Duration::ZERO), (Spoken::Http1, LAST_WORDS)] {
+        for (spoken, wanted) in [(Spoken::Http2, Duration::ZERO), (Spoken::Http1, PARTING)] {
             let (drain, begun) = (Drain::new(), Instant::now());
             drain.start();
             last_words(&drain, spoken).await;

@@ -6,10 +6,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::{COOKIE, SET_COOKIE},
-};
+use http::{HeaderMap, HeaderName, HeaderValue, header::SET_COOKIE};
 use model::{
     Workload, World,
     l7::{
@@ -21,6 +18,8 @@ use model::{
     workload::{Health, ServiceKey},
 };
 use sha2::{Digest, Sha256};
+
+use super::cookie;
 
 /// How far the clocks of two replicas may be apart, seconds.
 const SKEW: u64 = 60;
@@ -87,7 +86,7 @@ impl<'r> Keeper<'r> {
         let value = if session.header {
             self.headers.get(&*session.name)?.to_str().ok()?
         } else {
-            cookie(self.headers, &session.name)?
+            cookie::find(self.headers, &session.name)?
         };
         Token::parse(value).filter(|token| token.holds(session, self.now))
     }
@@ -139,11 +138,6 @@ impl<'r> Keeper<'r> {
             answer.append(SET_COOKIE, value);
         }
     }
-}
-
-fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
-    all.filter_map(|pair| pair.trim().split_once('=')).find(|(found, _)| *found == name).map(|(_, value)| value)
 }
 
 /// Returns the path that a cookie of a rule is for: the one that the match asks for, as far as a client compares it (RFC 6265

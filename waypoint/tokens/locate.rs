@@ -11,6 +11,7 @@ use http::{
 use model::l7::authentication::JwtRule;
 
 use super::verify::Believed;
+use crate::requests::cookie;
 
 /// How many tokens of a request are looked at for one rule. More come from nobody who means well.
 pub const MOST: usize = 8;
@@ -32,7 +33,7 @@ pub fn find<'r>(rule: &JwtRule, parts: &'r Parts) -> Vec<Cow<'r, str>> {
         form_urlencoded::parse(query.as_bytes()).filter(move |(name, _)| name == wanted).map(|(_, value)| value)
     });
     let cookies = rule.from_cookies.iter().flat_map(|wanted| {
-        cookies(&parts.headers).filter(move |(name, _)| *name == wanted.as_bytes()).map(|(_, value)| text(value))
+        cookie::all(&parts.headers).filter(move |(name, _)| *name == wanted.as_bytes()).map(|(_, value)| text(value))
     });
     headers.chain(params).chain(cookies).take(MOST + 1).collect()
 }
@@ -68,22 +69,6 @@ fn text(value: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(value)
 }
 
-/// Returns the cookies of a request (RFC 6265 5.4), which need not be text.
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    headers.get_all(COOKIE).iter().flat_map(split).filter_map(pair)
-}
-
-fn split(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
-    value.as_bytes().split(|byte| *byte == b';')
-}
-
-fn pair(cookie: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (name, value) = cookie.split_at(cookie.iter().position(|byte| *byte == b'=')?);
-    let value = value[1..].trim_ascii();
-    let bare = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
-    Some((name.trim_ascii(), bare))
-}
-
 /// Takes the tokens out of a request that are at the places of a rule.
 pub fn take(rule: &JwtRule, parts: &mut Parts) {
     for (name, prefix) in headers(rule) {
@@ -95,13 +80,15 @@ pub fn take(rule: &JwtRule, parts: &mut Parts) {
     }
     if !rule.from_cookies.is_empty() {
         let is_token = |cookie: &[u8]| {
-            pair(cookie).is_some_and(|(name, _)| rule.from_cookies.iter().any(|wanted| wanted.as_bytes() == name))
+            cookie::pair(cookie)
+                .is_some_and(|(name, _)| rule.from_cookies.iter().any(|wanted| wanted.as_bytes() == name))
         };
         keep(&mut parts.headers, &COOKIE, |value| {
-            if !split(value).any(is_token) {
+            if !cookie::split(value).any(is_token) {
                 return Some(value.clone());
             }
-            let left: Vec<&[u8]> = split(value).filter(|cookie| !is_token(cookie)).map(<[u8]>::trim_ascii).collect();
+            let left: Vec<&[u8]> =
+                cookie::split(value).filter(|cookie| !is_token(cookie)).map(<[u8]>::trim_ascii).collect();
             let left = left.join(&b"; "[..]);
             HeaderValue::from_bytes(&left).ok().filter(|_| !left.is_empty())
         });

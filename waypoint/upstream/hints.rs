@@ -2,14 +2,11 @@
 
 use std::{fmt::Write as _, net::SocketAddr};
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Uri,
-    header::{COOKIE, SET_COOKIE},
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header::SET_COOKIE};
 use model::l7::destination::{HashKey, HashPolicy};
 
 use super::hash::hash;
-use crate::requests::session::Keeper;
+use crate::requests::{cookie, session::Keeper};
 
 /// What a request says about the endpoint that it wants. A connection that is passed on says nothing but where it comes from.
 #[derive(Default)]
@@ -67,7 +64,7 @@ impl<'r> Hints<'r> {
                 found.map(|(_, value)| hash(value.as_bytes()))
             }
             HashKey::Cookie { name, path, ttl, attributes } => {
-                if let Some(value) = cookie(headers, name) {
+                if let Some(value) = cookie::find(headers, name) {
                     return Some(hash(value.as_bytes()));
                 }
                 let ttl = (*ttl)?;
@@ -95,14 +92,6 @@ impl<'r> Hints<'r> {
     pub fn answer(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         self.cookie.map(|cookie| (SET_COOKIE, cookie)).into_iter()
     }
-}
-
-/// Returns the value of a cookie (RFC 6265 4.2).
-fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
-    all.filter_map(|pair| pair.trim().split_once('='))
-        .find(|(key, _)| *key == name)
-        .map(|(_, value)| value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value))
 }
 
 #[cfg(test)]

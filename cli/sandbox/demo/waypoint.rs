@@ -139,30 +139,33 @@ async fn until(
     options: &[&str],
     wanted: impl Fn(&Value) -> bool,
 ) -> Result<Value, Error> {
+    let right = |answer: &Result<Value, String>| answer.as_ref().is_ok_and(&wanted);
+    let answer = until_so(story, url, options, "answered as it should be", right).await?;
+    answer.map_err(|reason| story.failed(reason))
+}
+
+/// Asks again and again until it is refused with this status.
+async fn until_told(story: &Story<'_>, url: &str, status: &str) -> Result<(), Error> {
+    until_so(story, url, &[], status, |answer| answer.as_ref().is_err_and(|reason| reason == status)).await.map(drop)
+}
+
+/// Asks again and again, each time over a new connection; fails where what comes does not become what it should be.
+async fn until_so(
+    story: &Story<'_>,
+    url: &str,
+    options: &[&str],
+    what: &str,
+    so: impl Fn(&Result<Value, String>) -> bool,
+) -> Result<Result<Value, String>, Error> {
     let begun = Instant::now();
     loop {
         let answer = story.ask_with(FRONT, options, url).await?;
-        match answer {
-            Ok(answer) if wanted(&answer) => return Ok(answer),
-            // A connection may break where the way of new ones changes, but no answer may stay away.
-            answer if begun.elapsed() > EFFECT => {
-                return Err(story.failed(format!("{url} is answered wrongly {} s later: {answer:?}", EFFECT.as_secs())));
-            }
-            _ => tokio::time::sleep(Duration::from_millis(10)).await,
+        if so(&answer) {
+            return Ok(answer);
         }
-    }
-}
-
-/// Asks again and again until the answer is this one; the connections that make it are new ones.
-async fn until_told(story: &Story<'_>, url: &str, wanted: &str) -> Result<(), Error> {
-    let begun = Instant::now();
-    loop {
-        match story.ask_quietly(FRONT, url).await? {
-            Err(reason) if reason == wanted => return Ok(()),
-            other if begun.elapsed() > EFFECT => {
-                return Err(story.failed(format!("{url} is not {wanted} {} s later: {other:?}", EFFECT.as_secs())));
-            }
-            _ => tokio::time::sleep(Duration::from_millis(10)).await,
+        if begun.elapsed() > EFFECT {
+            return Err(story.failed(format!("{url} is not {what} {} s later: {answer:?}", EFFECT.as_secs())));
         }
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

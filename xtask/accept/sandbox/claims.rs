@@ -130,7 +130,7 @@ const BREAKS: [Break; 14] = [
             story.before(9)?;
             Ok(Some(Stopped::new(sandbox.role("waypoint"))))
         },
-        says: &["step 9: http://orders/ is answered wrongly 3 s later"],
+        says: &["step 9: http://orders/ is not answered as it should be 3 s later"],
     },
     Break {
         what: "a route does not reach the waypoints",
@@ -138,7 +138,7 @@ const BREAKS: [Break; 14] = [
             story.before(9)?;
             Ok(Some(stop_agent(sandbox)?))
         },
-        says: &["step 9: http://orders/ is answered wrongly 3 s later"],
+        says: &["step 9: http://orders/ is not answered as it should be 3 s later"],
     },
     Break {
         what: "a fault does not reach the waypoints",
