@@ -270,6 +270,9 @@ impl L7 {
             let touched = self.sparing.put(key, &created, words);
             self.dirty.extend(touched.targets.into_iter().map(Unit::Destination));
         }
+        if sort == Sort::GRPCRoute {
+            self.attach_grpc(key, &made.resources);
+        }
         self.publish(&unit, made.resources);
         self.ask(&unit, made.asked);
         let name = (sort, key.clone());
@@ -282,6 +285,19 @@ impl L7 {
             Some(_) => {}
             None => drop(self.statuses.remove(&name)),
         }
+    }
+
+    /// Notes where a GRPCRoute is: routes of HTTP do not count there.
+    fn attach_grpc(&mut self, key: &ObjectKey, resources: &[Resource]) {
+        let at = resources.iter().filter_map(|resource| match resource {
+            Resource::HttpRule(rule) => Some((rule.parent.service.clone(), (rule.parent.port, rule.consumer.clone()))),
+            _ => None,
+        });
+        let mut touched = BTreeSet::new();
+        self.known.set_grpc(key, &at.collect::<Vec<_>>(), &mut touched);
+        let watching = |topic| self.watching.get(topic).into_iter().flatten().cloned();
+        let units: Vec<Unit> = touched.iter().flat_map(watching).collect();
+        self.dirty.extend(units);
     }
 
     fn secure(&mut self, key: &ObjectKey, created: &str, tls: Option<&destination::backend_tls::BackendTls>) {

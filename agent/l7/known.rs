@@ -36,7 +36,12 @@ pub enum Topic {
     Delegate(ObjectKey),
     /// The authorities of a ConfigMap.
     Authorities(ObjectKey),
+    /// The GRPCRoutes of a service.
+    Grpc(ServiceKey),
 }
+
+/// Where a route is attached: a port or all, and the namespace of the clients if only those of one are meant.
+pub type Attachment = (Option<u16>, Option<Name>);
 
 /// A service of the mesh, as far as routes ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +69,8 @@ pub struct Known {
     grants: HashMap<String, BTreeMap<String, ReferenceGrantSpec>>,
     delegates: HashMap<ObjectKey, Arc<VirtualServiceSpec>>,
     authorities: HashMap<ObjectKey, Name>,
+    grpc: HashMap<ServiceKey, BTreeMap<ObjectKey, BTreeSet<Attachment>>>,
+    grpc_at: HashMap<ObjectKey, BTreeSet<ServiceKey>>,
 }
 
 type Touched = BTreeSet<Topic>;
@@ -187,6 +194,34 @@ impl Known {
         touched.insert(Topic::Delegate(key.clone()));
     }
 
+    /// Takes in what a GRPCRoute is attached to.
+    pub fn set_grpc(&mut self, route: &ObjectKey, at: &[(ServiceKey, Attachment)], touched: &mut Touched) {
+        let mut new: BTreeMap<&ServiceKey, BTreeSet<Attachment>> = BTreeMap::new();
+        for (service, attachment) in at {
+            new.entry(service).or_default().insert(attachment.clone());
+        }
+        let old = self.grpc_at.remove(route).unwrap_or_default();
+        for service in old.iter().filter(|service| !new.contains_key(service)) {
+            if let Some(routes) = self.grpc.get_mut(service) {
+                routes.remove(route);
+                if routes.is_empty() {
+                    self.grpc.remove(service);
+                }
+            }
+            touched.insert(Topic::Grpc(service.clone()));
+        }
+        if !new.is_empty() {
+            self.grpc_at.insert(route.clone(), new.keys().map(|service| (*service).clone()).collect());
+        }
+        for (service, attachments) in new {
+            let routes = self.grpc.entry(service.clone()).or_default();
+            if routes.get(route) != Some(&attachments) {
+                routes.insert(route.clone(), attachments);
+                touched.insert(Topic::Grpc(service.clone()));
+            }
+        }
+    }
+
     /// Takes in the authorities of a ConfigMap, PEM.
     pub fn set_authorities(&mut self, key: &ObjectKey, pem: Option<Name>, touched: &mut Touched) {
         if self.authorities.get(key) == pem.as_ref() {
@@ -251,6 +286,16 @@ impl<'k> Lookup<'k> {
     #[must_use]
     pub fn providers(&self) -> &'k Providers {
         &self.known.providers
+    }
+
+    /// Returns the GRPCRoute beside which a route of HTTP does not count (Gateway API, GEP-1426, route types): one that is attached to
+    /// the same service, at least where the other is, and for the same clients.
+    #[must_use]
+    pub fn grpc(&self, service: &ServiceKey, (port, consumer): &Attachment) -> Option<&'k ObjectKey> {
+        self.ask(Topic::Grpc(service.clone()));
+        let routes = self.known.grpc.get(service)?;
+        let covers = |(theirs, clients): &Attachment| clients == consumer && (theirs.is_none() || theirs == port);
+        routes.iter().find(|(_, attachments)| attachments.iter().any(covers)).map(|(route, _)| route)
     }
 
     /// Returns the key of a service of Kubernetes, whether it is there or not.

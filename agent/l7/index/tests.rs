@@ -43,6 +43,42 @@ fn statuses_are_told_when_they_change() {
     assert_eq!(mesh.statuses[&(Sort::HTTPRoute, "shop/r".to_owned())].generation, 1);
 }
 
+#[test]
+fn beside_a_route_of_grpc_one_of_http_does_not_count_and_says_so() {
+    let mut mesh = Mesh::new();
+    let at = |port: Option<u16>, namespace: &str| {
+        let mut route = route("orders-v2");
+        route["parentRefs"][0]["port"] = json!(port);
+        (format!("{namespace}/r"), route)
+    };
+    let (conflicted, good) = ("Accepted!Conflicted", "Accepted=Accepted");
+    // HTTPRoute, GRPCRoute, what becomes of the first.
+    let rows = [
+        (at(None, "shop"), at(None, "shop"), conflicted),
+        (at(Some(80), "shop"), at(None, "shop"), conflicted),
+        (at(Some(80), "shop"), at(Some(80), "shop"), conflicted),
+        (at(Some(80), "shop"), at(Some(8080), "shop"), good),
+        // At other ports it counts.
+        (at(None, "shop"), at(Some(80), "shop"), good),
+        // The clients of a namespace that has a route of its own are others.
+        (at(None, "web"), at(None, "shop"), good),
+        (at(None, "web"), at(None, "web"), conflicted),
+    ];
+    mesh.service("shop/orders", &[80, 8080]);
+    for ((http, http_spec), (grpc, grpc_spec), wanted) in rows {
+        mesh.put(Sort::HTTPRoute, &http, http_spec.clone());
+        assert!(mesh.told(Sort::HTTPRoute, &http).starts_with(good));
+        mesh.put(Sort::GRPCRoute, &grpc, grpc_spec.clone());
+        let told = mesh.told(Sort::HTTPRoute, &http);
+        assert!(told.starts_with(wanted), "{http_spec} beside {grpc_spec}: {told}");
+        let applied = mesh.keys().iter().any(|key| key.contains("HTTPRoute/"));
+        assert_eq!(applied, wanted == good, "{http_spec} beside {grpc_spec}");
+        mesh.delete(Sort::GRPCRoute, &grpc);
+        assert!(mesh.told(Sort::HTTPRoute, &http).starts_with(good), "it is gone");
+        mesh.delete(Sort::HTTPRoute, &http);
+    }
+}
+
 /// One change of a small world.
 #[derive(Clone, Debug)]
 enum Step {
@@ -64,6 +100,7 @@ fn forms() -> Vec<(Sort, Vec<Value>)> {
     let to = |host: &str| json!([{"destination": {"host": host, "subset": "v1"}}]);
     vec![
         (Sort::HTTPRoute, vec![route("orders-v2"), route("front"), json!({"parentRefs": 7})]),
+        (Sort::GRPCRoute, vec![route("orders-v2"), route("front")]),
         (
             Sort::TCPRoute,
             vec![

@@ -134,7 +134,7 @@ pub fn convert<Rule>(
 fn conditions(attached: &Attached<'_>, faults: &Faults) -> Vec<Condition> {
     let mut told = Vec::new();
     told.push(match (&attached.refused, &*faults.route.borrow()) {
-        (Some(message), _) => Condition::fails("Accepted", "NoMatchingParent", message),
+        (Some((reason, message)), _) => Condition::fails("Accepted", reason, message),
         (None, Some((reason, message))) => Condition::fails("Accepted", reason, message),
         (None, None) => Condition::holds("Accepted", "Accepted", "the mesh has the route"),
     });

@@ -1,10 +1,13 @@
 //! What a route is attached to in the mesh: services, and hosts of ServiceEntries.
 
-use model::{l7::route::Parent, workload::ServiceKey};
+use model::{
+    l7::route::{OriginKind, Parent},
+    workload::ServiceKey,
+};
 use source::api::route::ParentReference;
 
 use crate::l7::{
-    known::{Lookup, Service},
+    known::{Attachment, Lookup, Service},
     route::{Bound, Place},
     status::Condition,
 };
@@ -16,8 +19,8 @@ pub struct Attached<'a> {
     pub reference: &'a ParentReference,
     /// The services; none if it is refused.
     pub bound: Vec<Bound>,
-    /// Why it is refused.
-    pub refused: Option<String>,
+    /// Why it is refused: a word of the API, and a sentence.
+    pub refused: Option<(&'static str, String)>,
     /// Whether a waypoint looks at the route.
     pub waypoint: Option<Condition>,
 }
@@ -39,18 +42,34 @@ fn one<'a>(place: Place<'_>, reference: &'a ParentReference) -> Option<Attached<
     // Whoever writes a route into another namespace than the service's writes it for its own clients (GEP-1294).
     let consumer = (namespace != place.key.namespace).then(|| (*place.key.namespace).into());
     let mut bound = Vec::new();
-    let mut refused = services.is_empty().then(|| absent(reference, namespace));
+    let unmatched = |message| Some(("NoMatchingParent", message));
+    let mut refused = None;
+    if services.is_empty() {
+        refused = unmatched(absent(reference, namespace));
+    }
     for service in services {
         // What is not shown to the namespace is not there for it.
         let found = lookup.service(&service).filter(|found| found.audience.has(&place.key.namespace));
         match found.map(|found| port(found, reference)) {
-            Some(Ok(port)) => bound.push(Bound { parent: Parent { service, port }, consumer: consumer.clone() }),
-            Some(Err(message)) => refused = Some(message),
-            None => refused = Some(absent(reference, namespace)),
+            Some(Ok(port)) => match conflicting(place, &service, &(port, consumer.clone())) {
+                Some(message) => refused = Some(("Conflicted", message)),
+                None => bound.push(Bound { parent: Parent { service, port }, consumer: consumer.clone() }),
+            },
+            Some(Err(message)) => refused = unmatched(message),
+            None => refused = unmatched(absent(reference, namespace)),
         }
     }
     let waypoint = bound.first().map(|bound| waypoint(lookup, &bound.parent.service));
     Some(Attached { reference, refused: refused.filter(|_| bound.is_empty()), bound, waypoint })
+}
+
+/// Says why a route of HTTP does not count at a service: one of gRPC is there.
+fn conflicting(place: Place<'_>, service: &ServiceKey, at: &Attachment) -> Option<String> {
+    let route = { place.kind == OriginKind::HTTPRoute }.then(|| place.lookup.grpc(service, at)).flatten()?;
+    Some(format!(
+        "GRPCRoute {}/{} is attached to the same service, and beside it a route of HTTP does not count: attach them to different ports",
+        route.namespace, route.name
+    ))
 }
 
 fn absent(reference: &ParentReference, namespace: &str) -> String {
