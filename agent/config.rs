@@ -34,6 +34,8 @@ pub struct Config {
     pub monitoring_port: u16,
     /// The port of readiness.
     pub readiness_port: u16,
+    /// The port of the metric that autoscalers ask for, in TLS.
+    pub scaling_port: u16,
     /// What waypoints are made from; none where nobody said which image.
     pub waypoints: Option<Waypoints>,
 }
@@ -92,6 +94,7 @@ impl Config {
             tls_port: number("TLS_PORT", 15012)?,
             monitoring_port: number("MONITORING_PORT", 15014)?,
             readiness_port: number("READINESS_PORT", 8080)?,
+            scaling_port: number("SCALING_PORT", 15017)?,
             waypoints: waypoints()?,
         })
     }

@@ -1,13 +1,14 @@
 //! For tests: the control plane's work on a folder, which answers as a Kubernetes API does.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use identity::ca::Authority;
 use kube::{
     Api, Client,
     api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams},
 };
 use model::l7::Normalization;
-use runtime::Readiness;
+use runtime::{Drain, Readiness};
 use serde_json::{Value, json};
 use source::folder::{Folder, Settings};
 use tempfile::TempDir;
@@ -17,7 +18,12 @@ use tokio::{
 };
 use xds::server::Resources;
 
-use crate::{config::Waypoints, feed, issue, mesh, proof, work::Work};
+use crate::{
+    config::Waypoints,
+    feed, issue, mesh, proof,
+    scale::{self, Scale},
+    work::Work,
+};
 
 /// A folder, and replicas of the control plane that work on it.
 pub struct Here {
@@ -88,6 +94,8 @@ impl Here {
             ..Waypoints::default()
         };
         let replica = Replica { resources: Resources::new(), proof: proof::Waypoints::default() };
+        let authority = Arc::new(Authority::self_signed("cluster.local").expect("an authority").0);
+        let scaling = scale::Settings { namespace: "istio-system".into(), names: Vec::new(), port: 0 };
         let work = Work {
             client: self.client.clone(),
             settings,
@@ -97,6 +105,7 @@ impl Here {
                 providers: crate::l7::Providers::default(),
             },
             waypoints: Some(waypoints),
+            scale: Scale::new(self.client.clone(), authority, scaling, Drain::new()),
             placement: issue::Placement::default(),
             proof: replica.proof.clone(),
             resources: replica.resources.clone(),

@@ -17,6 +17,7 @@ mod mesh;
 mod policy;
 mod proof;
 mod roots;
+mod scale;
 mod secured;
 mod serve;
 mod status;
@@ -74,6 +75,12 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let discovery = Server::new(resources.clone(), gate, drain.clone());
     serve::start(&config, discovery, issuer, &readiness, &drain).await?;
 
+    let scaling = scale::Settings {
+        namespace: config.namespace.clone(),
+        names: serve::names(&config),
+        port: config.scaling_port,
+    };
+    let scale = scale::Scale::new(client.clone(), authority.clone(), scaling, drain.clone());
     tokio::spawn(roots::distribute(client.clone(), authority.root_pem().to_owned()));
     let settings = mesh::Settings {
         root: config.namespace.clone(),
@@ -86,7 +93,8 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let trust_domains = [config.trust_domain.clone()].into_iter().chain(config.trust_aliases).collect();
     let common = feed::Common { trust_domains, normalization: config.normalization, providers: config.providers };
     let (waypoints, readiness_of_work) = (config.waypoints, readiness.clone());
-    let work = Work { client, settings, common, waypoints, placement, proof, resources, readiness: readiness_of_work };
+    let work =
+        Work { client, settings, common, waypoints, scale, placement, proof, resources, readiness: readiness_of_work };
     tokio::spawn(work.run());
     info!(version = env!("CARGO_PKG_VERSION"), trust_domain = config.trust_domain, "agent started");
 

@@ -97,7 +97,11 @@ pub async fn start(
     Ok(())
 }
 
-async fn listen(port: u16) -> Result<TcpListener, Error> {
+/// Listens on a port, of both families where the kernel has both.
+///
+/// # Errors
+/// The port is taken.
+pub async fn listen(port: u16) -> Result<TcpListener, Error> {
     let both = SocketAddr::from(([0_u16; 8], port));
     match TcpListener::bind(both).await {
         Ok(listener) => Ok(listener),
@@ -106,7 +110,8 @@ async fn listen(port: u16) -> Result<TcpListener, Error> {
     }
 }
 
-fn names(config: &Config) -> Vec<String> {
+/// Returns the names of the control plane.
+pub fn names(config: &Config) -> Vec<String> {
     let (namespace, domain) = (&config.namespace, &config.domain);
     let of = |service: &str| {
         [

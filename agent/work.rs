@@ -14,6 +14,7 @@ use crate::{
     config, deploy,
     feed::{Common, Fed, Feed},
     issue, mesh, proof,
+    scale::Scale,
     status::{self, Wanted},
 };
 
@@ -32,6 +33,8 @@ pub struct Work {
     pub common: Common,
     /// What waypoints are made from, if they are made at all.
     pub waypoints: Option<config::Waypoints>,
+    /// Tells autoscalers.
+    pub scale: Scale,
     /// Is told of pods.
     pub placement: issue::Placement,
     /// Is told of waypoints.
@@ -127,8 +130,9 @@ impl Work {
                 // Not before: what half of the objects say is not what is.
                 tokio::spawn(status::write(self.client.clone(), statuses.clone()));
                 if let Some(settings) = &self.waypoints {
-                    let (client, inbox) = (self.client.clone(), inbox.clone());
-                    tokio::spawn(deploy::Deployer::new(client, settings.clone(), inbox, outcomes.clone()).run());
+                    let (client, settings, scale) = (self.client.clone(), settings.clone(), self.scale.clone());
+                    let deployer = deploy::Deployer::new(client, settings, scale, inbox.clone(), outcomes.clone());
+                    tokio::spawn(deployer.run());
                 }
                 info!("the cluster's objects are known, discovery is served");
             }

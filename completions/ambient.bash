@@ -3214,7 +3214,7 @@ _ambient() {
             return 0
             ;;
         ambient__subcmd__waypoint__subcmd__apply)
-            opts="-r -w -o -c -n -i -h --name --for --replicas --autoscale --cpu --memory --class --revision --enroll-namespace --enroll-service --enroll-service-account --overwrite --wait --waypoint-timeout --timeout --dry-run --output --kubeconfig --context --sandbox --namespace --istio-namespace --color --help"
+            opts="-r -w -o -c -n -i -h --name --for --replicas --autoscale --autoscale-on --cpu --memory --class --revision --enroll-namespace --enroll-service --enroll-service-account --overwrite --wait --waypoint-timeout --timeout --dry-run --output --kubeconfig --context --sandbox --namespace --istio-namespace --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3233,6 +3233,10 @@ _ambient() {
                     return 0
                     ;;
                 --autoscale)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --autoscale-on)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3448,7 +3452,7 @@ _ambient() {
             return 0
             ;;
         ambient__subcmd__waypoint__subcmd__generate)
-            opts="-r -o -c -n -i -h --name --for --replicas --autoscale --cpu --memory --class --revision --output --kubeconfig --context --sandbox --namespace --istio-namespace --color --help"
+            opts="-r -o -c -n -i -h --name --for --replicas --autoscale --autoscale-on --cpu --memory --class --revision --output --kubeconfig --context --sandbox --namespace --istio-namespace --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3467,6 +3471,10 @@ _ambient() {
                     return 0
                     ;;
                 --autoscale)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --autoscale-on)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -251,6 +251,7 @@ all\t'Both'
 none\t'None'"
 complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l replicas -d 'How many pods run it [default: that of the installation, 2]' -r
 complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l autoscale -d 'The least and the most pods, by load, such as 2-6' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l autoscale-on -d 'By which load: processor time in per cent of what is set aside, requests under way in each pod, or both [default: cpu=80]' -r
 complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l cpu -d 'The processors that are set aside for a pod, such as 250m' -r
 complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l memory -d 'The memory that is set aside for a pod, such as 128Mi' -r
 complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from apply" -l class -d 'Class of the Gateway [default: istio-waypoint]' -r
@@ -281,6 +282,7 @@ all\t'Both'
 none\t'None'"
 complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -l replicas -d 'How many pods run it [default: that of the installation, 2]' -r
 complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -l autoscale -d 'The least and the most pods, by load, such as 2-6' -r
+complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -l autoscale-on -d 'By which load: processor time in per cent of what is set aside, requests under way in each pod, or both [default: cpu=80]' -r
 complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -l cpu -d 'The processors that are set aside for a pod, such as 250m' -r
 complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -l memory -d 'The memory that is set aside for a pod, such as 128Mi' -r
 complete -c ambient -n "__fish_ambient_using_subcommand waypoint; and __fish_seen_subcommand_from generate" -l class -d 'Class of the Gateway [default: istio-waypoint]' -r
@@ -381,6 +383,7 @@ all\t'Both'
 none\t'None'"
 complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l replicas -d 'How many pods run it [default: that of the installation, 2]' -r
 complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l autoscale -d 'The least and the most pods, by load, such as 2-6' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l autoscale-on -d 'By which load: processor time in per cent of what is set aside, requests under way in each pod, or both [default: cpu=80]' -r
 complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l cpu -d 'The processors that are set aside for a pod, such as 250m' -r
 complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l memory -d 'The memory that is set aside for a pod, such as 128Mi' -r
 complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from apply" -l class -d 'Class of the Gateway [default: istio-waypoint]' -r
@@ -411,6 +414,7 @@ all\t'Both'
 none\t'None'"
 complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -l replicas -d 'How many pods run it [default: that of the installation, 2]' -r
 complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -l autoscale -d 'The least and the most pods, by load, such as 2-6' -r
+complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -l autoscale-on -d 'By which load: processor time in per cent of what is set aside, requests under way in each pod, or both [default: cpu=80]' -r
 complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -l cpu -d 'The processors that are set aside for a pod, such as 250m' -r
 complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -l memory -d 'The memory that is set aside for a pod, such as 128Mi' -r
 complete -c ambient -n "__fish_ambient_using_subcommand wp; and __fish_seen_subcommand_from generate" -l class -d 'Class of the Gateway [default: istio-waypoint]' -r

@@ -80,6 +80,7 @@ struct Shared {
     certificates: Manager,
     metrics: telemetry::Metrics,
     exporters: telemetry::Exporters,
+    flights: telemetry::InFlight,
     tokens: Arc<tokens::Tokens>,
     shards: Shards,
     spread: listen::Spread,
@@ -98,12 +99,15 @@ impl Shared {
         let (metrics, mut registry) = telemetry::Metrics::new(&config.measures);
         let exporters = telemetry::Exporters::new(&mut registry);
         let shards = Shards::start("waypoint", config.workers, || {})?;
+        let flights = telemetry::InFlight::new(shards.count());
+        registry.register_collector(Box::new(flights.clone()));
         let shared = Self {
             identity,
             store: xds::client::Store::default(),
             certificates,
             metrics,
             exporters,
+            flights,
             tokens: Arc::new(tokens::Tokens::new(tokens::Fetcher::new(tokens::public_roots))),
             mirrors: Arc::new(Semaphore::new(requests::MIRRORS)),
             tunnels: (0..shards.count()).map(|_| Pool::default()).collect(),

@@ -10,6 +10,7 @@ mod collect;
 mod context;
 mod export;
 mod facts;
+mod flight;
 mod log;
 mod messages;
 mod metrics;
@@ -24,6 +25,7 @@ use runtime::Drain;
 
 pub use self::{
     export::Exporters,
+    flight::InFlight,
     messages::Messages,
     metrics::{AtHand, Metrics},
     record::Record,

@@ -22,6 +22,7 @@ use crate::{
         objects::{Kind, MANAGED_BY, Wanted},
     },
     gateway::class,
+    scale,
 };
 
 /// How long one request may take.
@@ -51,6 +52,15 @@ impl fmt::Display for Refusal {
             Self::Refused(message) | Self::Waits(message) => f.write_str(message),
             Self::Api(kube::Error::Api(answer)) => f.write_str(&answer.message),
             Self::Api(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<scale::Refusal> for Refusal {
+    fn from(refusal: scale::Refusal) -> Self {
+        match refusal {
+            scale::Refusal::Slow | scale::Refusal::Serve(_) => Self::Waits(refusal.to_string()),
+            _ => Self::Refused(refusal.to_string()),
         }
     }
 }

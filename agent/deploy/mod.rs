@@ -34,14 +34,17 @@ use tracing::{debug, warn};
 use self::{
     apply::Refusal,
     live::Live,
-    objects::Input,
+    objects::{Input, Wanted},
     parameters::{Parameters, every_gateway},
     queue::Queue,
 };
 use crate::{
     config::Waypoints,
     gateway::{self, CLASS, Names},
+    scale::Scale,
 };
+
+pub use self::objects::MANAGED_BY;
 
 /// Who writes, for server-side apply.
 const WRITER: &str = gateway::CONTROLLER;
@@ -163,6 +166,7 @@ fn class_key() -> ObjectKey {
 pub struct Deployer {
     client: Client,
     settings: Waypoints,
+    scale: Scale,
     inbox: Inbox,
     live: Live,
     parameters: Parameters,
@@ -176,10 +180,26 @@ pub struct Deployer {
 impl Deployer {
     /// Makes one, which tells what becomes of each gateway. Only within a runtime.
     #[must_use]
-    pub fn new(client: Client, settings: Waypoints, inbox: Inbox, outcomes: mpsc::Sender<Deployed>) -> Self {
+    pub fn new(
+        client: Client,
+        settings: Waypoints,
+        scale: Scale,
+        inbox: Inbox,
+        outcomes: mpsc::Sender<Deployed>,
+    ) -> Self {
         let live = Live::watch(&client, &inbox.queue);
         let parameters = Parameters::watch(&client, &settings.namespace, &inbox.queue);
-        Self { client, settings, inbox, live, parameters, outcomes, rendered: HashMap::new(), pauses: HashMap::new() }
+        Self {
+            client,
+            settings,
+            scale,
+            inbox,
+            live,
+            parameters,
+            outcomes,
+            rendered: HashMap::new(),
+            pauses: HashMap::new(),
+        }
     }
 
     /// Runs for as long as somebody wants to know what becomes of it.
@@ -257,6 +277,9 @@ impl Deployer {
         };
         let input = Input { gateway, settings: &self.settings, overlays: &overlays };
         let wanted = objects::render(&input)?;
+        if wanted.iter().any(Wanted::asks_for_requests) {
+            self.scale.ensure().await?;
+        }
         let hashes: Vec<String> = wanted.iter().map(|w| w.hash.clone()).collect();
         let before = self.rendered.get(&gateway.key);
         let (first, new) = (before.is_none(), before != Some(&hashes));

@@ -26,6 +26,7 @@ use crate::{
         sizes,
     },
     gateway::{PROTOCOL, account, is_label, made_name},
+    scale,
 };
 
 const TEMPLATE: &str = include_str!("../../templates/waypoint.yaml");
@@ -109,6 +110,16 @@ pub struct Wanted {
     pub hash: String,
     /// The object.
     pub object: Value,
+}
+
+impl Wanted {
+    /// Tells whether it is an autoscaler that goes by requests.
+    #[must_use]
+    pub fn asks_for_requests(&self) -> bool {
+        let metrics = self.object["spec"]["metrics"].as_array().into_iter().flatten();
+        self.kind == Kind::HorizontalPodAutoscaler
+            && metrics.into_iter().any(|metric| metric["pods"]["metric"]["name"] == scale::METRIC)
+    }
 }
 
 /// What the objects of a gateway are made from.
@@ -195,6 +206,9 @@ fn template(input: &Input<'_>, spec: &GatewaySpec, sizes: &sizes::Sizes) -> Resu
             gateway => gateway.key.name,
             account => account(gateway),
             autoscale => sizes.autoscale.is_some(),
+            cpu_load => sizes.load.cpu,
+            requests_load => sizes.load.requests,
+            requests_metric => scale::METRIC,
             pull_secrets => secrets,
             pull_policy => settings.pull_policy,
             image => settings.image,

@@ -6,6 +6,8 @@ use source::object::Map;
 pub const REPLICAS: &str = "ambient.istio.io/replicas";
 /// From how many to how many, by load: `2-6`.
 pub const AUTOSCALE: &str = "ambient.istio.io/autoscale";
+/// By what load: `cpu=80`, `requests=50`, or both.
+pub const AUTOSCALE_ON: &str = "ambient.istio.io/autoscale-on";
 /// The processors that are set aside for a pod.
 pub const CPU: &str = "ambient.istio.io/cpu";
 /// The memory that is set aside for a pod.
@@ -18,6 +20,21 @@ const PROCESSORS: std::ops::RangeInclusive<f64> = 0.001..=1024.0;
 /// What a memory request may be, in bytes.
 const BYTES: std::ops::RangeInclusive<f64> = 4_194_304.0..=17_592_186_044_416.0;
 
+/// By which load pods are counted: at least by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// The processor time that pods shall take, per cent of their requests.
+    pub cpu: Option<u32>,
+    /// The requests that each pod shall have under way.
+    pub requests: Option<u32>,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self { cpu: Some(80), requests: None }
+    }
+}
+
 /// What the annotations ask for; what they do not name is as by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
@@ -25,6 +42,8 @@ pub struct Sizes {
     pub replicas: Option<u32>,
     /// The least and the most pods.
     pub autoscale: Option<(u32, u32)>,
+    /// By which load.
+    pub load: Load,
     /// A quantity.
     pub cpu: Option<String>,
     /// A quantity.
@@ -55,6 +74,10 @@ pub fn read(annotations: &Map) -> Result<Sizes, Vec<String>> {
     if autoscale == Some(None) {
         wrong(AUTOSCALE, &format!("the least and the most pods, such as 2-6, of 1 to {MOST}"));
     }
+    let load = text(AUTOSCALE_ON).map(load);
+    if load == Some(None) {
+        wrong(AUTOSCALE_ON, "cpu=PERCENT, requests=NUMBER for each pod, or both with a comma between");
+    }
     let (cpu, memory) = (text(CPU), text(MEMORY));
     if cpu.is_some_and(|text| !quantity(text).is_some_and(|n| PROCESSORS.contains(&n))) {
         wrong(CPU, "a quantity of processors, such as 250m or 1.5");
@@ -71,9 +94,28 @@ pub fn read(annotations: &Map) -> Result<Sizes, Vec<String>> {
     Ok(Sizes {
         replicas: replicas.flatten(),
         autoscale: autoscale.flatten(),
+        load: load.flatten().unwrap_or_default(),
         cpu: cpu.map(str::to_owned),
         memory: memory.map(str::to_owned),
     })
+}
+
+/// Reads by which load: each word once.
+fn load(text: &str) -> Option<Load> {
+    let mut load = Load { cpu: None, requests: None };
+    for word in text.split(',') {
+        let (name, value) = word.split_once('=')?;
+        let value = value.trim().parse().ok().filter(|n| (1..=100_000).contains(n))?;
+        let of = match name.trim() {
+            "cpu" => &mut load.cpu,
+            "requests" => &mut load.requests,
+            _ => return None,
+        };
+        if of.replace(value).is_some() {
+            return None;
+        }
+    }
+    Some(load)
 }
 
 /// Reads a quantity as Kubernetes writes it: a decimal number with a suffix of thousands, of 1024s, or an exponent.
@@ -111,6 +153,7 @@ mod tests {
         let sizes = Sizes {
             replicas: Some(3),
             autoscale: None,
+            load: Load { cpu: Some(80), requests: None },
             cpu: Some("250m".to_owned()),
             memory: Some("128Mi".to_owned()),
         };
@@ -119,6 +162,9 @@ mod tests {
         let autoscale = |text| read(&annotations(&[(AUTOSCALE, text)])).ok().and_then(|s| s.autoscale);
         assert_eq!(autoscale("2-6"), Some((2, 6)));
         assert_eq!(autoscale(" 2 - 2 "), Some((2, 2)));
+        let load = |text| read(&annotations(&[(AUTOSCALE_ON, text)])).ok().map(|s| (s.load.cpu, s.load.requests));
+        assert_eq!(load("requests=50"), Some((None, Some(50))));
+        assert_eq!(load("cpu=70, requests=9"), Some((Some(70), Some(9))));
     }
 
     #[test]
@@ -126,6 +172,10 @@ mod tests {
         let rows = [
             (REPLICAS, ["", "0", "-1", "two", "1.5", "1001", "99999999999"].as_slice()),
             (AUTOSCALE, &["", "2", "6-2", "0-2", "2-", "-6", "2-6-8", "2..6", "1-1001"]),
+            (
+                AUTOSCALE_ON,
+                &["", "cpu", "cpu=", "cpu=0", "cpu=80%", "memory=5", "cpu=1,cpu=2", "requests=-1", "cpu=1,"],
+            ),
             (CPU, &["", "0", "-1", "100Mi", "250 m", "1,5", "m", "1e99", "NaN", "infinity"]),
             (MEMORY, &["", "0", "64", "64m", "64K", "64MB", "64 Mi", "Mi", "999Ti"]),
         ];

@@ -32,6 +32,7 @@ Examples:
   ambient waypoint apply -n shop --enroll-service web --enroll-service till
   ambient waypoint apply -n shop --enroll-service-account checkout --name checkout
   ambient waypoint apply -n shop --for all --autoscale 2-6 --cpu 250m --memory 128Mi
+  ambient waypoint apply -n shop --autoscale 2-6 --autoscale-on cpu=70,requests=100
   ambient waypoint apply -n shop --replicas 3 --dry-run -o yaml";
 
 /// Make a waypoint, or change one

@@ -34,6 +34,9 @@ pub struct Wish {
     /// The least and the most pods, by load, such as 2-6
     #[arg(long, value_name = "MIN-MAX", value_parser = autoscale)]
     pub autoscale: Option<String>,
+    /// By which load: processor time in per cent of what is set aside, requests under way in each pod, or both [default: cpu=80]
+    #[arg(long, value_name = "LOAD=NUMBER", value_parser = autoscale_on)]
+    pub autoscale_on: Option<String>,
     /// The processors that are set aside for a pod, such as 250m
     #[arg(long, value_name = "QUANTITY", value_parser = cpu)]
     pub cpu: Option<String>,
@@ -93,6 +96,7 @@ impl Wish {
         let annotations: Map = [
             size(sizes::REPLICAS, self.replicas.as_deref().or(instead(&self.autoscale))),
             size(sizes::AUTOSCALE, self.autoscale.as_deref().or(instead(&self.replicas))),
+            size(sizes::AUTOSCALE_ON, self.autoscale_on.as_deref().or(instead(&self.replicas))),
             size(sizes::CPU, self.cpu.as_deref()),
             size(sizes::MEMORY, self.memory.as_deref()),
         ]
@@ -177,6 +181,10 @@ fn replicas(text: &str) -> Result<String, String> {
 
 fn autoscale(text: &str) -> Result<String, String> {
     judged(sizes::AUTOSCALE, text)
+}
+
+fn autoscale_on(text: &str) -> Result<String, String> {
+    judged(sizes::AUTOSCALE_ON, text)
 }
 
 fn cpu(text: &str) -> Result<String, String> {

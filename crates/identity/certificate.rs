@@ -161,6 +161,13 @@ pub fn identity_of(der: &CertificateDer<'_>) -> Option<Identity> {
     uris.next().is_none().then(|| uri.parse().ok()).flatten()
 }
 
+/// Reads the common name of a certificate's subject (RFC 5280 4.1.2.6).
+#[must_use]
+pub fn common_name(der: &CertificateDer<'_>) -> Option<String> {
+    let certificate = parse(der).ok()?;
+    certificate.subject().iter_common_name().next()?.as_str().ok().map(str::to_owned)
+}
+
 /// Describes a certificate for operators.
 #[must_use]
 pub fn describe(der: &CertificateDer<'_>) -> Option<Description> {

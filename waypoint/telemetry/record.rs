@@ -18,6 +18,7 @@ use super::{
     context::{Context, Forms},
     export::Sink,
     facts::Facts,
+    flight::Flight,
     log,
     messages::Messages,
     metrics::{self, Apart, Counts, LabelSet, Tags},
@@ -43,6 +44,7 @@ pub struct Record {
     body: Option<Arc<Replay>>,
     messages: Messages,
     busy: Option<Busy>,
+    _flight: Flight,
     audits: String,
     mirrored: bool,
     complete: bool,
@@ -85,10 +87,22 @@ impl Record {
             context: context(inbound, &effective.tracing, &parts.headers),
         };
         let (body, busy) = (None, None);
-        let inbound = inbound.clone();
+        let (inbound, flight) = (inbound.clone(), shared.flights.begin());
         let messages = Messages::default();
         let (audits, mirrored, complete) = (String::new(), false, false);
-        Self { inbound, effective, begun: Instant::now(), facts, body, messages, busy, audits, mirrored, complete }
+        Self {
+            inbound,
+            effective,
+            begun: Instant::now(),
+            facts,
+            body,
+            messages,
+            busy,
+            _flight: flight,
+            audits,
+            mirrored,
+            complete,
+        }
     }
 
     /// Tells that it is a copy: what it copies has a record of its own, and whom that one asks is not asked by this.

@@ -1,0 +1,80 @@
+//! Waypoints by the requests that they have under way: tells autoscalers what the processor's load does not say.
+//!
+//! ```text
+//!  autoscaler ──► API server ──(aggregation)──► here ──► each pod's metrics
+//! ```
+//!
+//! It is the API of custom metrics for pods (`custom.metrics.k8s.io`), with the one metric of waypoints. A cluster has one server of it:
+//! where another one is, it stays, and the Gateway that asks for this is told.
+
+mod api;
+mod front;
+mod load;
+mod registration;
+
+use std::{sync::Arc, time::Duration};
+
+use identity::ca::Authority;
+use kube::Client;
+use runtime::Drain;
+use tokio::{sync::Mutex, time::Instant};
+
+pub use self::registration::Refusal;
+
+/// The name of the metric, as waypoints and autoscalers have it.
+pub const METRIC: &str = "ambient_requests_in_flight";
+/// How often the API's registration is looked at.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// The settings of the server.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The namespace of the mesh.
+    pub namespace: String,
+    /// The names of the control plane, for its certificate.
+    pub names: Vec<String>,
+    /// The port.
+    pub port: u16,
+}
+
+/// The server of the metric, which starts when the first waypoint asks for it. Copies share it.
+#[derive(Clone)]
+pub struct Scale {
+    client: Client,
+    authority: Arc<Authority>,
+    settings: Arc<Settings>,
+    drain: Drain,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    serves: bool,
+    looked: Option<Instant>,
+}
+
+impl Scale {
+    /// Makes one that does nothing yet.
+    #[must_use]
+    pub fn new(client: Client, authority: Arc<Authority>, settings: Settings, drain: Drain) -> Self {
+        Self { client, authority, settings: Arc::new(settings), drain, state: Arc::default() }
+    }
+
+    /// Sees to it that autoscalers can ask for the metric.
+    ///
+    /// # Errors
+    /// Another server has the API, or this one cannot have it.
+    pub async fn ensure(&self) -> Result<(), Refusal> {
+        let mut state = self.state.lock().await;
+        if state.looked.is_some_and(|looked| looked.elapsed() < AGAIN) {
+            return Ok(());
+        }
+        if !state.serves {
+            front::serve(self).await?;
+            state.serves = true;
+        }
+        registration::register(self).await?;
+        state.looked = Some(Instant::now());
+        Ok(())
+    }
+}
