@@ -7,3 +7,4 @@ pub mod conformance;
 #[cfg(test)]
 mod definitions;
 pub mod image;
+pub mod metrics;

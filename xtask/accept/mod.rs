@@ -57,6 +57,11 @@ pub struct Args {
 }
 
 impl Args {
+    /// Tells whether a section is asked for.
+    fn wants(&self, section: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == section)
+    }
+
     /// Everything that is built, on a cluster of its own; the machine may be busy with other things.
     pub fn check(name: Name) -> Self {
         Self {

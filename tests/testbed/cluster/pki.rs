@@ -59,7 +59,10 @@ impl Pki {
 
     /// Makes everything anew.
     pub fn make(&self, plan: &Plan) -> Result<(), Error> {
-        let authority = authority().map_err(|error| Error::Certificate("the authority".to_owned(), error))?;
+        // Another one: who has its certificate may say in whose name he asks.
+        let front = authority("front").map_err(|error| Error::Certificate("the front".to_owned(), error))?;
+        let authority =
+            authority("kubernetes").map_err(|error| Error::Certificate("the authority".to_owned(), error))?;
         self.write("ca.crt", &authority.pem())?;
         self.write("ca.key", &authority.key().serialize_pem())?;
         let accounts = KeyPair::generate().map_err(|error| Error::Certificate("service accounts".to_owned(), error))?;
@@ -78,6 +81,8 @@ impl Pki {
         self.sign(&authority, plan, &party("controller-manager", "system:kube-controller-manager"))?;
         self.sign(&authority, plan, &party("scheduler", "system:kube-scheduler"))?;
         self.sign(&authority, plan, &party("proxy", "system:kube-proxy"))?;
+        self.write("front.crt", &front.pem())?;
+        self.sign(&front, plan, &Party { kubeconfig: false, ..party("front-proxy", "front-proxy") })?;
         for node in 0..plan.options.nodes {
             let (name, user) = (node_name(node), format!("system:node:{}", node_name(node)));
             // The kubelet serves with the same certificate: hence its addresses.
@@ -118,9 +123,9 @@ fn private(path: &Path) -> Result<(), command::Error> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)
 }
 
-fn authority() -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
+fn authority(name: &str) -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
     let mut params = lasting(CertificateParams::default());
-    params.distinguished_name.push(DnType::CommonName, "kubernetes");
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
     CertifiedIssuer::self_signed(params, KeyPair::generate()?)

@@ -1,8 +1,10 @@
-//! Acceptance of layer 7: what manifests can say, protocols, identity, telemetry and faults, each on a sandbox of its own.
+//! Acceptance of layer 7: what manifests can say, protocols, identity, telemetry and faults, each on a sandbox of its own, and on a
+//! cluster what only a real Kubernetes shows.
 //!
-//! It runs on a machine of its own ([`crate::accept::stage`]), as that of the sandbox does.
+//! The sandboxes run on a machine of their own ([`crate::accept::stage`]), as that of the sandbox does.
 
 mod ask;
+mod cluster;
 mod faults;
 mod identity;
 mod protocols;
@@ -27,8 +29,9 @@ const SECTIONS: [(&str, Section); 5] = [
 
 /// Runs it on a machine of its own.
 pub fn run(args: &Args) -> Result<(), String> {
-    if let Some(unknown) = args.only.iter().find(|o| !SECTIONS.iter().any(|(name, _)| name == o)) {
-        let known: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();
+    let known = SECTIONS.iter().map(|(name, _)| *name).chain(cluster::SECTIONS.iter().map(|(name, _)| *name));
+    let known: Vec<&str> = known.collect();
+    if let Some(unknown) = args.only.iter().find(|only| !known.contains(&only.as_str())) {
         return Err(format!("no section {unknown:?}: want one of {}", known.join(", ")));
     }
     match &args.within {
@@ -39,12 +42,22 @@ pub fn run(args: &Args) -> Result<(), String> {
 
 fn outside(args: &Args) -> Result<(), String> {
     crate::install_needed()?;
+    let mut passed = Ok(());
+    // First: once the machine below is gone, this process can start no others.
+    if cluster::SECTIONS.iter().any(|(name, _)| args.wants(name)) {
+        let mut report = Report::new(!args.untimed);
+        cluster::check(args, &mut report)?;
+        passed = report.finish();
+    }
+    if !SECTIONS.iter().any(|(name, _)| args.wants(name)) {
+        return passed;
+    }
     let program = crate::image::binary(&args.profile)?;
     let echo = crate::image::program("testbed", "echo", &args.profile)?;
     let mut arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     arguments.extend(["--within".into(), stage::PROGRAM.into()]);
     match stage::apart(&program, &[echo], &arguments)?.success() {
-        true => Ok(()),
+        true => passed,
         false => Err("the acceptance did not pass: see above".to_owned()),
     }
 }
@@ -52,9 +65,7 @@ fn outside(args: &Args) -> Result<(), String> {
 fn inside(args: &Args, program: &Path) -> Result<(), String> {
     let lab = Lab::new(program)?;
     let mut report = Report::new(!args.untimed);
-    for (name, section) in
-        SECTIONS.iter().filter(|(name, _)| args.only.is_empty() || args.only.iter().any(|o| o == name))
-    {
+    for (name, section) in SECTIONS.iter().filter(|(name, _)| args.wants(name)) {
         report.section(name);
         if let Err(error) = section(&lab, &mut report) {
             report.failed("a step could not be done", &error);
