@@ -79,10 +79,7 @@ pub fn run(args: &Args) -> Result<(), String> {
 
 fn on(lab: &Lab, suite: &Suite, args: &Args) -> Result<(), String> {
     lab.cluster.load(&suite.image).map_err(chain)?;
-    for file in &suite.definitions {
-        let text = fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
-        lab.apply(&text)?;
-    }
+    lab.define(&suite.definitions)?;
     let installed = lab.install(&[])?;
     if !installed.ok() {
         return Err(format!("ambient install: {}", installed.all()));

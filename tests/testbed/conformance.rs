@@ -72,14 +72,28 @@ impl Suite {
             let unwritten = |source| Error::File { path: image.clone(), action: "written", source };
             pack(&echo, &image, &named(&manifests)?).map_err(unwritten)?;
         }
-        let definitions = go.download(&modules, DEFINITIONS, "Dir")?.join("config/crd/experimental");
-        let failed = |source| Error::File { path: definitions.clone(), action: "read", source };
-        let mut files: Vec<PathBuf> =
-            fs::read_dir(&definitions).map_err(failed)?.flatten().map(|file| file.path()).collect();
-        files.retain(|file| file.file_name().is_some_and(|name| name != "kustomization.yaml"));
-        files.sort();
-        Ok(Self { program, image, definitions: files })
+        let definitions = found(&go, &modules)?;
+        Ok(Self { program, image, definitions })
     }
+}
+
+/// Returns the files of the definitions of Gateway API, of both channels.
+///
+/// # Errors
+/// No Go, or modules that cannot be had.
+pub fn definitions() -> Result<Vec<PathBuf>, Error> {
+    let cache = cache::cache_dir();
+    found(&Go::ready(&cache)?, &cache.join("modules"))
+}
+
+fn found(go: &Go, modules: &Path) -> Result<Vec<PathBuf>, Error> {
+    let definitions = go.download(modules, DEFINITIONS, "Dir")?.join("config/crd/experimental");
+    let failed = |source| Error::File { path: definitions.clone(), action: "read", source };
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(&definitions).map_err(failed)?.flatten().map(|file| file.path()).collect();
+    files.retain(|file| file.file_name().is_some_and(|name| name != "kustomization.yaml"));
+    files.sort();
+    Ok(files)
 }
 
 /// Writes files into a folder of the cache that is named by what they say.

@@ -1,6 +1,7 @@
 //! What acceptances work with: a cluster, the binary under test, and short ways to ask both.
 
 use std::{
+    fs,
     io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -83,6 +84,15 @@ impl Lab {
     /// Applies manifests.
     pub fn apply(&self, manifests: &str) -> Result<(), String> {
         self.feed(&["apply", "--server-side", "--force-conflicts", "-f", "-"], manifests)
+    }
+
+    /// Applies files of definitions.
+    pub fn define(&self, files: &[PathBuf]) -> Result<(), String> {
+        for file in files {
+            let text = fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
+            self.apply(&text)?;
+        }
+        Ok(())
     }
 
     /// Deletes what manifests name.

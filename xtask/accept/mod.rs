@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(value_enum)]
     name: Name,
     /// Run only these sections
-    #[arg(long, visible_alias = "section", value_name = "SECTION")]
+    #[arg(long, visible_alias = "section", value_name = "SECTION", value_delimiter = ',')]
     only: Vec<String>,
     /// Name of the test cluster
     #[arg(long, default_value = "accept")]

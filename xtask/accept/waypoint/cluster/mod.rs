@@ -46,6 +46,7 @@ fn on(lab: &Lab, metrics: &MetricsServer, args: &Args, report: &mut Report) -> R
     lab.load_apps()?;
     lab.cluster.load(&metrics.image).map_err(chain)?;
     lab.apply(&metrics.manifests)?;
+    lab.define(&testbed::conformance::definitions().map_err(chain)?)?;
     let installed = lab.install(&[])?;
     if !installed.ok() {
         return Err(format!("no installation: {}", installed.all()));
