@@ -1,10 +1,10 @@
 //! Requests that others might read differently than we do (RFC 9112 11): what the parser of hyper takes, and we do not.
 //!
-//! What it refuses itself, or makes unambiguous, is told by the tests of the wire.
+//! What it refuses itself is told by the tests of the wire; what only the bytes show by [`super::framing`].
 
 use http::{HeaderMap, Method, StatusCode, Version, header::TRANSFER_ENCODING, request::Parts, uri::Authority};
 
-use super::refusal::Refusal;
+use super::{framing::Fault, refusal::Refusal};
 
 /// The largest head of a request, bytes. The parser's own bound is on its buffer, which may grow past it.
 pub const MAX_HEAD: usize = 64 << 10;
@@ -14,6 +14,9 @@ pub const MAX_HEAD: usize = 64 << 10;
 /// # Errors
 /// The answer that it gets instead.
 pub fn check(parts: &Parts) -> Result<(), Refusal> {
+    if let Some(fault) = parts.extensions.get::<Fault>() {
+        return Err(Refusal::bad(fault.reason()));
+    }
     if size(parts) > MAX_HEAD {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Err(Refusal::new(status, "DPE", "request header fields too large\n", "the head is too large"));
@@ -22,7 +25,7 @@ pub fn check(parts: &Parts) -> Result<(), Refusal> {
     if parts.method == Method::CONNECT {
         // There is no tunnel through a service: what is behind it is what its rules say.
         let reason = "CONNECT makes no sense to a service";
-        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "DPE", "method not allowed\n", reason));
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "DPE", "method not allowed\n", reason).closing());
     }
     target(parts)
 }
@@ -37,7 +40,7 @@ fn coding(headers: &HeaderMap) -> Result<(), Refusal> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let unknown = || {
         let reason = "the transfer coding is not chunked alone";
-        Refusal::new(StatusCode::NOT_IMPLEMENTED, "DPE", "not implemented\n", reason)
+        Refusal::new(StatusCode::NOT_IMPLEMENTED, "DPE", "not implemented\n", reason).closing()
     };
     match (codings.next(), codings.next()) {
         (None, _) => Ok(()),

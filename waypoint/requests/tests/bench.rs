@@ -201,7 +201,7 @@ impl Bench {
     /// Opens a client's connection to `web`.
     pub fn connect(&self, spoken: Spoken) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(256 << 10);
-        tokio::spawn(crate::requests::serve(self.inbound(), theirs, spoken, Drain::new()));
+        tokio::spawn(crate::requests::serve(self.inbound(), theirs, None, spoken, Drain::new()));
         ours
     }
 
