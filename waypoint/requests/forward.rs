@@ -106,20 +106,23 @@ pub async fn forward(
         if let Some(seen) = seen(&outcome, is_grpc) {
             endpoint.report(seen);
         }
-        let again = left > 0
-            && whole.is_none_or(|whole| Instant::now() < whole)
+        let again = whole.is_none_or(|whole| Instant::now() < whole)
             && replay.is_whole()
             && retry.is_some_and(|retry| is_worth(&outcome, retry, is_grpc));
-        if again && let Some(permit) = endpoint.retry() {
+        let permit = if again && left > 0 { endpoint.retry() } else { None };
+        if let Some(permit) = permit {
             _repeating = Some(permit);
             // It is no request under way while it waits.
             drop(busy);
-            record.flag("URX");
             tried.push(endpoint.address);
             let round = retry.map_or(0, |r| r.attempts) - left;
             left -= 1;
             pause(retry.and_then(|r| r.backoff), round).await;
             continue;
+        }
+        if again {
+            // As Envoy has it: no try is left, or too many repetitions are under way.
+            record.flag(if left == 0 { "URX" } else { "UO" });
         }
         return match outcome {
             Tried::Answered(answered) => {
