@@ -9,6 +9,9 @@ use super::{framing::Fault, refusal::Refusal};
 /// The largest head of a request, bytes. The parser's own bound is on its buffer, which may grow past it.
 pub const MAX_HEAD: usize = 64 << 10;
 
+/// The most headers of a request.
+pub const MAX_HEADERS: usize = 256;
+
 /// Refuses what must not be passed on.
 ///
 /// # Errors
@@ -17,7 +20,7 @@ pub fn check(parts: &Parts) -> Result<(), Refusal> {
     if let Some(fault) = parts.extensions.get::<Fault>() {
         return Err(Refusal::bad(fault.reason()));
     }
-    if size(parts) > MAX_HEAD {
+    if size(parts) > MAX_HEAD || parts.headers.len() > MAX_HEADERS {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Err(Refusal::new(status, "DPE", "request header fields too large\n", "the head is too large"));
     }

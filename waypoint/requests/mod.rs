@@ -33,12 +33,13 @@ use runtime::Drain;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
-use self::{check::MAX_HEAD, guard::Guard};
+use self::{
+    check::{MAX_HEAD, MAX_HEADERS},
+    guard::Guard,
+};
 pub use self::{headers::REQUEST_ID, mirror::MIRRORS, replay::Replay};
 use crate::{inbound::Inbound, sniff::Spoken};
 
-/// The most headers of a request.
-const MAX_HEADERS: usize = 256;
 /// How many streams a client may have open on one connection of HTTP/2.
 const STREAMS: u32 = 1000;
 /// The flow-control windows of a stream and of a connection of HTTP/2, bytes.
@@ -124,6 +125,8 @@ where
         .initial_stream_window_size(WINDOWS.0)
         .initial_connection_window_size(WINDOWS.1)
         .max_header_list_size(MAX_HEAD as u32)
+        // WebSocket without HTTP/1.1 (RFC 8441 3).
+        .enable_connect_protocol()
         .keep_alive_interval(PING.0)
         .keep_alive_timeout(PING.1)
         .serve_connection(TokioIo::new(stream), service);
