@@ -6,4 +6,6 @@ mod http2;
 mod messages;
 mod policies;
 mod rules;
+#[allow(clippy::unwrap_used)] // a failed step is the test's result
+mod upgrade;
 mod wire;
