@@ -2,6 +2,7 @@
 
 mod bench;
 mod external_auth;
+mod fuzz;
 mod http2;
 mod messages;
 mod policies;
