@@ -83,7 +83,10 @@ impl Suite {
 }
 
 /// Writes files into a folder of the cache that is named by what they say.
-fn place(cache: &Path, name: &str, files: &[(&str, &str)]) -> Result<PathBuf, Error> {
+///
+/// # Errors
+/// A cache that cannot be written.
+pub fn place(cache: &Path, name: &str, files: &[(&str, &str)]) -> Result<PathBuf, Error> {
     let mut hash = Sha256::new();
     files.iter().for_each(|(_, text)| hash.update(text));
     let sum: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
@@ -96,7 +99,10 @@ fn place(cache: &Path, name: &str, files: &[(&str, &str)]) -> Result<PathBuf, Er
 }
 
 /// Builds a program, unless it is there.
-fn build(go: &Go, place: &Path, out: &Path, what: &str, arguments: &[&str]) -> Result<(), Error> {
+///
+/// # Errors
+/// A build that fails.
+pub fn build(go: &Go, place: &Path, out: &Path, what: &str, arguments: &[&str]) -> Result<(), Error> {
     if out.exists() {
         return Ok(());
     }

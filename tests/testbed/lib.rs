@@ -6,4 +6,5 @@ pub mod cluster;
 pub mod conformance;
 #[cfg(test)]
 mod definitions;
+pub mod h2spec;
 pub mod image;
