@@ -167,14 +167,17 @@ pub async fn serve(shared: Arc<Shared>, connect: Connect, ends: Ends, drain: Dra
         Declared::Http | Declared::Tls => HTTP_PATIENCE,
         Declared::Unknown => PATIENCE,
     };
+    let watch = Some(stream.watch());
     match sniff::sniff(stream, patience).await {
         Ok((Spoken::Http1 | Spoken::Http2 | Spoken::Other, stream)) if matches!(declared, Declared::Tls) => {
             stream::serve(inbound, stream, None).await;
         }
-        Ok((spoken @ (Spoken::Http1 | Spoken::Http2), stream)) => requests::serve(inbound, stream, spoken, drain).await,
+        Ok((spoken @ (Spoken::Http1 | Spoken::Http2), stream)) => {
+            requests::serve(inbound, stream, watch, spoken, drain).await;
+        }
         // It answers what is no HTTP as a server of HTTP would.
         Ok((Spoken::Other, stream)) if matches!(declared, Declared::Http) => {
-            requests::serve(inbound, stream, Spoken::Http1, drain).await;
+            requests::serve(inbound, stream, watch, Spoken::Http1, drain).await;
         }
         Ok((Spoken::Tls, mut stream)) => match sniff::server_name(&mut stream, TLS_PATIENCE).await {
             Ok(name) => stream::serve(inbound, stream, name).await,

@@ -1,7 +1,11 @@
 //! `cargo xtask image`: scratch and the one static binary, without a builder.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
+use serde_json::Value;
 use testbed::image::{Image, write};
 
 use crate::{cargo, root, run};
@@ -34,6 +38,24 @@ pub fn program(package: &str, name: &str, profile: &str) -> Result<PathBuf, Stri
     }
     let folder = if profile == "dev" { "debug" } else { profile };
     Ok(root().join("target").join(TARGET).join(folder).join(name))
+}
+
+/// Builds the tests of a library as a program, with all that it needs inside.
+pub fn tests(package: &str, profile: &str) -> Result<PathBuf, String> {
+    let mut build =
+        cargo(&["test", "--no-run", "--package", package, "--lib", "--profile", profile, "--target", TARGET]);
+    build.arg("--message-format=json-render-diagnostics").env("RUSTFLAGS", "-C target-feature=+crt-static");
+    let output = build.stderr(Stdio::inherit()).output().map_err(|e| format!("cargo cannot be started: {e}"))?;
+    if !output.status.success() {
+        return Err(format!("the tests of {package} are not built: {}", output.status));
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let programs = messages.lines().filter_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let is_test = message["profile"]["test"] == true;
+        message["executable"].as_str().filter(|_| is_test).map(PathBuf::from)
+    });
+    programs.last().ok_or_else(|| format!("cargo names no tests of {package}"))
 }
 
 /// Builds the image.

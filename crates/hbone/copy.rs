@@ -16,8 +16,11 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use tokio::{
-    io::AsyncWriteExt,
-    net::{TcpStream, tcp::ReadHalf},
+    io::{AsyncWriteExt, Interest},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, ReadHalf},
+    },
     time::timeout,
 };
 use tokio_util::io::poll_read_buf;
@@ -88,12 +91,13 @@ pub async fn tunnel(socket: TcpStream, stream: Stream, counts: &Arc<Counts>, sid
     let (mut read, write) = socket.into_split();
     // What arrives goes into the socket where it is unpacked; only what the socket does not take at once waits for us.
     stream.lead_to(Sink { socket: write, counts: counts.clone(), side });
+    let from = &mut read;
     let up = async {
-        while let count @ 1.. = poll_fn(|context| stream.link.poll_send(stream.id, &mut read, context)).await? {
+        while let count @ 1.. = poll_fn(|context| stream.link.poll_send(stream.id, from, context)).await? {
             side.sent(counts).fetch_add(count as u64, Ordering::Relaxed);
         }
         stream.finish();
-        Ok(())
+        Ok(from)
     };
     let down = async {
         poll_fn(|context| stream.link.poll_drain(stream.id, context)).await?;
@@ -102,7 +106,7 @@ pub async fn tunnel(socket: TcpStream, stream: Stream, counts: &Arc<Counts>, sid
         }
         Ok(())
     };
-    let outcome = both(up, down, counts).await;
+    let outcome = joined(up, down, counts).await;
     if outcome.is_err() {
         stream.reset();
         let _ = read.as_ref().set_zero_linger();
@@ -167,6 +171,35 @@ async fn relay(
         }
         write.write_all(&bytes).await?;
         count.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    }
+}
+
+/// Runs both directions of a tunnel, as [`both`]. A socket that has said all is read no more: that it broke shows only in its state,
+/// and the other end must hear of it before it has an answer to send.
+async fn joined(
+    up: impl Future<Output = Result<&mut OwnedReadHalf, Error>>,
+    down: impl Future<Output = Result<(), Error>>,
+    counts: &Counts,
+) -> Result<(), Error> {
+    tokio::pin!(up, down);
+    tokio::select! {
+        first = &mut up => {
+            let socket: &TcpStream = (*first?).as_ref();
+            tokio::select! {
+                biased;
+                left = unless_idle(down, counts) => left,
+                _ = socket.ready(Interest::ERROR) => {
+                    let why = socket.take_error().ok().flatten();
+                    Err(why.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()).into())
+                }
+            }
+        }
+        first = &mut down => {
+            first?;
+            let up = async { up.await.map(drop) };
+            tokio::pin!(up);
+            unless_idle(up, counts).await
+        }
     }
 }
 

@@ -16,6 +16,7 @@ pub mod stream;
 pub mod telemetry;
 mod tls;
 pub mod tunnel;
+pub mod watch;
 
 use std::time::Duration;
 

@@ -315,6 +315,20 @@ impl Link {
         })
     }
 
+    /// Sends these bytes on a stream, or none of them if the peer does not take all now.
+    ///
+    /// # Errors
+    /// A connection that broke, or a stream that was cut.
+    pub fn poll_whole(&self, stream: u32, bytes: &[u8], context: &mut Context<'_>) -> Poll<Result<usize, SendError>> {
+        self.send(stream, context, |buffer, _| {
+            if buffer.remaining() < bytes.len() {
+                return Poll::Pending;
+            }
+            buffer.put_slice(bytes);
+            Poll::Ready(Ok(()))
+        })
+    }
+
     /// Sends on a stream what `fill` puts into a buffer of the size that the peer takes.
     fn send(
         &self,

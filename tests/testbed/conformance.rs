@@ -97,7 +97,10 @@ fn found(go: &Go, modules: &Path) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// Writes files into a folder of the cache that is named by what they say.
-pub(crate) fn place(cache: &Path, name: &str, files: &[(&str, &str)]) -> Result<PathBuf, Error> {
+///
+/// # Errors
+/// A cache that cannot be written.
+pub fn place(cache: &Path, name: &str, files: &[(&str, &str)]) -> Result<PathBuf, Error> {
     let mut hash = Sha256::new();
     files.iter().for_each(|(_, text)| hash.update(text));
     let sum: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
@@ -110,7 +113,10 @@ pub(crate) fn place(cache: &Path, name: &str, files: &[(&str, &str)]) -> Result<
 }
 
 /// Builds a program, unless it is there.
-pub(crate) fn build(go: &Go, place: &Path, out: &Path, what: &str, arguments: &[&str]) -> Result<(), Error> {
+///
+/// # Errors
+/// A build that fails.
+pub fn build(go: &Go, place: &Path, out: &Path, what: &str, arguments: &[&str]) -> Result<(), Error> {
     if out.exists() {
         return Ok(());
     }

@@ -6,5 +6,6 @@ pub mod cluster;
 pub mod conformance;
 #[cfg(test)]
 mod definitions;
+pub mod h2spec;
 pub mod image;
 pub mod metrics;

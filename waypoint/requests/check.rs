@@ -1,20 +1,26 @@
 //! Requests that others might read differently than we do (RFC 9112 11): what the parser of hyper takes, and we do not.
 //!
-//! What it refuses itself, or makes unambiguous, is told by the tests of the wire.
+//! What it refuses itself is told by the tests of the wire; what only the bytes show by [`super::framing`].
 
 use http::{HeaderMap, Method, StatusCode, Version, header::TRANSFER_ENCODING, request::Parts, uri::Authority};
 
-use super::refusal::Refusal;
+use super::{framing::Fault, refusal::Refusal};
 
 /// The largest head of a request, bytes. The parser's own bound is on its buffer, which may grow past it.
 pub const MAX_HEAD: usize = 64 << 10;
+
+/// The most headers of a request.
+pub const MAX_HEADERS: usize = 256;
 
 /// Refuses what must not be passed on.
 ///
 /// # Errors
 /// The answer that it gets instead.
 pub fn check(parts: &Parts) -> Result<(), Refusal> {
-    if size(parts) > MAX_HEAD {
+    if let Some(fault) = parts.extensions.get::<Fault>() {
+        return Err(Refusal::bad(fault.reason()));
+    }
+    if size(parts) > MAX_HEAD || parts.headers.len() > MAX_HEADERS {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Err(Refusal::new(status, "DPE", "request header fields too large\n", "the head is too large"));
     }
@@ -22,7 +28,7 @@ pub fn check(parts: &Parts) -> Result<(), Refusal> {
     if parts.method == Method::CONNECT {
         // There is no tunnel through a service: what is behind it is what its rules say.
         let reason = "CONNECT makes no sense to a service";
-        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "DPE", "method not allowed\n", reason));
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "DPE", "method not allowed\n", reason).closing());
     }
     target(parts)
 }
@@ -37,7 +43,7 @@ fn coding(headers: &HeaderMap) -> Result<(), Refusal> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let unknown = || {
         let reason = "the transfer coding is not chunked alone";
-        Refusal::new(StatusCode::NOT_IMPLEMENTED, "DPE", "not implemented\n", reason)
+        Refusal::new(StatusCode::NOT_IMPLEMENTED, "DPE", "not implemented\n", reason).closing()
     };
     match (codings.next(), codings.next()) {
         (None, _) => Ok(()),

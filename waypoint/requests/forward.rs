@@ -106,25 +106,36 @@ pub async fn forward(
         if let Some(seen) = seen(&outcome, is_grpc) {
             endpoint.report(seen);
         }
-        let again = left > 0
-            && whole.is_none_or(|whole| Instant::now() < whole)
+        let again = whole.is_none_or(|whole| Instant::now() < whole)
             && replay.is_whole()
             && retry.is_some_and(|retry| is_worth(&outcome, retry, is_grpc));
-        if again && let Some(permit) = endpoint.retry() {
+        let permit = if again && left > 0 { endpoint.retry() } else { None };
+        if let Some(permit) = permit {
             _repeating = Some(permit);
             // It is no request under way while it waits.
             drop(busy);
-            record.flag("URX");
             tried.push(endpoint.address);
             let round = retry.map_or(0, |r| r.attempts) - left;
             left -= 1;
             pause(retry.and_then(|r| r.backoff), round).await;
             continue;
         }
+        if again {
+            // As Envoy has it: no try is left, or too many repetitions are under way.
+            record.flag(if left == 0 { "URX" } else { "UO" });
+        }
         return match outcome {
             Tried::Answered(answered) => {
                 let (answer, checkout) = *answered;
-                let mut answer = passed(answer, checkout, busy, &plan, deadline, record);
+                let upgraded = plan.upgrade.as_ref().map_or(Ok(false), |client| client.agreed(&answer));
+                let upgraded = match upgraded {
+                    Ok(upgraded) => upgraded,
+                    Err(reason) => {
+                        let status = StatusCode::BAD_GATEWAY;
+                        return Refusal::new(status, "UPE", "bad gateway\n", reason).answer(is_grpc, record);
+                    }
+                };
+                let mut answer = passed(answer, checkout, busy, &plan, upgraded, deadline, record);
                 answer.headers_mut().extend(hints.answer());
                 if let Some(workload) = &endpoint.workload {
                     keeper.tell(&endpoint.traffic, workload, answer.headers_mut());
@@ -144,7 +155,7 @@ pub async fn forward(
                 let body = "the upstream could not be reached\n";
                 let flags = match &error {
                     SendError::Connect(failure) => return unavailable(failure, body).answer(is_grpc, record),
-                    SendError::Refused(_) => "UF",
+                    SendError::Refused(_) | SendError::NotExtended => "UF",
                     SendError::Reset(_) => "UC",
                 };
                 Refusal::new(StatusCode::SERVICE_UNAVAILABLE, flags, body, error.to_string()).answer(is_grpc, record)
@@ -200,7 +211,7 @@ fn is_worth(outcome: &Tried, retry: &Retry, is_grpc: bool) -> bool {
                     RetryOn::ServerError,
                 ])
         }
-        Tried::Failed(SendError::Refused(_)) => asked(&[
+        Tried::Failed(SendError::Refused(_) | SendError::NotExtended) => asked(&[
             RetryOn::RefusedStream,
             RetryOn::ConnectFailure,
             RetryOn::Reset,
@@ -236,13 +247,26 @@ async fn attempt(
     replay: &Arc<Replay>,
     deadline: Option<Instant>,
 ) -> Tried {
-    let version = version(parts, endpoint, plan.upgrade.is_some());
-    let mut request = request(parts, &plan.authority, endpoint, version, replay.attempt());
-    if let Some(client) = &plan.upgrade {
-        client.ask(&mut request, version);
-    }
-    let upstreams = inbound.shared.upstreams();
-    let sending = upstreams.send(&inbound.shared, endpoint, version, request);
+    let version = version(parts, endpoint);
+    let make = |version| {
+        let mut request = request(parts, &plan.authority, endpoint, version, replay.attempt());
+        if let Some(client) = &plan.upgrade {
+            client.ask(&mut request, version);
+        }
+        request
+    };
+    let (shared, upstreams) = (&inbound.shared, inbound.shared.upstreams());
+    let sending = async {
+        if plan.upgrade.is_some() && version == Version::Http2 {
+            match upstreams.send_extended(shared, endpoint, make(version)).await {
+                // Who knows HTTP/2 only as far as that may know the way of HTTP/1.1.
+                Err(SendError::NotExtended) => {}
+                outcome => return outcome,
+            }
+            return upstreams.send(shared, endpoint, Version::Http1, make(Version::Http1)).await;
+        }
+        upstreams.send(shared, endpoint, version, make(version)).await
+    };
     let outcome = match deadline {
         Some(deadline) => match timeout_at(deadline, sending).await {
             Ok(outcome) => outcome,
@@ -279,12 +303,8 @@ pub fn request(
 
 /// Tells which HTTP an endpoint is spoken to with.
 #[must_use]
-pub fn version(parts: &Parts, endpoint: &Endpoint, is_upgrade: bool) -> Version {
+pub fn version(parts: &Parts, endpoint: &Endpoint) -> Version {
     let as_client = if parts.version == http::Version::HTTP_2 { Version::Http2 } else { Version::Http1 };
-    // A protocol other than HTTP is asked for on a connection of its own.
-    if is_upgrade {
-        return Version::Http1;
-    }
     match endpoint.traffic.pool.upgrade {
         Upgrade::Http2 => Version::Http2,
         Upgrade::Http1 => Version::Http1,
@@ -318,12 +338,13 @@ fn passed(
     checkout: upstream::Checkout,
     mut busy: upstream::Busy,
     plan: &Plan,
+    upgraded: bool,
     deadline: Option<Instant>,
     mut record: Record,
 ) -> Response<Answer> {
     let (mut parts, incoming) = answer.into_parts();
-    let upgraded = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-    record.answered(parts.status, "-");
+    let status = plan.upgrade.as_ref().filter(|_| upgraded).map_or(parts.status, upgrade::Client::status);
+    record.answered(status, "-");
     if upgraded {
         busy.keep(checkout.permit());
     }

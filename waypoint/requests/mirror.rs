@@ -85,7 +85,7 @@ async fn send(
     record.busy(endpoint.begin());
     record.endpoint(&endpoint);
     let (parts, body) = request.into_parts();
-    let version = forward::version(&parts, &endpoint, false);
+    let version = forward::version(&parts, &endpoint);
     let request = forward::request(&parts, authority, &endpoint, version, body);
     let upstreams = inbound.shared.upstreams();
     match upstreams.send(&inbound.shared, &endpoint, version, request).await {

@@ -8,6 +8,9 @@ mod cors;
 mod exchange;
 mod external_auth;
 mod forward;
+mod framing;
+mod gone;
+mod guard;
 mod headers;
 mod mirror;
 mod refusal;
@@ -16,8 +19,9 @@ pub mod session;
 mod upgrade;
 mod view;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
+use hbone::watch::Watch;
 use http::{HeaderValue, Request, StatusCode, header::CONNECTION};
 use hyper::{
     body::Incoming,
@@ -29,12 +33,13 @@ use runtime::Drain;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
-use self::check::MAX_HEAD;
+use self::{
+    check::{MAX_HEAD, MAX_HEADERS},
+    guard::Guard,
+};
 pub use self::{headers::REQUEST_ID, mirror::MIRRORS, replay::Replay};
 use crate::{inbound::Inbound, sniff::Spoken};
 
-/// The most headers of a request.
-const MAX_HEADERS: usize = 256;
 /// How many streams a client may have open on one connection of HTTP/2.
 const STREAMS: u32 = 1000;
 /// The flow-control windows of a stream and of a connection of HTTP/2, bytes.
@@ -47,66 +52,96 @@ const PARTING: Duration = Duration::from_secs(3);
 /// How often a silent client of HTTP/2 is asked whether it lives, and how long it may take to say so.
 const PING: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
 
-/// Serves the requests of a connection until the client leaves; a stop lets those under way end.
-pub async fn serve<S>(inbound: Arc<Inbound>, stream: S, spoken: Spoken, drain: Drain)
+/// Serves the requests of a connection until the client leaves, which `watch` tells of; a stop lets those under way end.
+pub async fn serve<S>(inbound: Arc<Inbound>, stream: S, watch: Option<Watch>, spoken: Spoken, drain: Drain)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let client = inbound.client.address;
-    let stopping = drain.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (inbound, stopping) = (inbound.clone(), stopping.clone());
+    if spoken == Spoken::Http2 {
+        return serve2(inbound, stream, drain).await;
+    }
+    let guard = Guard::new(stream);
+    let told = guard.told();
+    let Some(watch) = watch else { return serve1(inbound, guard, drain).await };
+    tokio::select! {
+        () = serve1(inbound, guard, drain) => {}
+        // What it waits for is not waited for any more.
+        () = gone::gone(&watch, &told) => {}
+    }
+}
+
+async fn serve1<S>(inbound: Arc<Inbound>, guard: Guard<S>, drain: Drain)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (client, stopping, told) = (inbound.client.address, drain.clone(), guard.told());
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let (inbound, stopping, told) = (inbound.clone(), stopping.clone(), told.clone());
         async move {
+            if let Some(fault) = told.take() {
+                request.extensions_mut().insert(fault);
+            }
             let mut answer = exchange::answer(inbound, request).await;
-            if spoken != Spoken::Http2 && stopping.is_draining() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                told.go_over();
+            } else if stopping.is_draining() {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(answer)
         }
     });
-    let io = TokioIo::new(stream);
-    // The two have no type in common.
-    macro_rules! run {
-        ($connection:expr) => {{
-            let connection = $connection;
-            tokio::pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => Some(ended),
-                () = last_words(&drain, spoken) => None,
-            };
-            match ended {
-                Some(ended) => ended,
-                None => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            }
-        }};
-    }
-    let ended = if spoken == Spoken::Http2 {
-        run!(
-            http2::Builder::new(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .max_concurrent_streams(STREAMS)
-                .initial_stream_window_size(WINDOWS.0)
-                .initial_connection_window_size(WINDOWS.1)
-                .max_header_list_size(MAX_HEAD as u32)
-                .keep_alive_interval(PING.0)
-                .keep_alive_timeout(PING.1)
-                .serve_connection(io, service)
-        )
-    } else {
-        run!(
-            http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(IDLE)
-                .max_headers(MAX_HEADERS)
-                .max_buf_size(MAX_HEAD)
-                .half_close(true)
-                .serve_connection(io, service)
-                .with_upgrades()
-        )
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD)
+        // A client may have said all and wait for the answer; one that is gone is found out by `gone`.
+        .half_close(true)
+        .serve_connection(TokioIo::new(guard), service)
+        .with_upgrades();
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = last_words(&drain, Spoken::Http1) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
     };
+    told_end(client, ended);
+}
+
+async fn serve2<S>(inbound: Arc<Inbound>, stream: S, drain: Drain)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let client = inbound.client.address;
+    let service = service_fn(move |request: Request<Incoming>| {
+        let inbound = inbound.clone();
+        async move { Ok::<_, Infallible>(exchange::answer(inbound, request).await) }
+    });
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .max_header_list_size(MAX_HEAD as u32)
+        // WebSocket without HTTP/1.1 (RFC 8441 3).
+        .enable_connect_protocol()
+        .keep_alive_interval(PING.0)
+        .keep_alive_timeout(PING.1)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = last_words(&drain, Spoken::Http2) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    told_end(client, ended);
+}
+
+fn told_end(client: SocketAddr, ended: hyper::Result<()>) {
     if let Err(error) = ended {
         debug!(%client, error = runtime::error::chain(&error), "a client's connection ended");
     }

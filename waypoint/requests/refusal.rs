@@ -41,8 +41,14 @@ impl Refusal {
     /// Makes one of a request that is none. What follows it on its connection might be its rest, and is not read.
     #[must_use]
     pub fn bad(reason: &'static str) -> Self {
-        let close = (CONNECTION, HeaderValue::from_static("close"));
-        Self { headers: vec![close], ..Self::new(StatusCode::BAD_REQUEST, "DPE", "bad request\n", reason) }
+        Self::new(StatusCode::BAD_REQUEST, "DPE", "bad request\n", reason).closing()
+    }
+
+    /// Ends the connection with it.
+    #[must_use]
+    pub fn closing(mut self) -> Self {
+        self.headers.push((CONNECTION, HeaderValue::from_static("close")));
+        self
     }
 
     /// Makes one of a request whose rule leads to nobody: 500, and UNAVAILABLE for gRPC (Gateway API, `backendRefs`).

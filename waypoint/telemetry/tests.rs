@@ -115,7 +115,7 @@ async fn send(shared: &Arc<Shared>, to: SocketAddr, request: Request<Full<Bytes>
         at_hand: AtHand::default(),
     };
     let (near, far) = tokio::io::duplex(1 << 16);
-    tokio::spawn(requests::serve(Arc::new(inbound), far, Spoken::Http1, Drain::new()));
+    tokio::spawn(requests::serve(Arc::new(inbound), far, None, Spoken::Http1, Drain::new()));
     let (mut sender, connection) = client::handshake(TokioIo::new(near)).await.expect("a connection");
     tokio::spawn(connection);
     let (parts, body) = sender.send_request(request).await.expect("an answer").into_parts();

@@ -20,7 +20,7 @@ use tracing::debug;
 use super::{
     Endpoint,
     dial::{self, Failure},
-    kept::{Key, Many, Sender1, Stream2, Terms, Upstreams, Waiting},
+    kept::{Key, Many, Sender1, Sender2, Stream2, Terms, Upstreams, Waiting},
     limits::{Kind, Permit},
     tls::Inside,
 };
@@ -37,6 +37,10 @@ const MAX_HEADERS: usize = 256;
 /// How often a silent connection of HTTP/2 is asked whether it lives, and how long it may take to say so.
 const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
+/// How long an endpoint may take to tell its settings.
+const SETTINGS: Duration = Duration::from_millis(500);
+/// How often it is looked for them meanwhile.
+const LOOK: Duration = Duration::from_millis(2);
 /// The longest of both, whatever is asked for: moments too far off cannot be told.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// How long a request waits for a connection at most, where as many are open as may be.
@@ -71,9 +75,20 @@ pub enum SendError {
     /// Nothing was sent: the endpoint refused, or the connection had ended.
     #[error("the endpoint did not take the request: {0}")]
     Refused(String),
+    /// Nothing was sent: the endpoint goes over to no other protocol from HTTP/2 (RFC 8441 3).
+    #[error("the endpoint does not allow CONNECT with a protocol")]
+    NotExtended,
     /// The connection broke before the answer.
     #[error("the endpoint broke the connection: {0}")]
     Reset(String),
+}
+
+impl Key {
+    fn of(endpoint: &Endpoint, version: Version) -> Result<Self, Failure> {
+        let identity = endpoint.workload.as_ref().map(|w| w.identity()).transpose()?;
+        let client = endpoint.traffic.proxy_protocol.map(|_| endpoint.client);
+        Ok(Self { address: endpoint.address, version, identity, connection: endpoint.connection, client })
+    }
 }
 
 /// A connection that an answer comes from; given back at the end of the answer.
@@ -169,9 +184,7 @@ impl Upstreams {
         version: Version,
         request: Request<Outgoing>,
     ) -> Result<(Response<Incoming>, Checkout), SendError> {
-        let identity = endpoint.workload.as_ref().map(|w| w.identity()).transpose().map_err(Failure::from)?;
-        let client = endpoint.traffic.proxy_protocol.map(|_| endpoint.client);
-        let key = Key { address: endpoint.address, version, identity, connection: endpoint.connection, client };
+        let key = Key::of(endpoint, version)?;
         match version {
             Version::Http1 => self.send1(shared, endpoint, key, request).await,
             Version::Http2 => self.send2(shared, endpoint, key, request).await,
@@ -243,39 +256,77 @@ impl Upstreams {
         permit: Permit,
     ) -> Result<Stream2, SendError> {
         let pool = &endpoint.traffic.pool;
-        let (silence, patience) = pool.ping.unwrap_or(PING);
-        let io = TokioIo::new(dial::dial(shared, endpoint, Inside::Http2).await?);
-        let handshake = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(WINDOWS.0)
-            .initial_connection_window_size(WINDOWS.1)
-            .keep_alive_interval(silence.min(LONGEST))
-            .keep_alive_timeout(patience.min(LONGEST))
-            .max_header_list_size(MAX_HEAD as u32)
-            .handshake(io)
-            .await;
-        let (sender, connection) = handshake.map_err(|error| SendError::Refused(runtime::error::chain(&error)))?;
-        let limit = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
-        let told = limit.clone();
         let terms = Terms::new(pool, &endpoint.limits, permit);
-        let held = terms.permit.clone();
-        tokio::spawn(async move {
-            let _held = held;
-            let mut connection = Box::pin(connection);
-            let driven = poll_fn(|context| {
-                let ended = connection.as_mut().poll(context);
-                told.store(connection.current_max_send_streams(), Ordering::Relaxed);
-                ended
-            });
-            if let Err(error) = driven.await {
-                debug!(error = runtime::error::chain(&error), "a connection to an endpoint ended");
-            }
-        });
+        let (sender, connection) = open2(shared, endpoint).await?;
+        let limit = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
+        tokio::spawn(drive(connection, limit.clone(), terms.permit.clone()));
         let streams = Arc::new(AtomicUsize::new(1));
         let wanted = pool.max_streams.map_or(STREAMS, |most| most as usize);
         let (ours, counted, used) = (sender.clone(), streams.clone(), Instant::now());
         self.share(key, Many { sender: ours, streams: counted, limit, wanted, used, terms: terms.clone() });
         Ok((sender, streams, terms))
+    }
+
+    /// Sends a CONNECT with a protocol, on a connection of its own.
+    ///
+    /// # Errors
+    /// No connection, or one that broke before the answer; or an endpoint that does not know such requests.
+    pub async fn send_extended(
+        &self,
+        shared: &Arc<Shared>,
+        endpoint: &Endpoint,
+        request: Request<Outgoing>,
+    ) -> Result<(Response<Incoming>, Checkout), SendError> {
+        let key = Key::of(endpoint, Version::Http2)?;
+        let none = |_: &Self, _: &Key| None::<std::convert::Infallible>;
+        let (permit, _pending) = match self.wait(shared, endpoint, &key, none).await? {
+            Place::New(permit, pending) => (permit, pending),
+            Place::Kept(never) => match never {},
+        };
+        let terms = Terms::new(&endpoint.traffic.pool, &endpoint.limits, permit);
+        let (mut sender, connection) = open2(shared, endpoint).await?;
+        // Its settings are the first that it says (RFC 9113 3.4), and may not be here yet; nobody tells when they come.
+        let end = Instant::now() + SETTINGS;
+        while !connection.is_extended_connect_protocol_enabled() {
+            if Instant::now() > end {
+                return Err(SendError::NotExtended);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        tokio::spawn(drive(connection, Arc::default(), terms.permit.clone()));
+        let answer = sender.send_request(request).await.map_err(|error| broken(&error))?;
+        Ok((answer, Checkout { upstreams: self.clone(), key, sender: None, streams: None, terms }))
+    }
+}
+
+type Connection2 = http2::Connection<TokioIo<dial::Io>, Outgoing, TokioExecutor>;
+
+/// Opens a connection of HTTP/2.
+async fn open2(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result<(Sender2, Connection2), SendError> {
+    let (silence, patience) = endpoint.traffic.pool.ping.unwrap_or(PING);
+    let io = TokioIo::new(dial::dial(shared, endpoint, Inside::Http2).await?);
+    let handshake = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .keep_alive_interval(silence.min(LONGEST))
+        .keep_alive_timeout(patience.min(LONGEST))
+        .max_header_list_size(MAX_HEAD as u32)
+        .handshake(io)
+        .await;
+    handshake.map_err(|error| SendError::Refused(runtime::error::chain(&error)))
+}
+
+/// Moves a connection for as long as it is used; notes how many requests the endpoint takes at the same time.
+async fn drive(connection: Connection2, limit: Arc<AtomicUsize>, _held: Arc<Permit>) {
+    let mut connection = Box::pin(connection);
+    let driven = poll_fn(|context| {
+        let ended = connection.as_mut().poll(context);
+        limit.store(connection.current_max_send_streams(), Ordering::Relaxed);
+        ended
+    });
+    if let Err(error) = driven.await {
+        debug!(error = runtime::error::chain(&error), "a connection to an endpoint ended");
     }
 }
 

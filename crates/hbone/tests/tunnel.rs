@@ -1,8 +1,10 @@
 //! Tunnels between real sockets, with ourselves and with another implementation of HTTP/2 at the other end.
 
 use std::{
+    future::poll_fn,
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
+    task::Poll,
     time::Duration,
 };
 
@@ -12,6 +14,7 @@ use hbone::{
     server::{self, Connect},
     stream::Stream,
     tunnel::{Error, Tunnel},
+    watch::Watch,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use identity::{ca::Authority, certificate::Certified};
@@ -279,6 +282,49 @@ async fn a_break_on_either_side_is_a_break_on_the_other() {
     copied.abort();
     let seen = timeout(WAIT, server.read(&mut [0; 8])).await.expect("in time");
     assert_eq!(seen.expect_err("no end of data").kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn a_client_that_had_said_all_and_goes_is_a_break_at_the_server() {
+    let mesh = Mesh::start().await;
+    let (client, mut server, copied, _) = mesh.connect().await;
+    // Closed in order, as by a client that has given up: only who sends it something learns that nobody hears it.
+    drop(client);
+    assert_eq!(timeout(WAIT, server.read(&mut [0; 8])).await.expect("in time").expect("an end in order"), 0);
+    server.write_all(b"x").await.expect("taken");
+    assert!(timeout(WAIT, copied).await.expect("in time").expect("no panic").is_err());
+    let broken = async {
+        while server.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await
+        }
+    };
+    timeout(WAIT, broken).await.expect("the server hears of it");
+}
+
+#[tokio::test]
+async fn a_watch_tells_an_end_from_a_break() {
+    let mesh = Mesh::start().await;
+    let finished =
+        |watch: Watch| async move { timeout(WAIT, poll_fn(|c| watch.poll_finished(c))).await.map(|()| watch) };
+    for breaks in [false, true] {
+        let stream = mesh.open().await;
+        let watch = stream.watch();
+        let mut server = timeout(WAIT, mesh.application.accept()).await.expect("in time").expect("accepts").0;
+        assert!(poll_fn(|c| Poll::Ready(watch.poll_finished(c).is_pending() && watch.poll_cut(c).is_pending())).await);
+        assert!(poll_fn(|c| Poll::Ready(watch.say(b"between", c))).await);
+        server.read_exact(&mut [0; 7]).await.expect("it is heard");
+        server.shutdown().await.expect("half closes");
+        let watch = finished(watch).await.expect("in time");
+        assert!(poll_fn(|c| Poll::Ready(watch.poll_cut(c).is_pending())).await, "an end is no break");
+        if breaks {
+            server.set_zero_linger().expect("set");
+            drop(server);
+        } else {
+            drop(stream);
+        }
+        timeout(WAIT, poll_fn(|c| watch.poll_cut(c))).await.expect("nobody hears");
+        assert!(!poll_fn(|c| Poll::Ready(watch.say(b"x", c))).await);
+    }
 }
 
 #[tokio::test]

@@ -2,11 +2,13 @@
 
 pub mod batch;
 pub mod bulk;
+pub mod download;
 pub mod grpc;
 pub mod http;
 pub mod parallel;
 pub mod raw;
 pub mod stream;
+pub mod talk;
 pub mod tcp;
 pub mod udp;
 pub mod upload;

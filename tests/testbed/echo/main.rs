@@ -10,14 +10,14 @@ mod wire;
 use std::{process, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use client::{batch, bulk, grpc, http, parallel, raw, stream, tcp, udp, upload};
+use client::{batch, bulk, download, grpc, http, parallel, raw, stream, talk, tcp, udp, upload};
 use wire::Target;
 
 /// Test server and test client
 #[derive(Parser)]
 #[command(name = "echo", version)]
 struct Cli {
-    /// Seconds that a client command may take; for stream, that one exchange may take
+    /// Seconds that a client command may take; for stream and talk, that one exchange may take
     #[arg(long, global = true, default_value = "10", value_parser = seconds)]
     timeout: Duration,
     #[command(subcommand)]
@@ -54,6 +54,10 @@ enum Command {
     Raw(raw::RawArgs),
     /// Send a large body by HTTP/1.1 and compare checksums
     Upload(upload::UploadArgs),
+    /// Read a large answer by HTTP and compare checksums
+    Download(download::DownloadArgs),
+    /// Send messages of gRPC on one stream, each after the answer to the last
+    Talk(talk::TalkArgs),
 }
 
 #[derive(Args)]
@@ -93,6 +97,9 @@ async fn main() {
         Command::Batch => client::report("batch", Duration::MAX, batch::run).await,
         Command::Raw(args) => client::report("raw", limit, async |r| raw::run(args, r).await).await,
         Command::Upload(args) => client::report("upload", limit, async |r| upload::run(args, r).await).await,
+        Command::Download(args) => client::report("download", limit, async |r| download::run(args, r).await).await,
+        // Its limit is that of one exchange, too.
+        Command::Talk(args) => client::report("talk", Duration::MAX, async |r| talk::run(args, limit, r).await).await,
         Command::Resolve(args) => {
             client::report("resolve", limit, async |r| client::resolve_name(&args.name, r).await).await
         }

@@ -179,3 +179,98 @@ impl Query {
         }
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use proptest::prelude::*;
+    use prost::Message;
+
+    use super::*;
+
+    fn option() -> impl Strategy<Value = HeaderValueOption> {
+        let key = prop_oneof![
+            proptest::sample::select(vec![
+                "host",
+                "x-a",
+                "connection",
+                ":path",
+                "content-length",
+                "x-forwarded-client-cert",
+                ""
+            ])
+            .prop_map(str::to_owned),
+            ".{0,12}",
+        ];
+        (key, ".{0,12}", prop::collection::vec(any::<u8>(), 0..8), prop::option::of(any::<bool>()), 0..5_i32).prop_map(
+            |(key, value, raw_value, append, append_action)| HeaderValueOption {
+                header: Some(crate::proto::HeaderValue { key, value, raw_value }),
+                append,
+                append_action,
+                ..HeaderValueOption::default()
+            },
+        )
+    }
+
+    fn answer() -> impl Strategy<Value = CheckResponse> {
+        let headers = || prop::collection::vec(option(), 0..4);
+        let parameters = prop::collection::vec((".{0,8}", ".{0,8}"), 0..3);
+        let ok = (headers(), headers(), prop::collection::vec(".{0,12}", 0..3), parameters).prop_map(
+            |(headers, response_headers_to_add, headers_to_remove, parameters)| {
+                let parameter = |(key, value)| crate::proto::QueryParameter { key, value };
+                HttpResponse::OkResponse(OkHttpResponse {
+                    headers,
+                    response_headers_to_add,
+                    query_parameters_to_remove: headers_to_remove.clone(),
+                    headers_to_remove,
+                    query_parameters_to_set: parameters.into_iter().map(parameter).collect(),
+                    ..OkHttpResponse::default()
+                })
+            },
+        );
+        let denied = (headers(), any::<i32>(), ".{0,12}").prop_map(|(headers, code, body)| {
+            HttpResponse::DeniedResponse(DeniedHttpResponse {
+                headers,
+                body,
+                status: Some(crate::proto::HttpStatus { code }),
+            })
+        });
+        let status = prop::option::of((0..17_i32).prop_map(|code| crate::proto::Status { code, ..Default::default() }));
+        (status, prop::option::of(prop_oneof![ok, denied])).prop_map(|(status, http_response)| CheckResponse {
+            status,
+            http_response,
+            ..CheckResponse::default()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever is answered: nobody passes whom the answer refuses, and what is the proxy's own stays.
+        #[test]
+        fn no_answer_is_a_surprise(answer in answer()) {
+            let refuses = answer.status.as_ref().is_none_or(|status| status.code != 0);
+            let request = Request::builder().uri("/x?a=1").header("host", "web").header("x-forwarded-client-cert", "me");
+            let (mut parts, ()) = request.body(()).expect("valid").into_parts();
+            match read(answer) {
+                Said::Allow(changes) => {
+                    let told = changes.apply(&mut parts);
+                    prop_assert!(told.iter().all(|(name, _)| !super::super::OURS.contains(name)));
+                    prop_assert!(parts.headers["host"] == "web" && parts.headers["x-forwarded-client-cert"] == "me");
+                    prop_assert_eq!(parts.uri.path(), "/x");
+                }
+                Said::Deny(refusal) => {
+                    prop_assert!(refusal.status.as_u16() >= 200);
+                    prop_assert!(refusal.headers.iter().all(|(name, _)| !super::super::OURS.contains(name)));
+                    prop_assert!(refuses || parts.headers["host"] == "web");
+                }
+            }
+        }
+
+        #[test]
+        fn no_bytes_are_a_surprise(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(answer) = CheckResponse::decode(&*bytes) {
+                drop(read(answer));
+            }
+        }
+    }
+}

@@ -30,7 +30,7 @@ pub async fn ask(
         path.parse::<PathAndQuery>().map_err(|error| Failure::Target(format!("{path:?} is no path: {error}")))?;
     parts.uri = path.into();
     let body = question.body.as_ref().map(|(bytes, _)| bytes.clone()).unwrap_or_default();
-    let version = forward::version(&parts, &endpoint, false);
+    let version = forward::version(&parts, &endpoint);
     let request = forward::request(&parts, question.authority, &endpoint, version, Outgoing::own(body));
     let answer = send(question.inbound, &endpoint, version, request).await?;
     Ok(read(answer, taken))

@@ -95,11 +95,16 @@ impl Bench {
 
     /// Returns how many requests to a service were counted with a status.
     pub fn counted(&self, service: &str, status: u16) -> u64 {
+        self.counted_as(service, &format!("response_code=\"{status}\""))
+    }
+
+    /// Returns how many requests to a service were counted with a label.
+    pub fn counted_as(&self, service: &str, label: &str) -> u64 {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("a text");
-        let labels = [format!("destination_service_name=\"{service}\""), format!("response_code=\"{status}\"")];
+        let labels = [format!("destination_service_name=\"{service}\""), label.to_owned()];
         let lines = text.lines().filter(|line| line.starts_with("istio_requests_total"));
-        let lines = lines.filter(|line| labels.iter().all(|label| line.contains(label)));
+        let lines = lines.filter(|line| labels.iter().all(|label| line.contains(&**label)));
         lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
     }
 
@@ -201,7 +206,7 @@ impl Bench {
     /// Opens a client's connection to `web`.
     pub fn connect(&self, spoken: Spoken) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(256 << 10);
-        tokio::spawn(crate::requests::serve(self.inbound(), theirs, spoken, Drain::new()));
+        tokio::spawn(crate::requests::serve(self.inbound(), theirs, None, spoken, Drain::new()));
         ours
     }
 

@@ -2,8 +2,11 @@
 
 mod bench;
 mod external_auth;
+mod fuzz;
 mod http2;
 mod messages;
 mod policies;
 mod rules;
+#[allow(clippy::unwrap_used)] // a failed step is the test's result
+mod upgrade;
 mod wire;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::l7::{
     filter::{Cors, Filter, HeaderChange, Session, Share},
-    route::{Action, Backend, Mirror},
+    route::{Action, Backend, Mirror, Retry, RetryOn},
     text::TextMatch,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -135,4 +135,23 @@ async fn a_mirror_that_falls_behind_is_cut() {
     stream.read_exact(&mut answer).await.expect("an answer");
     assert_eq!(&answer, b"HTTP/1.1 200 OK");
     assert!(next(&mut heard).await.len() > long);
+}
+
+#[tokio::test]
+async fn only_a_request_without_a_try_left_is_told_of_as_such() {
+    let failing = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
+    let told = "response_flags=\"URX\"";
+    for (well, attempts, status, exhausted) in [(true, 3, 200, 0), (false, 1, 500, 8), (false, 0, 500, 0)] {
+        let bench = Bench::new();
+        let _failing = bench.peer("web", [127, 0, 3, 21], failing).await;
+        let _well = if well { Some(bench.peer("web", [127, 0, 3, 22], OK).await) } else { None };
+        bench.rule(|rule| {
+            let on = vec![RetryOn::ServerError];
+            rule.retry = Some(Retry { attempts, on, backoff: Some(Duration::from_millis(1)), ..Retry::default() });
+        });
+        for _ in 0..8 {
+            bench.say("GET / HTTP/1.1\r\nhost: web\r\n\r\n").await;
+        }
+        assert_eq!((bench.counted("web", status), bench.counted_as("web", told)), (8, exhausted), "{attempts}");
+    }
 }

@@ -329,7 +329,7 @@ impl Bed {
     /// Sends a request through the waypoint; returns the connection as well, if it went over to another protocol.
     pub async fn go_over(&self, headers: &[(&str, &str)]) -> (Response<()>, Option<Upgraded>) {
         let (ours, theirs) = tokio::io::duplex(64 << 10);
-        tokio::spawn(requests::serve(self.inbound(), theirs, Spoken::Http1, Drain::new()));
+        tokio::spawn(requests::serve(self.inbound(), theirs, None, Spoken::Http1, Drain::new()));
         let (mut sender, connection) = client::conn::http1::handshake(TokioIo::new(ours)).await.unwrap();
         tokio::spawn(connection.with_upgrades());
         let mut request = Request::builder().uri("/").header("host", "web");

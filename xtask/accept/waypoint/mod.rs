@@ -6,6 +6,8 @@
 mod ask;
 mod cluster;
 mod faults;
+mod fuzz;
+mod h2spec;
 mod identity;
 mod protocols;
 mod scene;
@@ -19,9 +21,11 @@ use super::{Args, Report, sandbox::lab::Lab, stage};
 /// A part of the acceptance, which adds rows; an error is a step that could not be done.
 type Section = fn(&Lab, &mut Report) -> Result<(), String>;
 
-const SECTIONS: [(&str, Section); 5] = [
+const SECTIONS: [(&str, Section); 7] = [
     ("table", table::check),
     ("protocols", protocols::check),
+    ("h2spec", h2spec::check),
+    ("fuzz", fuzz::check),
     ("identity", identity::check),
     ("telemetry", telemetry::check),
     ("faults", faults::check),
@@ -54,9 +58,20 @@ fn outside(args: &Args) -> Result<(), String> {
     }
     let program = crate::image::binary(&args.profile)?;
     let echo = crate::image::program("testbed", "echo", &args.profile)?;
+    let mut others = vec![echo];
+    if args.wants("fuzz") {
+        others.push(crate::image::tests("waypoint", &args.profile)?);
+    }
+    if args.wants("h2spec") {
+        // Without it the section says what is missing; the others need it not.
+        match testbed::h2spec::ready() {
+            Ok(program) => others.push(program),
+            Err(error) => eprintln!("no h2spec: {}", super::lab::chain(error)),
+        }
+    }
     let mut arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     arguments.extend(["--within".into(), stage::PROGRAM.into()]);
-    match stage::apart(&program, &[echo], &arguments)?.success() {
+    match stage::apart(&program, &others, &arguments)?.success() {
         true => passed,
         false => Err("the acceptance did not pass: see above".to_owned()),
     }

@@ -16,11 +16,13 @@ use crate::accept::{
 /// How much is sent to a server that reads at once, and to one that does not, bytes.
 const LARGE: u64 = 1 << 30;
 const SLOW: u64 = 128 << 20;
+/// How long a stream of gRPC is talked on.
+const TALK: Duration = Duration::from_secs(45);
 /// How much memory a waypoint may take meanwhile, MB.
 const MEMORY: f64 = 64.0;
 
 /// Requests through the client's library, and what is wanted.
-const ASKED: [(&str, &str, &str); 13] = [
+const ASKED: [(&str, &str, &str); 17] = [
     ("HTTP/1.1 with keep-alive", "x400 /", "200 one as=HTTP/1.1"),
     ("HTTP/1.1, a connection each", "x100 fresh /", "200 one"),
     ("HTTP/2 by prior knowledge", "h2 x400 /", "200 one as=HTTP/2.0"),
@@ -38,6 +40,10 @@ const ASKED: [(&str, &str, &str); 13] = [
     ("a status that is not registered", "/ x-echo-status:599", "599"),
     ("a header of 60 KiB", "/ x-large:$60", "200 one"),
     ("a header beyond the limit", "/ x-large:$100", "431"),
+    ("a header beyond the limit, over HTTP/2", "h2 / x-large:$100", "431"),
+    ("two hundred headers", "/ $200", "200 one"),
+    ("headers beyond the number", "/ $300", "431"),
+    ("headers beyond the number, over HTTP/2", "h2 / $300", "431"),
 ];
 
 /// Bytes as they are, and what the answer has; [`CLOSED`] says that the connection must end.
@@ -46,7 +52,7 @@ struct Raw(&'static str, &'static str, &'static [&'static str]);
 /// The end of a connection, as the client sees it.
 const CLOSED: &str = "<closed>";
 
-const RAW: [Raw; 7] = [
+const RAW: [Raw; 8] = [
     Raw(
         "WebSocket: 101 and bytes both ways",
         "GET /ws HTTP/1.1\r\nHost: one.shop\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -78,8 +84,16 @@ const RAW: [Raw; 7] = [
         "GET / HTTP/1.1\r\nHost: one.shop\r\nConnection: close\r\n\r\n",
         &["HTTP/1.1 200", CLOSED],
     ),
+    Raw(
+        "CONNECT leads to nobody",
+        "CONNECT other.shop:80 HTTP/1.1\r\nHost: other.shop:80\r\n\r\n",
+        &["HTTP/1.1 405", CLOSED],
+    ),
     Raw("HTTP/1.0", "GET / HTTP/1.0\r\nHost: one.shop\r\n\r\n", &["200 OK", CLOSED]),
 ];
+
+/// What would be the next request, for who reads on behind what was refused.
+const NEXT: &str = "GET /smuggled HTTP/1.1\r\nHost: one.shop\r\n\r\n";
 
 /// What an attacker would have read in two ways: refused, and the connection closed.
 const REFUSED: [(&str, &str); 12] = [
@@ -109,8 +123,8 @@ const REFUSED: [(&str, &str); 12] = [
 pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
     let scene = scene::up(lab, "protocols", "")?;
     for (what, line, wanted) in ASKED {
-        let ask =
-            Ask::read(&line.replace("$60", &"a".repeat(60 << 10)).replace("$100", &"a".repeat(100 << 10)), "one.shop")?;
+        let line = line.replace("$60", &"a".repeat(60 << 10)).replace("$100", &"a".repeat(100 << 10));
+        let ask = Ask::read(&line.replace("$200", &headers(200)).replace("$300", &headers(300)), "one.shop")?;
         let fault =
             scene.batch(CLIENT, &[ask.part])?.first().map_or(Err("no result".to_owned()), |r| ask::fault(r, wanted));
         report.row(what, fault.as_ref().err().map_or("so", String::as_str), wanted, fault.is_ok());
@@ -123,7 +137,13 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
     }
     refused(&scene, report)?;
     streams(&scene, report)?;
+    talk(&scene, report)?;
     large(&scene, report)
+}
+
+/// Writes so many headers.
+fn headers(count: usize) -> String {
+    (0..count).map(|number| format!("x-{number}:a ")).collect()
 }
 
 fn raw(scene: &Scene<'_>, bytes: &str) -> Result<Value, String> {
@@ -132,10 +152,11 @@ fn raw(scene: &Scene<'_>, bytes: &str) -> Result<Value, String> {
 
 fn refused(scene: &Scene<'_>, report: &mut Report) -> Result<(), String> {
     for (what, bytes) in REFUSED {
-        let answer = raw(scene, bytes)?;
+        let answer = raw(scene, &format!("{bytes}{NEXT}"))?;
         let received = answer["received"].as_str().unwrap_or_default();
-        let good = received.starts_with("HTTP/1.1 400") && answer["end"] != "open";
-        report.row(format!("refused: {what}"), format!("{}: {received}", answer["end"]), "400, closed", good);
+        let alone = received.matches("HTTP/1.1 ").count() == 1;
+        let good = alone && received.starts_with("HTTP/1.1 400") && answer["end"] != "open";
+        report.row(format!("refused: {what}"), format!("{}: {received}", answer["end"]), "400 alone, closed", good);
     }
     let ask = Ask::read("/_count?/smuggled", "one.shop")?;
     let results = scene.batch(CLIENT, &[ask.part])?;
@@ -157,12 +178,32 @@ fn streams(scene: &Scene<'_>, report: &mut Report) -> Result<(), String> {
     Ok(())
 }
 
+/// Both sides of a stream of gRPC speak in turn, for a long time.
+fn talk(scene: &Scene<'_>, report: &mut Report) -> Result<(), String> {
+    let seconds = TALK.as_secs().to_string();
+    for (what, every) in [("without a pause", "0"), ("with pauses", "700")] {
+        let ended = scene.echo(CLIENT, &["talk", "one.shop:82", "--seconds", &seconds, "--every-ms", every])?;
+        let told = ended.json();
+        let measured =
+            format!("{} exchanges, the slowest {} ms {}", told["exchanges"], told["slowest_ms"], told["error"]);
+        let many = told["exchanges"].as_u64().is_some_and(|count| count >= TALK.as_secs());
+        let required = format!("{seconds} s, every message back in its turn, status 0");
+        report.row(format!("gRPC in both directions in turn, {what}"), measured, required, ended.ok() && many);
+    }
+    Ok(())
+}
+
 fn large(scene: &Scene<'_>, report: &mut Report) -> Result<(), String> {
-    for (what, bytes, slow) in [("1 GiB of upload", LARGE, "0"), ("128 MiB to a server that reads slowly", SLOW, "40")]
-    {
-        let bytes = bytes.to_string();
-        let arguments =
-            ["--timeout", "240", "upload", "http://one.shop/", "--bytes", &bytes, "--slow-ms", slow, "--chunked"];
+    let (large, slow) = (LARGE.to_string(), SLOW.to_string());
+    let upload = |bytes, slow| vec!["upload", "http://one.shop/", "--bytes", bytes, "--slow-ms", slow, "--chunked"];
+    let download = |bytes, slow| vec!["download", "one.shop:80", "--bytes", bytes, "--slow-ms", slow];
+    for (what, arguments) in [
+        ("1 GiB of upload", upload(&large, "0")),
+        ("128 MiB to a server that reads slowly", upload(&slow, "40")),
+        ("1 GiB to a client that reads slowly", download(&large, "10")),
+        ("1 GiB to a client of HTTP/2 that reads slowly", [download(&large, "10"), vec!["--http2"]].concat()),
+    ] {
+        let arguments = [vec!["--timeout", "240"], arguments].concat();
         let (ended, most) = thread::scope(|scope| {
             let upload = scope.spawn(|| scene.echo(CLIENT, &arguments));
             let mut most: f64 = 0.0;

@@ -1,0 +1,6 @@
+// Package h2spec names the program that is built.
+//go:build tools
+
+package h2spec
+
+import _ "github.com/summerwind/h2spec/cmd/h2spec"
