@@ -289,7 +289,7 @@ fn authorization_policy(
     }
     let attachment = targeted.attach(key, lookup);
     let spec = versions.now.as_deref();
-    let made = authorization::convert(key, (spec, versions.faults.clone()), &attachment, dry_run);
+    let made = authorization::convert(key, (spec, versions.faults.clone()), &attachment, dry_run, lookup);
     let condition = policy::accepted(&attachment, &made.faults, made.effect);
     Made {
         resources: made.policy.map(Resource::Authorization).into_iter().collect(),

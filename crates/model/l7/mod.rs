@@ -8,6 +8,7 @@ pub mod authentication;
 pub mod authorization;
 pub mod destination;
 pub mod expression;
+pub mod external_auth;
 pub mod filter;
 pub mod matching;
 pub mod path;

@@ -22,8 +22,17 @@ use crate::{
     upstream::Version,
 };
 
+/// How it is asked.
+#[derive(Clone, Copy)]
+pub struct How<'h> {
+    /// The headers that are told; all of them without any.
+    pub told: &'h [Name],
+    /// Whether the body is told as bytes.
+    pub raw: bool,
+}
+
 /// Asks.
-pub async fn ask(question: &Question<'_>, target: &BackendTarget, told: &[Name]) -> Result<Said, Failure> {
+pub async fn ask(question: &Question<'_>, target: &BackendTarget, how: How<'_>) -> Result<Said, Failure> {
     let endpoint = endpoint(question.inbound, target)?;
     let authority = match target {
         BackendTarget::Service { service, .. } => &*service.hostname,
@@ -43,7 +52,7 @@ pub async fn ask(question: &Question<'_>, target: &BackendTarget, told: &[Name])
         }
     });
     let mut client = AuthorizationClient::with_origin(service, origin);
-    match client.check(request(question, told)).await {
+    match client.check(request(question, how)).await {
         Ok(answer) => Ok(read(answer.into_inner())),
         Err(status) => Err(Failure::Status(runtime::error::with_causes(
             format!("{:?} {}", status.code(), status.message()),
@@ -52,7 +61,7 @@ pub async fn ask(question: &Question<'_>, target: &BackendTarget, told: &[Name])
     }
 }
 
-fn request(question: &Question<'_>, told: &[Name]) -> CheckRequest {
+fn request(question: &Question<'_>, how: How<'_>) -> CheckRequest {
     let Question { inbound, parts, authority, body } = question;
     let peer = |address: SocketAddr, identity: Option<&Identity>| Peer {
         address: Some(Address {
@@ -76,10 +85,11 @@ fn request(question: &Question<'_>, told: &[Name]) -> CheckRequest {
         }
         known.push_str(&text(value));
     }
-    headers.retain(|name, _| told.is_empty() || told.iter().any(|told| **told == **name));
+    headers.retain(|name, _| how.told.is_empty() || how.told.iter().any(|told| **told == **name));
     if let Some((_, whole)) = body {
         headers.insert("x-envoy-auth-partial-body".to_owned(), (!whole).to_string());
     }
+    let bytes = body.as_ref().map(|(bytes, _)| bytes.clone()).unwrap_or_default();
     let length = parts.headers.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let http = HttpRequest {
         id: parts.headers.get(&REQUEST_ID).map(text).unwrap_or_default(),
@@ -90,7 +100,8 @@ fn request(question: &Question<'_>, told: &[Name]) -> CheckRequest {
         scheme: "http".to_owned(),
         size: length.unwrap_or(-1),
         protocol: if parts.version == HttpVersion::HTTP_2 { "HTTP/2" } else { "HTTP/1.1" }.to_owned(),
-        body: body.as_ref().map(|(bytes, _)| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default(),
+        body: if how.raw { String::new() } else { String::from_utf8_lossy(&bytes).into_owned() },
+        raw_body: if how.raw { bytes.to_vec() } else { Vec::new() },
         ..HttpRequest::default()
     };
     CheckRequest {

@@ -1,6 +1,7 @@
 //! Whole exchanges: what a client writes, what an endpoint hears, and what comes back.
 
 mod bench;
+mod custom;
 mod external_auth;
 mod http2;
 mod messages;
