@@ -166,6 +166,7 @@ impl Audiences {
             Resource::Labels(_) => Audience::Waypoints,
             Resource::Authorization(policy) => self.targeted(&policy.targets),
             Resource::Authentication(policy) => self.targeted(&policy.targets),
+            Resource::RateLimit(limit) => self.targeted(&limit.targets),
             Resource::Telemetry(object) => match &object.scope {
                 Scope::Mesh => Audience::Waypoints,
                 Scope::Namespace => Audience::These(self.namespaces.of(&object.namespace)),
@@ -233,6 +234,7 @@ fn about(resource: &Resource) -> Vec<&ServiceKey> {
         Resource::Destination(policy) => vec![&policy.service],
         Resource::Authorization(policy) => targets(&policy.targets),
         Resource::Authentication(policy) => targets(&policy.targets),
+        Resource::RateLimit(limit) => targets(&limit.targets),
         Resource::Telemetry(object) => match &object.scope {
             Scope::Targets(all) => targets(all),
             Scope::Mesh | Scope::Namespace => vec![],
@@ -258,6 +260,7 @@ fn leads_to(resource: &Resource) -> impl Iterator<Item = &ServiceKey> {
             authorization::Action::Custom(custom) => custom.ask.iter().map(|ask| &ask.target).collect(),
             _ => vec![],
         },
+        Resource::RateLimit(limit) => limit.global.iter().map(|global| &global.target).collect(),
         _ => vec![],
     };
     targets.into_iter().filter_map(|target| match target {

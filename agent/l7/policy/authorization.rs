@@ -197,6 +197,15 @@ fn condition(when: &written::Condition, namespace: &str) -> Result<Condition, St
     made.unwrap_or_else(|| Err(format!("when {}: one of values and notValues has to be there", when.key)))
 }
 
+/// Finds an attribute by the name that conditions have for it.
+///
+/// # Errors
+/// There is none.
+pub fn named(key: &str) -> Result<Attribute, String> {
+    let (attribute, _) = attribute(key).ok_or_else(|| format!("{key:?} is not known"))??;
+    Ok(attribute)
+}
+
 fn attribute(key: &str) -> Option<Result<(Attribute, Read), String>> {
     let found: (Attribute, Read) = match key {
         "source.ip" => (Attribute::SourceIp, address),

@@ -260,9 +260,17 @@ impl Authorization {
     pub fn matches(&self, asked: &Asked<'_>) -> bool {
         // Asking a provider refuses, if the provider says so: on a plain connection too the rule counts as matched.
         let lacking = matches!(self.action, Action::Deny | Action::Custom(_));
+        self.rules.iter().any(|rule| rule.holds(asked, lacking))
+    }
+}
+
+impl Rule {
+    /// Tells whether it holds; `lacking` is the answer where a connection has no such attribute at all.
+    #[must_use]
+    pub fn holds(&self, asked: &Asked<'_>, lacking: bool) -> bool {
         let all = |conditions: &Vec<Condition>| conditions.iter().all(|c| c.holds(asked, lacking));
         let any = |alternatives: &[Vec<Condition>]| alternatives.is_empty() || alternatives.iter().any(all);
-        self.rules.iter().any(|rule| any(&rule.from) && any(&rule.to) && all(&rule.when))
+        any(&self.from) && any(&self.to) && all(&self.when)
     }
 }
 
