@@ -22,7 +22,7 @@ use super::{
     cors::{self, Verdict},
     external_auth::{self, custom},
     forward::{self, Plan},
-    headers,
+    headers, rate_limit,
     refusal::Refusal,
     replay::Replay,
     session, upgrade,
@@ -112,12 +112,19 @@ async fn decide_over(
     after.granted(granted, record);
     let token = shared.tokens.admit(&rules, parts).await.map_err(|fault| Refusal::unauthorized(&fault))?;
     authorize(inbound, parts, &authority, &state, token.as_deref(), record)?;
-    let (rule, prefix) = route(inbound, parts, &authority, &state)?;
+    let routed = route(inbound, parts, &authority, &state);
+    let rule = routed.as_ref().ok().and_then(|(rule, _)| rule.clone());
+    if let Some(rule) = &rule {
+        record.rule(rule);
+    }
+    let about =
+        rate_limit::About { authority: &authority, state: &state, token: token.as_deref(), rule: rule.as_deref() };
+    after.granted(rate_limit::check(inbound, parts, about).await?, record);
+    let (rule, prefix) = routed?;
     let begun = Instant::now();
     let Some(rule) = rule else {
         return Ok(Plan::new(Wanted::of(&inbound.target), authority, None, begun));
     };
-    record.rule(&rule);
     if let Some(fault) = &rule.fault {
         if let Some((share, delay)) = fault.delay
             && share.hits(rand::random())

@@ -1,5 +1,6 @@
 //! Requests: read from a client's connection, decided over, passed on.
 
+mod ask;
 pub mod body;
 mod check;
 pub mod cookie;
@@ -10,6 +11,7 @@ mod external_auth;
 mod forward;
 mod headers;
 mod mirror;
+mod rate_limit;
 mod refusal;
 pub mod replay;
 pub mod session;
@@ -30,7 +32,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
 use self::check::MAX_HEAD;
-pub use self::{headers::REQUEST_ID, mirror::MIRRORS, replay::Replay};
+pub use self::{headers::REQUEST_ID, mirror::MIRRORS, rate_limit::Limits, replay::Replay};
 use crate::{inbound::Inbound, sniff::Spoken};
 
 /// The most headers of a request.

@@ -1,13 +1,11 @@
 //! Asking by `envoy.service.auth.v3.Authorization`.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+use std::{collections::HashMap, net::SocketAddr};
 
-use http::{HeaderName, HeaderValue, Request, StatusCode, Uri, Version as HttpVersion, request::Parts};
-use http_body_util::BodyExt;
+use http::{HeaderName, HeaderValue, StatusCode, Uri, Version as HttpVersion, request::Parts};
 use model::{Identity, l7::route::BackendTarget, workload::Name};
-use tower::service_fn;
 
-use super::{Changes, Failure, Question, Said, denied, endpoint, send};
+use super::{Changes, Question, Said, denied};
 use crate::{
     proto::{
         Address, AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValueOption, OkHttpResponse,
@@ -18,8 +16,11 @@ use crate::{
         header_value_option::HeaderAppendAction,
         socket_address::PortSpecifier,
     },
-    requests::{REQUEST_ID, refusal::Refusal, replay::Outgoing},
-    upstream::Version,
+    requests::{
+        REQUEST_ID,
+        ask::{Failure, grpc},
+        refusal::Refusal,
+    },
 };
 
 /// How it is asked.
@@ -33,32 +34,9 @@ pub struct How<'h> {
 
 /// Asks.
 pub async fn ask(question: &Question<'_>, target: &BackendTarget, how: How<'_>) -> Result<Said, Failure> {
-    let endpoint = endpoint(question.inbound, target)?;
-    let authority = match target {
-        BackendTarget::Service { service, .. } => &*service.hostname,
-        BackendTarget::Invalid(_) => "localhost",
-    };
-    let origin = Uri::builder().scheme("http").authority(authority).path_and_query("/").build();
-    let origin = origin.map_err(|error| Failure::Target(error.to_string()))?;
-    // Owned: what the client of tonic holds has no lifetime.
-    let (inbound, endpoint) = (question.inbound.clone(), Arc::new(endpoint));
-    let service = service_fn(move |request: Request<tonic::body::Body>| {
-        let (inbound, endpoint) = (inbound.clone(), endpoint.clone());
-        async move {
-            let (parts, body) = request.into_parts();
-            let body = body.collect().await.map_err(|status| Failure::Status(status.to_string()))?;
-            let request = Request::from_parts(parts, Outgoing::own(body.to_bytes()));
-            send(&inbound, &endpoint, Version::Http2, request).await
-        }
-    });
-    let mut client = AuthorizationClient::with_origin(service, origin);
-    match client.check(request(question, how)).await {
-        Ok(answer) => Ok(read(answer.into_inner())),
-        Err(status) => Err(Failure::Status(runtime::error::with_causes(
-            format!("{:?} {}", status.code(), status.message()),
-            &status,
-        ))),
-    }
+    let (service, origin) = grpc(question.inbound, target)?;
+    let answer = AuthorizationClient::with_origin(service, origin).check(request(question, how)).await?;
+    Ok(read(answer.into_inner()))
 }
 
 fn request(question: &Question<'_>, how: How<'_>) -> CheckRequest {

@@ -9,8 +9,13 @@ use http::{
 use http_body_util::Collected;
 use model::l7::{external_auth::HttpAuth, route::BackendTarget, text::TextMatch};
 
-use super::{Changes, Failure, Headers, OURS, Question, Said, endpoint, send};
-use crate::requests::{forward, headers, refusal::Refusal, replay::Outgoing};
+use super::{Changes, Headers, OURS, Question, Said};
+use crate::requests::{
+    ask::{Failure, endpoint, send},
+    forward, headers,
+    refusal::Refusal,
+    replay::Outgoing,
+};
 
 /// Tells that the body is only its beginning (Envoy, `ext_authz`).
 const PARTIAL: HeaderName = HeaderName::from_static("x-envoy-auth-partial-body");

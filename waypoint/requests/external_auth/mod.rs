@@ -9,27 +9,16 @@ mod http;
 use std::{sync::Arc, time::Duration};
 
 use ::http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
 };
 use bytes::Bytes;
-use http_body_util::{BodyExt, Collected, Limited};
-use model::l7::{
-    external_auth::{AuthProtocol, ExternalAuth},
-    route::BackendTarget,
-};
+use model::l7::external_auth::{AuthProtocol, ExternalAuth};
 use tokio::time::timeout;
 
-use super::{
-    headers::CLIENT_CERTIFICATE,
-    refusal::Refusal,
-    replay::{Outgoing, Replay},
-};
-use crate::{
-    inbound::Inbound,
-    upstream::{self, Endpoint, Hints, Version, Wanted},
-};
+use super::{headers::CLIENT_CERTIFICATE, refusal::Refusal, replay::Replay};
+use crate::inbound::Inbound;
 
 /// How long the answer may take where nothing is said.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,10 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const BODY: Duration = Duration::from_secs(60);
 /// How much of a body is told at most, whatever a rule says, bytes.
 const MAX_BODY: usize = 1 << 20;
-/// The largest answer, bytes.
-const MAX_ANSWER: usize = 1 << 20;
 /// Headers that nobody but the proxy sets.
-const OURS: [HeaderName; 8] =
+pub const OURS: [HeaderName; 8] =
     [CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, CLIENT_CERTIFICATE];
 
 /// Headers, in their order.
@@ -73,21 +60,6 @@ struct Changes {
     query: grpc::Query,
     /// Headers of the answer.
     answer: Headers,
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("{0}")]
-    Target(String),
-    #[error(transparent)]
-    Choose(#[from] upstream::Failure),
-    #[error(transparent)]
-    Send(#[from] upstream::SendError),
-    #[error("its answer is none: {0}")]
-    Answer(String),
-    #[error("it said {0}")]
-    Status(String),
 }
 
 /// What comes of a request that may pass.
@@ -170,26 +142,4 @@ impl Changes {
         self.query.apply(parts);
         self.answer
     }
-}
-
-/// Finds whom to ask.
-fn endpoint(inbound: &Inbound, target: &BackendTarget) -> Result<Endpoint, Failure> {
-    let wanted = Wanted::of_backend(target, inbound.target.port()).map_err(Failure::Target)?;
-    Ok(upstream::choose(inbound, &wanted, &[], &mut Hints::default())?)
-}
-
-/// Sends a request and takes the whole answer.
-async fn send(
-    inbound: &Arc<Inbound>,
-    endpoint: &Endpoint,
-    version: Version,
-    request: Request<Outgoing>,
-) -> Result<Response<Collected<Bytes>>, Failure> {
-    let _busy = endpoint.load.begin(None);
-    let (answer, checkout) = inbound.shared.upstreams().send(&inbound.shared, endpoint, version, request).await?;
-    let (parts, incoming) = answer.into_parts();
-    let body =
-        Limited::new(incoming, MAX_ANSWER).collect().await.map_err(|error| Failure::Answer(error.to_string()))?;
-    checkout.done();
-    Ok(Response::from_parts(parts, body))
 }

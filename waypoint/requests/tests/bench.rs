@@ -93,10 +93,16 @@ impl Bench {
         bench
     }
 
-    /// Returns how many requests to a service were counted with a status.
-    pub fn counted(&self, service: &str, status: u16) -> u64 {
+    /// Returns all metrics.
+    pub fn metrics(&self) -> String {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("a text");
+        text
+    }
+
+    /// Returns how many requests to a service were counted with a status.
+    pub fn counted(&self, service: &str, status: u16) -> u64 {
+        let text = self.metrics();
         let labels = [format!("destination_service_name=\"{service}\""), format!("response_code=\"{status}\"")];
         let lines = text.lines().filter(|line| line.starts_with("istio_requests_total"));
         let lines = lines.filter(|line| labels.iter().all(|label| line.contains(label)));

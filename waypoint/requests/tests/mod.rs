@@ -6,5 +6,6 @@ mod external_auth;
 mod http2;
 mod messages;
 mod policies;
+mod rate_limit;
 mod rules;
 mod wire;
