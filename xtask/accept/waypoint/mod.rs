@@ -3,8 +3,10 @@
 //! It runs on a machine of its own ([`crate::accept::stage`]), as that of the sandbox does.
 
 mod ask;
+mod external;
 mod faults;
 mod identity;
+mod limits;
 mod protocols;
 mod scene;
 mod table;
@@ -17,12 +19,14 @@ use super::{Args, Report, sandbox::lab::Lab, stage};
 /// A part of the acceptance, which adds rows; an error is a step that could not be done.
 type Section = fn(&Lab, &mut Report) -> Result<(), String>;
 
-const SECTIONS: [(&str, Section); 5] = [
+const SECTIONS: [(&str, Section); 7] = [
     ("table", table::check),
     ("protocols", protocols::check),
     ("identity", identity::check),
     ("telemetry", telemetry::check),
     ("faults", faults::check),
+    ("external", external::check),
+    ("limits", limits::check),
 ];
 
 /// Runs it on a machine of its own.

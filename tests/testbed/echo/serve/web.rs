@@ -25,6 +25,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 
+use super::asked;
 use crate::wire::{self, Server};
 
 /// `grpc.health.v1.HealthCheckResponse { status: SERVING }` behind gRPC's prefix: not compressed, two bytes long.
@@ -61,7 +62,8 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 pub struct Counts(Mutex<BTreeMap<String, u64>>);
 
 impl Counts {
-    fn next(&self, key: &str) -> u64 {
+    /// Counts once more, and returns how often it was by then.
+    pub fn next(&self, key: &str) -> u64 {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= COUNTED && !all.contains_key(key) {
             all.clear();
@@ -123,6 +125,14 @@ async fn respond(mut request: Request<Incoming>, peer: SocketAddr, server: Serve
     };
     let grpc = head.headers.get(CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/grpc"));
     let mut response = match path {
+        path if asked::is_question(path) => {
+            let question = body.collect().await?.to_bytes();
+            match asked::answer(path, &question, &server.counts).await {
+                Some(answer) => grpc_answer(answer.into(), "0"),
+                // 3 is INVALID_ARGUMENT.
+                None => grpc_answer(Bytes::new(), "3"),
+            }
+        }
         // The body as it comes, with its trailers.
         "/echo" => with_type("application/octet-stream", body.boxed_unsync()),
         "/echo.Echo/Stream" => {
@@ -132,9 +142,9 @@ async fn respond(mut request: Request<Incoming>, peer: SocketAddr, server: Serve
         _ => {
             let received = read(body, number(SLOW)).await?;
             match path {
-                "/grpc.health.v1.Health/Check" => grpc_answer(SERVING, "0"),
+                "/grpc.health.v1.Health/Check" => grpc_answer(Bytes::from_static(SERVING), "0"),
                 // 12 is UNIMPLEMENTED: a gRPC client expects its answers in trailers, whatever they are.
-                _ if grpc => grpc_answer(&[], "12"),
+                _ if grpc => grpc_answer(Bytes::new(), "12"),
                 "/healthz" => text("text/plain", "ok\n".to_owned()),
                 _ => text("application/json", told(&head, peer, &server, &received, turn)),
             }
@@ -220,9 +230,9 @@ fn grpc_status(status: &'static str) -> (HeaderName, HeaderValue) {
     (HeaderName::from_static("grpc-status"), HeaderValue::from_static(status))
 }
 
-fn grpc_answer(message: &'static [u8], status: &'static str) -> Response<Body> {
+fn grpc_answer(message: Bytes, status: &'static str) -> Response<Body> {
     let trailers = HeaderMap::from_iter([grpc_status(status)]);
-    let body = Full::new(Bytes::from_static(message)).map_err(none).with_trailers(async { Some(Ok(trailers)) });
+    let body = Full::new(message).map_err(none).with_trailers(async { Some(Ok(trailers)) });
     with_type("application/grpc", body.boxed_unsync())
 }
 
