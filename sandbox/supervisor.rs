@@ -236,7 +236,11 @@ async fn make(
     for node in nodes.values() {
         apply(&client, node_object(node)).await?;
     }
-    let system = SYSTEM.replace("VERSION", env!("CARGO_PKG_VERSION"));
+    // As who started the sandbox has it: a text of JSON is one of YAML.
+    let providers = std::env::var("EXTENSION_PROVIDERS").unwrap_or_else(|_| "[]".to_owned());
+    let system = SYSTEM
+        .replace("VERSION", env!("CARGO_PKG_VERSION"))
+        .replace("value: PROVIDERS", &format!("value: {}", serde_json::Value::from(providers)));
     for object in serde_yaml::Deserializer::from_str(&system) {
         if let Ok(object) = DynamicObject::deserialize(object) {
             apply(&client, object).await?;

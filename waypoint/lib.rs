@@ -40,6 +40,12 @@ mod proto {
     include!("gen/envoy.service.auth.v3.rs");
 }
 
+/// The same of the other file.
+#[allow(missing_docs, dead_code, clippy::all, clippy::pedantic)]
+mod rate_limit_proto {
+    include!("gen/envoy.service.ratelimit.v3.rs");
+}
+
 /// The task of readiness that the first certificate completes.
 const CERTIFICATE: &str = "certificate";
 /// How long a proxy that was told to stop goes on as before.
@@ -82,6 +88,7 @@ struct Shared {
     exporters: telemetry::Exporters,
     flights: telemetry::InFlight,
     tokens: Arc<tokens::Tokens>,
+    limits: requests::Limits,
     shards: Shards,
     spread: listen::Spread,
     // As many copies may be under way.
@@ -98,6 +105,7 @@ impl Shared {
     fn new(config: Config, identity: Identity, certificates: Manager) -> std::io::Result<(Self, Registry)> {
         let (metrics, mut registry) = telemetry::Metrics::new(&config.measures);
         let exporters = telemetry::Exporters::new(&mut registry);
+        let limits = requests::Limits::new(&mut registry);
         let shards = Shards::start("waypoint", config.workers, || {})?;
         let flights = telemetry::InFlight::new(shards.count());
         registry.register_collector(Box::new(flights.clone()));
@@ -108,6 +116,7 @@ impl Shared {
             metrics,
             exporters,
             flights,
+            limits,
             tokens: Arc::new(tokens::Tokens::new(tokens::Fetcher::new(tokens::public_roots))),
             mirrors: Arc::new(Semaphore::new(requests::MIRRORS)),
             tunnels: (0..shards.count()).map(|_| Pool::default()).collect(),
@@ -202,5 +211,6 @@ async fn sweep(shared: Arc<Shared>) {
         shared.tunnels.iter().for_each(Pool::sweep);
         shared.upstreams.iter().for_each(upstream::Upstreams::sweep);
         shared.groups.sweep();
+        shared.limits.sweep(&shared.store.l7());
     }
 }

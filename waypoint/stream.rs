@@ -86,8 +86,10 @@ fn admit(inbound: &Inbound, server_name: Option<&str>) -> Result<(), String> {
     };
     let service = inbound.target.service().map(|s| &s.key);
     let policies = || state.authorizations(&shared.config.waypoint, service).map(|policy| &**policy);
-    if let Some((policy, provider)) = custom(policies(), &asked).next() {
-        return Err(format!("policy {} asks provider {provider}, which is not known", policy.key()));
+    if let Some((policy, custom)) = custom(policies(), &asked).next() {
+        // The protocols of asking are about requests.
+        let (policy, provider) = (policy.key(), &custom.provider);
+        return Err(format!("policy {policy} asks provider {provider}, which is asked about requests alone"));
     }
     match decide(policies(), &asked) {
         Decision::Allow(_) => Ok(()),

@@ -3,7 +3,7 @@
 //! | resource | is for |
 //! |---|---|
 //! | rules | the waypoints of the service that they are for |
-//! | how a service is reached | the service's own waypoints, and those of services whose rules lead to it |
+//! | how a service is reached | the service's own waypoints, and those whose rules and policies lead to it |
 //! | policies | the waypoints that they name, and those of the services that they name |
 //! | telemetry | the same; without targets those of its namespace, or all |
 //! | labels of workloads | all |
@@ -18,7 +18,7 @@ use std::{
 
 use model::{
     l7::{
-        GatewayKey, Resource, Target,
+        GatewayKey, Resource, Target, authorization,
         route::{Action, Backend, BackendTarget, HttpRule},
         telemetry::Scope,
     },
@@ -153,13 +153,20 @@ impl Audiences {
             Resource::HttpRule(rule) => Audience::These(of(&rule.parent.service).collect()),
             Resource::StreamRule(rule) => Audience::These(of(&rule.parent.service).collect()),
             Resource::Destination(policy) => {
-                let rules = self.leading.get(&policy.service).into_iter().flatten();
-                let parents = rules.filter_map(|name| parent(&self.held.get(name)?.resource));
-                Audience::These(parents.chain([&policy.service]).flat_map(of).collect())
+                let mut these: BTreeSet<GatewayKey> = of(&policy.service).collect();
+                for name in self.leading.get(&policy.service).into_iter().flatten() {
+                    let Some(held) = self.held.get(name) else { continue };
+                    match self.audience(&held.resource) {
+                        Audience::These(those) => these.extend(those),
+                        all => return all,
+                    }
+                }
+                Audience::These(these)
             }
             Resource::Labels(_) => Audience::Waypoints,
             Resource::Authorization(policy) => self.targeted(&policy.targets),
             Resource::Authentication(policy) => self.targeted(&policy.targets),
+            Resource::RateLimit(limit) => self.targeted(&limit.targets),
             Resource::Telemetry(object) => match &object.scope {
                 Scope::Mesh => Audience::Waypoints,
                 Scope::Namespace => Audience::These(self.namespaces.of(&object.namespace)),
@@ -227,6 +234,7 @@ fn about(resource: &Resource) -> Vec<&ServiceKey> {
         Resource::Destination(policy) => vec![&policy.service],
         Resource::Authorization(policy) => targets(&policy.targets),
         Resource::Authentication(policy) => targets(&policy.targets),
+        Resource::RateLimit(limit) => targets(&limit.targets),
         Resource::Telemetry(object) => match &object.scope {
             Scope::Targets(all) => targets(all),
             Scope::Mesh | Scope::Namespace => vec![],
@@ -243,11 +251,16 @@ fn targets(targets: &[Target]) -> Vec<&ServiceKey> {
     services.collect()
 }
 
-/// Returns the services that a waypoint connects to because of a rule.
+/// Returns the services that a waypoint connects to because of a rule or a policy.
 fn leads_to(resource: &Resource) -> impl Iterator<Item = &ServiceKey> {
     let targets: Vec<&BackendTarget> = match resource {
         Resource::HttpRule(rule) => reached(rule),
         Resource::StreamRule(rule) => rule.backends.iter().map(|b| &b.target).collect(),
+        Resource::Authorization(policy) => match &policy.action {
+            authorization::Action::Custom(custom) => custom.ask.iter().map(|ask| &ask.target).collect(),
+            _ => vec![],
+        },
+        Resource::RateLimit(limit) => limit.global.iter().map(|global| &global.target).collect(),
         _ => vec![],
     };
     targets.into_iter().filter_map(|target| match target {

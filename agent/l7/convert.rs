@@ -13,6 +13,7 @@ use source::{
         authorization::AuthorizationPolicySpec,
         backend_policy::{BackendTlsPolicySpec, XBackendTrafficPolicySpec},
         destination_rule::DestinationRuleSpec,
+        rate_limit::RateLimitSpec,
         request_authentication::RequestAuthenticationSpec,
         route::ParentReference,
         telemetry::TelemetrySpec,
@@ -27,7 +28,7 @@ use crate::l7::{
     known::Lookup,
     labels::Asked,
     object::{Object, Spec, Versions},
-    policy::{self, ACCEPTED, Targeted, authentication, authorization},
+    policy::{self, ACCEPTED, Targeted, authentication, authorization, rate_limit},
     route::{self, Converted, Place, http::session},
     status::{Body, Condition, RouteStatus, joined},
     telemetry,
@@ -89,6 +90,7 @@ pub fn convert(key: &ObjectKey, object: &mut Object, lookup: &Lookup<'_>) -> Mad
             authorization_policy(key, (versions, targeted, *dry_run), lookup)
         }
         Spec::RequestAuthentication { versions, targeted } => request_authentication(key, (versions, targeted), lookup),
+        Spec::RateLimit(versions) => rate_limit(key, versions, generation, lookup),
         Spec::Telemetry { versions, targeted } => {
             let about = telemetry::About { key, created: &object.created, generation };
             telemetry(about, (versions, targeted), lookup)
@@ -289,7 +291,7 @@ fn authorization_policy(
     }
     let attachment = targeted.attach(key, lookup);
     let spec = versions.now.as_deref();
-    let made = authorization::convert(key, (spec, versions.faults.clone()), &attachment, dry_run);
+    let made = authorization::convert(key, (spec, versions.faults.clone()), &attachment, dry_run, lookup);
     let condition = policy::accepted(&attachment, &made.faults, made.effect);
     Made {
         resources: made.policy.map(Resource::Authorization).into_iter().collect(),
@@ -313,6 +315,35 @@ fn request_authentication(
     Made {
         resources: policy.map(Resource::Authentication).into_iter().collect(),
         status: Some(Body::Conditions(vec![condition])),
+        ..Made::default()
+    }
+}
+
+/// Converts a limit; of one that is wrong the last version that was right stays.
+fn rate_limit(key: &ObjectKey, versions: &mut Versions<RateLimitSpec>, generation: i64, lookup: &Lookup<'_>) -> Made {
+    let read = |spec: &RateLimitSpec| rate_limit::convert(key, spec, lookup);
+    let mut faults = versions.faults.clone();
+    let mut made = None;
+    match versions.now.as_deref().map(read) {
+        Some(Ok(converted)) if faults.is_empty() => {
+            versions.approve(generation);
+            made = Some(converted);
+        }
+        Some(Err(wrong)) => faults.extend(wrong),
+        _ => {}
+    }
+    let made = made.or_else(|| versions.good.as_ref().and_then(|(_, spec)| read(spec).ok()));
+    // What cannot be read at all has the targets of the version that stays.
+    let targets = match (&versions.now, &made) {
+        (Some(spec), _) => rate_limit::attach(key, &spec.target_refs, lookup),
+        (None, Some(made)) => made.targets.clone(),
+        (None, None) => vec![],
+    };
+    let global = made.as_ref().filter(|made| made.global).map(|made| made.unresolved.as_ref());
+    let status = rate_limit::status(&targets, &faults, &versions.stays(), global);
+    Made {
+        resources: made.and_then(|made| made.limit).map(Resource::RateLimit).into_iter().collect(),
+        status: Some(Body::Policy(status)),
         ..Made::default()
     }
 }

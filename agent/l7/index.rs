@@ -6,7 +6,7 @@ use std::{
 };
 
 use model::{
-    l7::{GatewayKey, Resource, WorkloadLabels, destination::ClientTls},
+    l7::{GatewayKey, Resource, WorkloadLabels, destination::ClientTls, route::OriginKind},
     workload::{Name, ServiceKey},
 };
 use source::{
@@ -22,7 +22,7 @@ use crate::l7::{
     convert::{Made, Sparing, asked, convert},
     destination::{self, Extras, Rule, Rules, Stand, covers},
     hosts::{Audience, full, wildcard},
-    known::{Claim, Known, Lookup, Service, Topic},
+    known::{Claim, Known, Lookup, Route, Service, Topic},
     labels::{Asked, Labels, Told},
     object::{Object, Sort, Spec},
     providers::Providers,
@@ -223,6 +223,12 @@ impl L7 {
     fn change(&mut self, change: impl FnOnce(&mut Known, &mut BTreeSet<Topic>)) -> Output {
         let mut touched = BTreeSet::new();
         change(&mut self.known, &mut touched);
+        self.touch(touched);
+        self.settle()
+    }
+
+    /// Marks all that asked about something.
+    fn touch(&mut self, touched: BTreeSet<Topic>) {
         for topic in touched {
             self.dirty.extend(self.watching.get(&topic).into_iter().flatten().cloned());
             if let Topic::Host(host) = &topic {
@@ -230,7 +236,23 @@ impl L7 {
                 self.dirty.extend(services.map(Unit::Destination));
             }
         }
-        self.settle()
+    }
+
+    /// Notes what a route came to, for the policies over it.
+    fn note_route(&mut self, kind: OriginKind, key: &ObjectKey, there: bool, resources: &[Resource]) {
+        let rules = || {
+            resources.iter().filter_map(|resource| match resource {
+                Resource::HttpRule(rule) => Some(rule),
+                _ => None,
+            })
+        };
+        let route = there.then(|| Route {
+            services: rules().map(|rule| rule.parent.service.clone()).collect(),
+            rules: rules().filter_map(|rule| rule.origin.rule.clone()).collect(),
+        });
+        let mut touched = BTreeSet::new();
+        self.known.set_route(kind, key, route, &mut touched);
+        self.touch(touched);
     }
 
     /// Looks at all units that a change touched, and returns what came of it.
@@ -270,8 +292,16 @@ impl L7 {
             let touched = self.sparing.put(key, &created, words);
             self.dirty.extend(touched.targets.into_iter().map(Unit::Destination));
         }
+        let kind = match sort {
+            Sort::HTTPRoute => Some(OriginKind::HTTPRoute),
+            Sort::GRPCRoute => Some(OriginKind::GRPCRoute),
+            _ => None,
+        };
         if sort == Sort::GRPCRoute {
             self.attach_grpc(key, &made.resources);
+        }
+        if let Some(kind) = kind {
+            self.note_route(kind, key, self.has(sort, key), &made.resources);
         }
         self.publish(&unit, made.resources);
         self.ask(&unit, made.asked);

@@ -6,7 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use model::workload::{Name, ServiceKey};
+use model::{
+    l7::route::OriginKind,
+    workload::{Name, ServiceKey},
+};
 use source::{
     api::{
         reference::{ReferenceGrantFrom, ReferenceGrantSpec},
@@ -38,6 +41,17 @@ pub enum Topic {
     Authorities(ObjectKey),
     /// The GRPCRoutes of a service.
     Grpc(ServiceKey),
+    /// A route.
+    Route(OriginKind, ObjectKey),
+}
+
+/// A route, as far as policies ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Route {
+    /// The services that it is for.
+    pub services: BTreeSet<ServiceKey>,
+    /// The names of its rules.
+    pub rules: BTreeSet<Name>,
 }
 
 /// Where a route is attached: a port or all, and the namespace of the clients if only those of one are meant.
@@ -71,6 +85,7 @@ pub struct Known {
     authorities: HashMap<ObjectKey, Name>,
     grpc: HashMap<ServiceKey, BTreeMap<ObjectKey, BTreeSet<Attachment>>>,
     grpc_at: HashMap<ObjectKey, BTreeSet<ServiceKey>>,
+    routes: HashMap<(OriginKind, ObjectKey), Route>,
 }
 
 type Touched = BTreeSet<Topic>;
@@ -235,6 +250,21 @@ impl Known {
     }
 }
 
+impl Known {
+    /// Takes in what a route came to.
+    pub fn set_route(&mut self, kind: OriginKind, key: &ObjectKey, route: Option<Route>, touched: &mut Touched) {
+        let name = (kind, key.clone());
+        if self.routes.get(&name) == route.as_ref() {
+            return;
+        }
+        match route {
+            Some(route) => drop(self.routes.insert(name, route)),
+            None => drop(self.routes.remove(&name)),
+        }
+        touched.insert(Topic::Route(kind, key.clone()));
+    }
+}
+
 /// One conversion's way to what is known.
 #[derive(Debug)]
 pub struct Lookup<'k> {
@@ -376,6 +406,13 @@ impl<'k> Lookup<'k> {
     pub fn delegate(&self, key: &ObjectKey) -> Option<&'k Arc<VirtualServiceSpec>> {
         self.ask(Topic::Delegate(key.clone()));
         self.known.delegates.get(key)
+    }
+
+    /// Returns a route.
+    #[must_use]
+    pub fn route(&self, kind: OriginKind, key: &ObjectKey) -> Option<&'k Route> {
+        self.ask(Topic::Route(kind, key.clone()));
+        self.known.routes.get(&(kind, key.clone()))
     }
 
     /// Returns the authorities of a ConfigMap, PEM.

@@ -13,6 +13,7 @@ use source::{
         destination_rule::DestinationRuleSpec,
         grpc_route::GrpcRouteSpec,
         http_route::HttpRouteSpec,
+        rate_limit::RateLimitSpec,
         request_authentication::RequestAuthenticationSpec,
         stream_route::{TcpRouteSpec, TlsRouteSpec},
         telemetry::TelemetrySpec,
@@ -39,10 +40,11 @@ pub enum Sort {
     AuthorizationPolicy,
     RequestAuthentication,
     Telemetry,
+    RateLimit,
 }
 
 impl Sort {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::HTTPRoute,
         Self::GRPCRoute,
         Self::TLSRoute,
@@ -54,6 +56,7 @@ impl Sort {
         Self::AuthorizationPolicy,
         Self::RequestAuthentication,
         Self::Telemetry,
+        Self::RateLimit,
     ];
 
     /// Returns that of a kind of the source, if conversions are of it.
@@ -77,6 +80,7 @@ impl Sort {
             Self::AuthorizationPolicy => Kind::AuthorizationPolicy,
             Self::RequestAuthentication => Kind::RequestAuthentication,
             Self::Telemetry => Kind::Telemetry,
+            Self::RateLimit => Kind::RateLimit,
         }
     }
 }
@@ -107,6 +111,7 @@ pub enum Spec {
     AuthorizationPolicy { versions: Versions<AuthorizationPolicySpec>, targeted: Targeted, dry_run: bool },
     RequestAuthentication { versions: Versions<RequestAuthenticationSpec>, targeted: Targeted },
     Telemetry { versions: Versions<TelemetrySpec>, targeted: Targeted },
+    RateLimit(Versions<RateLimitSpec>),
 }
 
 /// A specification as it is, and as it was when it was right.
@@ -168,6 +173,7 @@ impl Object {
             Sort::DestinationRule => versions!(DestinationRule),
             Sort::BackendTLSPolicy => versions!(BackendTLSPolicy),
             Sort::XBackendTrafficPolicy => versions!(XBackendTrafficPolicy),
+            Sort::RateLimit => versions!(RateLimit),
             // Of policies no earlier version counts: what one says now may be to keep somebody out.
             Sort::AuthorizationPolicy => Spec::AuthorizationPolicy {
                 versions: Versions::read(spec, None),

@@ -1,5 +1,7 @@
 //! The providers of the mesh's configuration (`MeshConfig.extensionProviders`), as far as waypoints can use them.
 
+pub mod external_auth;
+
 use std::collections::BTreeMap;
 
 use model::{
@@ -8,6 +10,8 @@ use model::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use self::external_auth::Authorizer;
 
 /// What Envoy's lines say where nobody said anything else (Istio, Default access log format).
 const DEFAULT_FORMAT: &str = concat!(
@@ -30,6 +34,8 @@ pub struct Providers {
     pub good: Vec<Provider>,
     /// The others, and why.
     bad: BTreeMap<String, String>,
+    /// Those that are asked whether requests may pass.
+    authorizers: BTreeMap<String, Authorizer>,
     /// Those that metrics are scraped for.
     metrics: Vec<String>,
 }
@@ -123,6 +129,14 @@ impl Providers {
                 all.metrics.push(name);
                 continue;
             }
+            let authorizer = kind.iter().find_map(|(name, value)| external_auth::read(name, value));
+            if let Some(authorizer) = authorizer.filter(|_| kind.len() == 1) {
+                match authorizer {
+                    Ok(authorizer) => drop(all.authorizers.insert(name, authorizer)),
+                    Err(why) => drop(all.bad.insert(name, why)),
+                }
+                continue;
+            }
             match self::kind(kind) {
                 Ok(kind) => all.good.push(Provider { name: (*name).into(), kind }),
                 Err(why) => drop(all.bad.insert(name, why)),
@@ -142,8 +156,24 @@ impl Providers {
             (Some(_), _) => Err(format!("provider {name} is none for {wanted}")),
             (None, Some(why)) => Err(format!("provider {name}: {why}")),
             (None, None) if name == BUILT_IN && !traces => Ok(name.into()),
-            (None, None) => Err(format!("there is no provider {name}: the mesh's extensionProviders name all")),
+            (None, None) if self.authorizers.contains_key(name) => Err(format!("provider {name} is none for {wanted}")),
+            (None, None) => Err(missing(name)),
         }
+    }
+
+    /// Finds somebody who is asked whether requests may pass.
+    ///
+    /// # Errors
+    /// There is no such provider, or waypoints cannot use it, and why.
+    pub fn authorizer(&self, name: &str) -> Result<&Authorizer, String> {
+        let other = || match self.bad.get(name) {
+            Some(why) => format!("provider {name}: {why}"),
+            None if self.good.iter().any(|p| &*p.name == name) || self.metrics.iter().any(|known| known == name) => {
+                format!("provider {name} is none that is asked: envoyExtAuthzGrpc and envoyExtAuthzHttp are")
+            }
+            None => missing(name),
+        };
+        self.authorizers.get(name).ok_or_else(other)
     }
 
     /// Tells whether metrics are scraped for a provider.
@@ -151,6 +181,10 @@ impl Providers {
     pub fn measures(&self, name: &str) -> bool {
         name == METRICS || self.metrics.iter().any(|known| known == name)
     }
+}
+
+fn missing(name: &str) -> String {
+    format!("there is no provider {name}: the mesh's extensionProviders name all")
 }
 
 fn kind(mut written: Map<String, Value>) -> Result<ProviderKind, String> {

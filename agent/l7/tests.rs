@@ -12,6 +12,8 @@ const PROVIDERS: &str = r#"[
     {"name": "otel", "opentelemetry": {"service": "otel.obs.svc.cluster.local", "port": 4317}},
     {"name": "file", "envoyFileAccessLog": {"path": "/dev/stdout"}},
     {"name": "odd", "envoyFileAccessLog": {"path": "/dev/stdout", "logFormat": {"text": "%NOPE%"}}},
+    {"name": "opa", "envoyExtAuthzGrpc": {"service": "opa.shop.svc.cluster.local", "port": 9191}},
+    {"name": "opb", "envoyExtAuthzHttp": {"service": "shop/opa", "port": 80, "failOpen": 1}},
     {"name": "far", "datadog": {"service": "a", "port": 1}}
 ]"#;
 

@@ -142,7 +142,8 @@ impl Mesh {
             | Kind::TCPRoute
             | Kind::ReferenceGrant
             | Kind::BackendTLSPolicy
-            | Kind::XBackendTrafficPolicy => {}
+            | Kind::XBackendTrafficPolicy
+            | Kind::RateLimit => {}
         }
         out
     }

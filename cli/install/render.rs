@@ -14,9 +14,10 @@ use crate::{
 };
 
 /// Templates by component.
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 6] = [
     ("base", include_str!("../../templates/base.yaml")),
     ("crds", include_str!("../../templates/crds/istio.yaml")),
+    ("crds", include_str!("../../templates/crds/ambient.yaml")),
     ("agent", include_str!("../../templates/agent.yaml")),
     ("cni", include_str!("../../templates/cni.yaml")),
     ("ztunnel", include_str!("../../templates/ztunnel.yaml")),

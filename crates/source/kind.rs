@@ -1,5 +1,7 @@
 //! The kinds of objects that the mesh is computed from, and where each is found in a Kubernetes API.
 
+use crate::api::rate_limit;
+
 /// A kind of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)] // the names are those of the API
@@ -26,6 +28,7 @@ pub enum Kind {
     ReferenceGrant,
     BackendTLSPolicy,
     XBackendTrafficPolicy,
+    RateLimit,
 }
 
 /// Where the objects of a kind are found.
@@ -48,7 +51,7 @@ const ISTIO: &[&str] = &["v1", "v1beta1"];
 
 impl Kind {
     /// All kinds, each of which is watched.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Namespace,
         Self::Node,
         Self::Pod,
@@ -71,6 +74,7 @@ impl Kind {
         Self::ReferenceGrant,
         Self::BackendTLSPolicy,
         Self::XBackendTrafficPolicy,
+        Self::RateLimit,
     ];
 
     /// Returns where the objects are found.
@@ -100,6 +104,7 @@ impl Kind {
             Self::ReferenceGrant => at(GATEWAY, &["v1", "v1beta1"], "referencegrants"),
             Self::BackendTLSPolicy => at(GATEWAY, &["v1", "v1alpha3"], "backendtlspolicies"),
             Self::XBackendTrafficPolicy => at(EXPERIMENTAL, &["v1alpha1"], "xbackendtrafficpolicies"),
+            Self::RateLimit => at(rate_limit::GROUP, &["v1alpha1"], "ratelimits"),
         }
     }
 

@@ -152,6 +152,11 @@ fn the_types_are_those_of_istio() {
 }
 
 #[test]
+fn the_types_are_those_of_our_own_definitions() {
+    assert_eq!(compare(include_str!("../../templates/crds/ambient.yaml")), 1);
+}
+
+#[test]
 #[ignore = "needs Go and the module of Gateway API"]
 fn the_types_are_those_of_gateway_api() {
     let folder = cache::cache_dir();

@@ -6,7 +6,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header::LOCATION, request
 use hyper::body::Incoming;
 use model::l7::{
     Normalization,
-    authorization::{Asked, Decision, audits, custom, decide, trial},
+    authorization::{Asked, Decision, audits, decide, trial},
     filter::{Abort, Redirect, RedirectPort},
     matching::Client as Source,
     path,
@@ -20,9 +20,9 @@ use super::{
     body::Answer,
     check::check,
     cors::{self, Verdict},
-    external_auth,
+    external_auth::{self, custom},
     forward::{self, Plan},
-    headers,
+    headers, rate_limit,
     refusal::Refusal,
     replay::Replay,
     session, upgrade,
@@ -40,6 +40,15 @@ use crate::{
 struct After {
     grant: Option<cors::Grant>,
     headers: external_auth::Headers,
+}
+
+impl After {
+    fn granted(&mut self, granted: external_auth::Granted, record: &mut Record) {
+        self.headers.extend(granted.headers);
+        if let Some(failure) = granted.failure {
+            record.note(&failure);
+        }
+    }
 }
 
 /// Answers one request.
@@ -98,14 +107,24 @@ async fn decide_over(
     let mut authority = view::authority(parts)?;
     record.authority(&authority);
     normalize(parts, state.settings().map(|s| s.normalization).unwrap_or_default())?;
+    // Before tokens, of which it may be the giver.
+    let granted = custom::ask_all(inbound, parts, &authority, &state, replay).await?;
+    after.granted(granted, record);
     let token = shared.tokens.admit(&rules, parts).await.map_err(|fault| Refusal::unauthorized(&fault))?;
     authorize(inbound, parts, &authority, &state, token.as_deref(), record)?;
-    let (rule, prefix) = route(inbound, parts, &authority, &state)?;
+    let routed = route(inbound, parts, &authority, &state);
+    let rule = routed.as_ref().ok().and_then(|(rule, _)| rule.clone());
+    if let Some(rule) = &rule {
+        record.rule(rule);
+    }
+    let about =
+        rate_limit::About { authority: &authority, state: &state, token: token.as_deref(), rule: rule.as_deref() };
+    after.granted(rate_limit::check(inbound, parts, about).await?, record);
+    let (rule, prefix) = routed?;
     let begun = Instant::now();
     let Some(rule) = rule else {
         return Ok(Plan::new(Wanted::of(&inbound.target), authority, None, begun));
     };
-    record.rule(&rule);
     if let Some(fault) = &rule.fault {
         if let Some((share, delay)) = fault.delay
             && share.hits(rand::random())
@@ -127,7 +146,7 @@ async fn decide_over(
         None => {}
     }
     if let Some(auth) = &rule.external_auth {
-        after.headers = external_auth::ask(inbound, auth, parts, &authority, replay).await?;
+        after.granted(external_auth::ask(inbound, auth, parts, &authority, replay).await?, record);
     }
     match &rule.action {
         Action::Redirect(redirect) => {
@@ -189,22 +208,8 @@ fn authorize(
         return Ok(());
     }
     let view = View::new(parts, authority);
-    let source = inbound.client.address.ip();
-    let asked = Asked {
-        identity: Some(&inbound.client.identity),
-        source,
-        remote: source,
-        destination: inbound.destination,
-        server_name: None,
-        request: Some(&view),
-        claims: token.map(Believed::claims),
-        trust_domains: state.settings().map_or(&[], |s| &s.trust_domains),
-    };
+    let asked = asked(inbound, &view, state, token);
     audits(policies(), &asked).for_each(|policy| record.audited(policy));
-    if let Some((policy, provider)) = custom(policies(), &asked).next() {
-        // Nothing passes that somebody was to be asked about.
-        return Err(Refusal::denied(format!("policy {} asks provider {provider}, which is not known", policy.key())));
-    }
     let decision = decide(policies(), &asked);
     if policies().any(|policy| policy.dry_run) {
         let tried = trial(policies(), &asked);
@@ -216,6 +221,21 @@ fn authorize(
         Decision::Allow(_) => Ok(()),
         Decision::DeniedBy(policy) => Err(Refusal::denied(format!("policy {policy} refuses it"))),
         Decision::NotAllowed => Err(Refusal::denied("no policy allows it".to_owned())),
+    }
+}
+
+/// Returns what policies look at of a request.
+pub fn asked<'r>(inbound: &'r Inbound, view: &'r View<'_>, state: &'r State, token: Option<&'r Believed>) -> Asked<'r> {
+    let source = inbound.client.address.ip();
+    Asked {
+        identity: Some(&inbound.client.identity),
+        source,
+        remote: source,
+        destination: inbound.destination,
+        server_name: None,
+        request: Some(view),
+        claims: token.map(Believed::claims),
+        trust_domains: state.settings().map_or(&[], |s| &s.trust_domains),
     }
 }
 

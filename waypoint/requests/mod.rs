@@ -1,5 +1,6 @@
 //! Requests: read from a client's connection, decided over, passed on.
 
+mod ask;
 pub mod body;
 mod check;
 pub mod cookie;
@@ -13,6 +14,7 @@ mod gone;
 mod guard;
 mod headers;
 mod mirror;
+mod rate_limit;
 mod refusal;
 pub mod replay;
 pub mod session;
@@ -37,7 +39,7 @@ use self::{
     check::{MAX_HEAD, MAX_HEADERS},
     guard::Guard,
 };
-pub use self::{headers::REQUEST_ID, mirror::MIRRORS, replay::Replay};
+pub use self::{headers::REQUEST_ID, mirror::MIRRORS, rate_limit::Limits, replay::Replay};
 use crate::{inbound::Inbound, sniff::Spoken};
 
 /// How many streams a client may have open on one connection of HTTP/2.

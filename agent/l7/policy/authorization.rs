@@ -4,7 +4,7 @@
 //! its targets.
 
 use model::{
-    l7::authorization::{Action, Attribute, Authorization, Condition, Rule, Wanted},
+    l7::authorization::{Action, Attribute, Authorization, Condition, Custom, Rule, Wanted},
     l7::text::TextMatch,
     policy::ServiceAccountMatch,
     workload::Name,
@@ -15,9 +15,17 @@ use source::{
 };
 
 use crate::l7::{
+    known::Lookup,
     policy::Attachment,
     text::{block, header_name},
 };
+
+/// What is wrong with a provider that is asked about tokens: it is asked before they are read, since it may be who gives them (as in
+/// Istio, whose validation refuses the same).
+const TOKENS: &str =
+    "action CUSTOM comes before tokens are read: a rule of it cannot ask for request principals or claims";
+/// What is wrong with one that is asked about nothing (Istio refuses it, too).
+const NEVER: &str = "action CUSTOM without rules is about nothing: rules: [{}] is about everything";
 
 /// What becomes of a policy.
 #[derive(Debug, PartialEq)]
@@ -37,6 +45,7 @@ pub fn convert(
     (spec, mut faults): (Option<&AuthorizationPolicySpec>, Vec<String>),
     attachment: &Attachment,
     dry_run: bool,
+    lookup: &Lookup<'_>,
 ) -> Converted {
     let mut rules = Vec::new();
     for (index, rule) in spec.into_iter().flat_map(|s| &s.rules).enumerate() {
@@ -45,13 +54,20 @@ pub fn convert(
             Err(why) => faults.push(format!("rules[{index}]: {why}")),
         }
     }
+    let mut unasked = None;
     // What cannot be read at all may be a refusal: one of everything is as narrow as any of them.
     let mut action = match spec.map(|s| (s.action, &s.provider)) {
         Some((written::Action::Allow, _)) => Action::Allow,
         Some((written::Action::Deny, _)) | None => Action::Deny,
         Some((written::Action::Audit, _)) => Action::Audit,
         Some((written::Action::Custom, provider)) => match provider.as_ref().filter(|p| !p.name.is_empty()) {
-            Some(provider) => Action::Custom((*provider.name).into()),
+            Some(provider) => {
+                faults.extend(spec.is_some_and(|s| s.rules.is_empty()).then(|| NEVER.to_owned()));
+                faults.extend(rules.iter().any(of_token).then(|| TOKENS.to_owned()));
+                let ask = lookup.providers().authorizer(&provider.name).and_then(|found| found.ask(lookup));
+                unasked = ask.as_ref().err().cloned();
+                Action::Custom(Box::new(Custom { provider: (*provider.name).into(), ask: ask.ok() }))
+            }
             None => {
                 faults.push("action CUSTOM wants a provider.name".to_owned());
                 Action::Deny
@@ -60,6 +76,8 @@ pub fn convert(
     };
     let everything = || vec![Rule::default()];
     let effect = match (faults.is_empty(), &action) {
+        // Its rules are right: what they are not about was never to be asked about, and passes.
+        (true, Action::Custom(custom)) if custom.ask.is_none() => "until it is mended, what its rules match is refused",
         (true, _) => "",
         (false, Action::Allow) => {
             rules.clear();
@@ -76,6 +94,7 @@ pub fn convert(
             "until it is mended, everything at its targets is refused"
         }
     };
+    faults.extend(unasked);
     let policy = Authorization {
         namespace: (*key.namespace).into(),
         name: (*key.name).into(),
@@ -87,7 +106,20 @@ pub fn convert(
     Converted { policy: (!attachment.targets.is_empty()).then_some(policy), faults, effect }
 }
 
-fn rule(rule: &written::Rule, namespace: &str) -> Result<Rule, String> {
+/// Tells whether a rule asks about tokens.
+fn of_token(rule: &Rule) -> bool {
+    let all = rule.from.iter().chain(&rule.to).flatten().chain(&rule.when);
+    all.map(|condition| &condition.attribute).any(|attribute| {
+        use Attribute as A;
+        matches!(attribute, A::RequestPrincipal | A::RequestAudience | A::RequestPresenter | A::Claim(_))
+    })
+}
+
+/// Converts a rule.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn rule(rule: &written::Rule, namespace: &str) -> Result<Rule, String> {
     let from = rule.from.iter().map(|from| source(from.source.as_ref().ok_or("from.source is empty")?, namespace));
     let to = rule.to.iter().map(|to| operation(to.operation.as_ref().ok_or("to.operation is empty")?));
     Ok(Rule {
@@ -163,6 +195,15 @@ fn condition(when: &written::Condition, namespace: &str) -> Result<Condition, St
     let (attribute, read) = attribute(&when.key).ok_or_else(|| format!("when: key {:?} is not known", when.key))??;
     let made = one(attribute, (&when.key, &when.values, &when.not_values), (read, namespace));
     made.unwrap_or_else(|| Err(format!("when {}: one of values and notValues has to be there", when.key)))
+}
+
+/// Finds an attribute by the name that conditions have for it.
+///
+/// # Errors
+/// There is none.
+pub fn named(key: &str) -> Result<Attribute, String> {
+    let (attribute, _) = attribute(key).ok_or_else(|| format!("{key:?} is not known"))??;
+    Ok(attribute)
 }
 
 fn attribute(key: &str) -> Option<Result<(Attribute, Read), String>> {

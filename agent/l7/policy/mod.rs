@@ -2,6 +2,7 @@
 
 pub mod authentication;
 pub mod authorization;
+pub mod rate_limit;
 
 use model::{
     l7::{GatewayKey, Target},
@@ -51,6 +52,12 @@ impl Targeted {
             target_ref: field("targetRef").and_then(|v| serde_json::from_value(v).ok()),
             target_refs: field("targetRefs").and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default(),
         }
+    }
+
+    /// Makes one of a single target.
+    #[must_use]
+    pub fn to(reference: TargetReference) -> Self {
+        Self { target_ref: Some(reference), target_refs: vec![] }
     }
 
     /// Tells whether there is any: a policy without is no waypoint's.

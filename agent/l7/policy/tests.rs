@@ -140,7 +140,11 @@ fn what_is_wrong_never_widens_access() {
     let mesh = of(&json!({"action": "CUSTOM", "rules": [{}]}));
     assert_has(mesh.of("authorization/")[0], &json!({"action": "deny", "rules": [{}]}), "nobody to ask");
     let mesh = of(&json!({"action": "CUSTOM", "provider": {"name": "x"}, "rules": [{}]}));
-    assert_has(mesh.of("authorization/")[0], &json!({"action": {"custom": "x"}, "rules": [{}]}), "somebody to ask");
+    assert_has(
+        mesh.of("authorization/")[0],
+        &json!({"action": {"custom": {"provider": "x", "ask": null}}, "rules": [{}]}),
+        "nobody known",
+    );
     let mesh = of(&json!({"action": "LATER", "rules": [{}]}));
     assert_has(mesh.of("authorization/")[0], &json!({"action": "deny", "rules": [{}]}), "an action of a later version");
 }

@@ -1,8 +1,9 @@
 //! The filters of HTTPRoute and GRPCRoute.
 
 use model::l7::{
+    external_auth::{AuthProtocol, ExternalAuth, HttpAuth},
     filter::{Cors, Filter, PathRewrite, Redirect, RedirectPort, Rewrite, Share},
-    route::{AuthProtocol, ExternalAuth, Mirror},
+    route::Mirror,
     text::{Pattern, TextMatch},
 };
 use source::api::{
@@ -208,18 +209,32 @@ fn external_auth(place: Place<'_>, filter: &ExternalAuthFilter, faults: &Faults)
     let names = |list: &[String]| list.iter().map(|name| header_name(name)).collect::<Result<Vec<_>, _>>();
     let protocol = match filter.protocol {
         ExternalAuthProtocol::Grpc => {
-            AuthProtocol::Grpc { headers: names(filter.grpc.as_ref().map_or(&[], |g| &g.allowed_headers))? }
+            let headers = names(filter.grpc.as_ref().map_or(&[], |g| &g.allowed_headers))?;
+            AuthProtocol::Grpc { headers, raw_body: false }
         }
         ExternalAuthProtocol::Http => {
             let http = filter.http.clone().unwrap_or_default();
-            AuthProtocol::Http {
+            let exact = |list: &[String]| -> Result<Vec<TextMatch>, String> {
+                Ok(names(list)?.into_iter().map(TextMatch::Exact).collect())
+            };
+            let taken = exact(&http.allowed_response_headers)?;
+            AuthProtocol::Http(HttpAuth {
                 path: http.path.unwrap_or_default().into(),
-                headers: names(&http.allowed_headers)?,
-                response_headers: names(&http.allowed_response_headers)?,
-            }
+                headers: exact(&http.allowed_headers)?,
+                response_headers: (!taken.is_empty()).then_some(taken),
+                ..HttpAuth::default()
+            })
         }
     };
     // Without a size, or with 0, nothing of the body is told.
     let max_body = filter.forward_body.as_ref().and_then(|b| b.max_size).filter(|size| *size > 0);
-    Ok(ExternalAuth { target: backend::target(place, &filter.backend_ref, faults), protocol, max_body })
+    Ok(ExternalAuth {
+        target: backend::target(place, &filter.backend_ref, faults),
+        protocol,
+        max_body,
+        whole_body: false,
+        timeout: None,
+        fail_open: false,
+        status_on_error: None,
+    })
 }

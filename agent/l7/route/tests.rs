@@ -132,7 +132,7 @@ fn rules_of_http_routes() {
             }}]}),
             json!({"externalAuth": {
                 "target": {"service": {"service": "shop/orders-v2.shop.svc.cluster.local", "port": 80}},
-                "protocol": {"http": {"path": "/check", "headers": ["x-a"]}}, "maxBody": 100,
+                "protocol": {"http": {"path": "/check", "headers": [{"exact": "x-a"}]}}, "maxBody": 100,
             }}),
         ),
         (

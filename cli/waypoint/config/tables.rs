@@ -165,6 +165,15 @@ pub fn policies(resources: &Resources) -> Table {
                 policy.rules.len().to_string(),
                 "-".to_owned(),
             ],
+            Resource::RateLimit(limit) => [
+                "RateLimit".to_owned(),
+                (*limit.namespace).to_owned(),
+                (*limit.name).to_owned(),
+                "-".to_owned(),
+                words::targets(&limit.targets),
+                (limit.local.len() + usize::from(limit.global.is_some())).to_string(),
+                if limit.dry_run { "yes" } else { "no" }.to_owned(),
+            ],
             _ => continue,
         };
         rows.push(row);

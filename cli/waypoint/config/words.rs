@@ -240,6 +240,6 @@ pub fn policy_action(action: &authorization::Action) -> String {
         authorization::Action::Allow => "ALLOW".to_owned(),
         authorization::Action::Deny => "DENY".to_owned(),
         authorization::Action::Audit => "AUDIT".to_owned(),
-        authorization::Action::Custom(provider) => format!("CUSTOM {provider}"),
+        authorization::Action::Custom(custom) => format!("CUSTOM {}", custom.provider),
     }
 }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Target, matching::Request, text::TextMatch};
+use super::{Target, external_auth::ExternalAuth, matching::Request, text::TextMatch};
 use crate::{
     identity::Identity,
     policy::{Block, ServiceAccountMatch},
@@ -37,7 +37,7 @@ pub struct Authorization {
 }
 
 /// What a policy does with what it matches.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Action {
     /// Lets it in; where an allow policy applies, what none allows is refused.
@@ -46,8 +46,19 @@ pub enum Action {
     Deny,
     /// Notes it.
     Audit,
-    /// Asks this provider, before all others.
-    Custom(Name),
+    /// Asks somebody, before all others.
+    Custom(Box<Custom>),
+}
+
+/// Who is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Custom {
+    /// The name of the provider.
+    pub provider: Name,
+    /// How it is asked; none if it cannot be, and then nothing passes that it was to be asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<ExternalAuth>,
 }
 
 /// One alternative.
@@ -197,15 +208,15 @@ pub fn decide<'p>(policies: impl IntoIterator<Item = &'p Authorization>, asked: 
     judge(policies.into_iter().filter(|policy| !policy.dry_run), asked)
 }
 
-/// Returns the policies that ask a provider over this, with its name: the ones that decide before all others.
+/// Returns the policies that ask somebody over this, and whom: the ones that decide before all others.
 ///
 /// Who cannot ask the provider must refuse.
 pub fn custom<'p>(
     policies: impl IntoIterator<Item = &'p Authorization>,
     asked: &Asked<'_>,
-) -> impl Iterator<Item = (&'p Authorization, &'p Name)> {
+) -> impl Iterator<Item = (&'p Authorization, &'p Custom)> {
     policies.into_iter().filter(|policy| !policy.dry_run).filter_map(|policy| match &policy.action {
-        Action::Custom(provider) if policy.matches(asked) => Some((policy, provider)),
+        Action::Custom(custom) if policy.matches(asked) => Some((policy, &**custom)),
         _ => None,
     })
 }
@@ -249,9 +260,17 @@ impl Authorization {
     pub fn matches(&self, asked: &Asked<'_>) -> bool {
         // Asking a provider refuses, if the provider says so: on a plain connection too the rule counts as matched.
         let lacking = matches!(self.action, Action::Deny | Action::Custom(_));
+        self.rules.iter().any(|rule| rule.holds(asked, lacking))
+    }
+}
+
+impl Rule {
+    /// Tells whether it holds; `lacking` is the answer where a connection has no such attribute at all.
+    #[must_use]
+    pub fn holds(&self, asked: &Asked<'_>, lacking: bool) -> bool {
         let all = |conditions: &Vec<Condition>| conditions.iter().all(|c| c.holds(asked, lacking));
         let any = |alternatives: &[Vec<Condition>]| alternatives.is_empty() || alternatives.iter().any(all);
-        self.rules.iter().any(|rule| any(&rule.from) && any(&rule.to) && all(&rule.when))
+        any(&self.from) && any(&self.to) && all(&self.when)
     }
 }
 

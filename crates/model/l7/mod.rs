@@ -8,9 +8,11 @@ pub mod authentication;
 pub mod authorization;
 pub mod destination;
 pub mod expression;
+pub mod external_auth;
 pub mod filter;
 pub mod matching;
 pub mod path;
+pub mod rate_limit;
 pub mod route;
 pub mod router;
 pub mod state;
@@ -25,6 +27,7 @@ pub use self::{
     authentication::Authentication,
     authorization::Authorization,
     destination::DestinationPolicy,
+    rate_limit::RateLimit,
     route::{HttpRule, StreamRule},
     router::{Router, StreamRouter},
     state::State,
@@ -48,6 +51,8 @@ pub enum Resource {
     Authorization(Authorization),
     /// Whose tokens are believed.
     Authentication(Authentication),
+    /// How many requests may come.
+    RateLimit(RateLimit),
     /// What is measured, logged and traced.
     Telemetry(Telemetry),
     /// What holds for the whole waypoint.
@@ -65,6 +70,7 @@ impl Resource {
             Self::Labels(labels) => format!("labels/{}", labels.workload).into(),
             Self::Authorization(policy) => format!("authorization/{}/{}", policy.namespace, policy.name).into(),
             Self::Authentication(policy) => format!("authentication/{}/{}", policy.namespace, policy.name).into(),
+            Self::RateLimit(limit) => format!("ratelimit/{}/{}", limit.namespace, limit.name).into(),
             Self::Telemetry(object) => format!("telemetry/{}/{}", object.namespace, object.name).into(),
             Self::Settings(settings) => format!("settings/{}", settings.waypoint).into(),
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    external_auth::ExternalAuth,
     filter::{Cors, DirectResponse, Fault, Filter, Redirect, Session, Share},
     matching::{HttpMatch, Source},
 };
@@ -169,43 +170,6 @@ pub struct Mirror {
     pub target: BackendTarget,
     /// How many requests are copied.
     pub share: Share,
-}
-
-/// Somebody who is asked whether a request may pass (Gateway API, `ExternalAuth`); who cannot be asked lets nothing pass.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ExternalAuth {
-    /// Who it is.
-    pub target: BackendTarget,
-    /// How it is asked.
-    pub protocol: AuthProtocol,
-    /// How many bytes of the body it is told at most; none of the body without.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_body: Option<u32>,
-}
-
-/// How somebody is asked whether a request may pass.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum AuthProtocol {
-    /// By `envoy.service.auth.v3.Authorization`.
-    Grpc {
-        /// The headers that it is told, in lower case; all of them without any.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        headers: Vec<Name>,
-    },
-    /// By the same request: 200 lets it pass, any other answer goes to the client.
-    Http {
-        /// What stands before the path of the request.
-        #[serde(default, skip_serializing_if = "str::is_empty")]
-        path: Name,
-        /// The headers that it is told beside `host`, method, path, `content-length` and `authorization`, in lower case.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        headers: Vec<Name>,
-        /// The headers of its answer that the backend sees, in lower case; all of them without any.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        response_headers: Vec<Name>,
-    },
 }
 
 /// When a request is tried again.

@@ -17,8 +17,8 @@ use serde::Serialize;
 
 use self::{attached::Attached, observed::Observed};
 use super::{
-    Authentication, Authorization, DestinationPolicy, GatewayKey, HttpRule, Resource, Settings, StreamRule, Telemetry,
-    WorkloadLabels,
+    Authentication, Authorization, DestinationPolicy, GatewayKey, HttpRule, RateLimit, Resource, Settings, StreamRule,
+    Telemetry, WorkloadLabels,
     router::{Router, StreamRouter},
     telemetry::Effective,
 };
@@ -34,6 +34,7 @@ pub struct State {
     labels: HashMap<Name, Arc<WorkloadLabels>>,
     authorizations: Attached<Authorization>,
     authentications: Attached<Authentication>,
+    rate_limits: Attached<RateLimit>,
     telemetry: Observed,
     settings: OrdMap<Name, Arc<Settings>>,
     // Services whose rules changed since they were last put in order by `prepare`.
@@ -51,6 +52,7 @@ pub enum Held {
     Labels(Arc<WorkloadLabels>),
     Authorization(Arc<Authorization>),
     Authentication(Arc<Authentication>),
+    RateLimit(Arc<RateLimit>),
     Telemetry(Arc<Telemetry>),
     Settings(Arc<Settings>),
 }
@@ -64,6 +66,7 @@ impl From<Resource> for Held {
             Resource::Labels(labels) => Self::Labels(labels.into()),
             Resource::Authorization(policy) => Self::Authorization(policy.into()),
             Resource::Authentication(policy) => Self::Authentication(policy.into()),
+            Resource::RateLimit(limit) => Self::RateLimit(limit.into()),
             Resource::Telemetry(object) => Self::Telemetry(object.into()),
             Resource::Settings(settings) => Self::Settings(settings.into()),
         }
@@ -119,6 +122,7 @@ impl State {
             }
             Held::Authorization(policy) => self.authorizations.insert(&key, policy),
             Held::Authentication(policy) => self.authentications.insert(&key, policy),
+            Held::RateLimit(limit) => self.rate_limits.insert(&key, limit),
             Held::Telemetry(object) => self.telemetry.insert(&key, object),
             Held::Settings(settings) => {
                 self.settings.insert(key.clone(), settings.clone());
@@ -154,6 +158,7 @@ impl State {
             }
             Held::Authorization(policy) => self.authorizations.remove(key, policy),
             Held::Authentication(policy) => self.authentications.remove(key, policy),
+            Held::RateLimit(limit) => self.rate_limits.remove(key, limit),
             Held::Telemetry(object) => self.telemetry.remove(key, object),
             Held::Settings(_) => {
                 self.settings.remove(key);
@@ -181,6 +186,12 @@ impl State {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.resources.is_empty()
+    }
+
+    /// Tells whether there is a resource, by [`Resource::key`].
+    #[must_use]
+    pub fn contains(&self, key: &str) -> bool {
+        self.resources.contains_key(key)
     }
 
     /// Returns all resources with their keys, in no order.
@@ -233,6 +244,15 @@ impl State {
         service: Option<&ServiceKey>,
     ) -> impl Iterator<Item = &Arc<Authentication>> {
         self.authentications.to(waypoint, service)
+    }
+
+    /// Returns the limits that are attached to a waypoint, to any waypoint, or to a service; each once.
+    pub fn rate_limits(
+        &self,
+        waypoint: &GatewayKey,
+        service: Option<&ServiceKey>,
+    ) -> impl Iterator<Item = &Arc<RateLimit>> {
+        self.rate_limits.to(waypoint, service)
     }
 
     /// Returns what is measured, logged and traced of requests for a service, or for what is none. What came out is remembered

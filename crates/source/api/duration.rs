@@ -1,6 +1,6 @@
 //! Spans of time as manifests write them.
 
-use std::{fmt, time::Duration as Span};
+use std::{fmt, str::FromStr, time::Duration as Span};
 
 use serde::{
     Deserialize, Deserializer,
@@ -74,6 +74,19 @@ fn gateway(text: &str) -> Option<Span> {
     }
     (1..=4).contains(&parts).then(|| go(text))?
 }
+
+impl FromStr for GatewayDuration {
+    type Err = NoDuration;
+
+    fn from_str(text: &str) -> Result<Self, NoDuration> {
+        gateway(text).map(Self).ok_or(NoDuration)
+    }
+}
+
+/// Tells that a text is no span of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no duration")]
+pub struct NoDuration;
 
 struct Read(fn(&str) -> Option<Span>, &'static str);
 

@@ -1,4 +1,4 @@
-//! The public APIs as Rust types: Gateway API v1.6 with its experimental channel, and Istio's.
+//! The public APIs as Rust types: Gateway API v1.6 with its experimental channel, Istio's, and what is the mesh's own.
 //!
 //! Every field of an API is here, so that a manifest with another one is refused (`folder`), and the agent reads what it
 //! needs of a typed object. The types say what the definitions say; what fields mean together is the agent's to judge.
@@ -15,6 +15,7 @@ pub mod http_route;
 pub mod istio;
 pub mod load_balancer;
 pub mod peer_authentication;
+pub mod rate_limit;
 pub mod reference;
 pub mod request_authentication;
 pub mod route;

@@ -17,6 +17,7 @@ use crate::{
         grpc_route::GrpcRoute,
         http_route::HttpRoute,
         peer_authentication::PeerAuthentication,
+        rate_limit::{self, RateLimit},
         reference::ReferenceGrant,
         request_authentication::RequestAuthentication,
         service_entry::{ServiceEntry, WorkloadEntry},
@@ -123,7 +124,7 @@ const fn security(names: (&'static str, &'static str), decode: Decode) -> Kind {
 }
 
 /// All kinds.
-pub static KINDS: [Kind; 31] = [
+pub static KINDS: [Kind; 32] = [
     kind("", "Namespace", "namespaces", &[Cluster, Status, Label, Written], decode::read::<core::Namespace>),
     kind("", "Node", "nodes", &[Cluster, Status], decode::read::<core::Node>),
     kind("", "ServiceAccount", "serviceaccounts", &[Written], decode::read::<core::ServiceAccount>),
@@ -171,6 +172,7 @@ pub static KINDS: [Kind; 31] = [
     security(("AuthorizationPolicy", "authorizationpolicies"), decode::read::<AuthorizationPolicy>),
     security(("RequestAuthentication", "requestauthentications"), decode::read::<RequestAuthentication>),
     custom("telemetry.istio.io", &["v1", "v1alpha1"], ("Telemetry", "telemetries"), decode::read::<Telemetry>),
+    custom(rate_limit::GROUP, &["v1alpha1"], ("RateLimit", "ratelimits"), decode::read::<RateLimit>),
 ];
 
 impl Kind {

@@ -9,7 +9,7 @@ fn generated_code_is_that_of_the_proto_files() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crates folder");
     check(&crates.join("xds"), &["workload.proto", "authorization.proto", "discovery.proto", "status.proto"], true);
     check(&crates.join("identity"), &["ca.proto"], false);
-    check(&crates.join("../waypoint"), &["external_auth.proto"], false);
+    check(&crates.join("../waypoint"), &["external_auth.proto", "rate_limit.proto"], false);
 }
 
 fn check(folder: &Path, files: &[&str], shared_bytes: bool) {

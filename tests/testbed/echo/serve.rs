@@ -1,5 +1,6 @@
 //! The server: HTTP, TCP echo, server-speaks-first, UDP echo and bulk, each on as many ports as asked.
 
+mod asked;
 mod tcp;
 mod web;
 

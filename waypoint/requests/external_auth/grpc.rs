@@ -1,13 +1,11 @@
 //! Asking by `envoy.service.auth.v3.Authorization`.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+use std::{collections::HashMap, net::SocketAddr};
 
-use http::{HeaderName, HeaderValue, Request, StatusCode, Uri, Version as HttpVersion, request::Parts};
-use http_body_util::BodyExt;
+use http::{HeaderName, HeaderValue, StatusCode, Uri, Version as HttpVersion, request::Parts};
 use model::{Identity, l7::route::BackendTarget, workload::Name};
-use tower::service_fn;
 
-use super::{Changes, Failure, Question, Said, denied, endpoint, send};
+use super::{Changes, Question, Said, denied};
 use crate::{
     proto::{
         Address, AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValueOption, OkHttpResponse,
@@ -18,41 +16,30 @@ use crate::{
         header_value_option::HeaderAppendAction,
         socket_address::PortSpecifier,
     },
-    requests::{REQUEST_ID, refusal::Refusal, replay::Outgoing},
-    upstream::Version,
+    requests::{
+        REQUEST_ID,
+        ask::{Failure, grpc},
+        refusal::Refusal,
+    },
 };
 
-/// Asks.
-pub async fn ask(question: &Question<'_>, target: &BackendTarget, told: &[Name]) -> Result<Said, Failure> {
-    let endpoint = endpoint(question.inbound, target)?;
-    let authority = match target {
-        BackendTarget::Service { service, .. } => &*service.hostname,
-        BackendTarget::Invalid(_) => "localhost",
-    };
-    let origin = Uri::builder().scheme("http").authority(authority).path_and_query("/").build();
-    let origin = origin.map_err(|error| Failure::Target(error.to_string()))?;
-    // Owned: what the client of tonic holds has no lifetime.
-    let (inbound, endpoint) = (question.inbound.clone(), Arc::new(endpoint));
-    let service = service_fn(move |request: Request<tonic::body::Body>| {
-        let (inbound, endpoint) = (inbound.clone(), endpoint.clone());
-        async move {
-            let (parts, body) = request.into_parts();
-            let body = body.collect().await.map_err(|status| Failure::Status(status.to_string()))?;
-            let request = Request::from_parts(parts, Outgoing::own(body.to_bytes()));
-            send(&inbound, &endpoint, Version::Http2, request).await
-        }
-    });
-    let mut client = AuthorizationClient::with_origin(service, origin);
-    match client.check(request(question, told)).await {
-        Ok(answer) => Ok(read(answer.into_inner())),
-        Err(status) => Err(Failure::Status(runtime::error::with_causes(
-            format!("{:?} {}", status.code(), status.message()),
-            &status,
-        ))),
-    }
+/// How it is asked.
+#[derive(Clone, Copy)]
+pub struct How<'h> {
+    /// The headers that are told; all of them without any.
+    pub told: &'h [Name],
+    /// Whether the body is told as bytes.
+    pub raw: bool,
 }
 
-fn request(question: &Question<'_>, told: &[Name]) -> CheckRequest {
+/// Asks.
+pub async fn ask(question: &Question<'_>, target: &BackendTarget, how: How<'_>) -> Result<Said, Failure> {
+    let (service, origin) = grpc(question.inbound, target)?;
+    let answer = AuthorizationClient::with_origin(service, origin).check(request(question, how)).await?;
+    Ok(read(answer.into_inner()))
+}
+
+fn request(question: &Question<'_>, how: How<'_>) -> CheckRequest {
     let Question { inbound, parts, authority, body } = question;
     let peer = |address: SocketAddr, identity: Option<&Identity>| Peer {
         address: Some(Address {
@@ -76,10 +63,11 @@ fn request(question: &Question<'_>, told: &[Name]) -> CheckRequest {
         }
         known.push_str(&text(value));
     }
-    headers.retain(|name, _| told.is_empty() || told.iter().any(|told| **told == **name));
+    headers.retain(|name, _| how.told.is_empty() || how.told.iter().any(|told| **told == **name));
     if let Some((_, whole)) = body {
         headers.insert("x-envoy-auth-partial-body".to_owned(), (!whole).to_string());
     }
+    let bytes = body.as_ref().map(|(bytes, _)| bytes.clone()).unwrap_or_default();
     let length = parts.headers.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let http = HttpRequest {
         id: parts.headers.get(&REQUEST_ID).map(text).unwrap_or_default(),
@@ -90,7 +78,8 @@ fn request(question: &Question<'_>, told: &[Name]) -> CheckRequest {
         scheme: "http".to_owned(),
         size: length.unwrap_or(-1),
         protocol: if parts.version == HttpVersion::HTTP_2 { "HTTP/2" } else { "HTTP/1.1" }.to_owned(),
-        body: body.as_ref().map(|(bytes, _)| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default(),
+        body: if how.raw { String::new() } else { String::from_utf8_lossy(&bytes).into_owned() },
+        raw_body: if how.raw { bytes.to_vec() } else { Vec::new() },
         ..HttpRequest::default()
     };
     CheckRequest {

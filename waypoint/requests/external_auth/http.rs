@@ -2,30 +2,35 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, Response, StatusCode, Version,
-    header::{AUTHORIZATION, CONTENT_TYPE, DATE, SERVER},
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
+    header::{AUTHORIZATION, CONTENT_TYPE, DATE, LOCATION, SERVER, WWW_AUTHENTICATE},
     uri::PathAndQuery,
 };
 use http_body_util::Collected;
-use model::{l7::route::BackendTarget, workload::Name};
+use model::l7::{external_auth::HttpAuth, route::BackendTarget, text::TextMatch};
 
-use super::{Changes, Failure, Headers, OURS, Question, Said, endpoint, send};
-use crate::requests::{forward, headers, refusal::Refusal, replay::Outgoing};
+use super::{Changes, Headers, OURS, Question, Said};
+use crate::requests::{
+    ask::{Failure, endpoint, send},
+    forward, headers,
+    refusal::Refusal,
+    replay::Outgoing,
+};
+
+/// Tells that the body is only its beginning (Envoy, `ext_authz`).
+const PARTIAL: HeaderName = HeaderName::from_static("x-envoy-auth-partial-body");
 
 /// Asks.
-pub async fn ask(
-    question: &Question<'_>,
-    target: &BackendTarget,
-    prefix: &str,
-    told: &[Name],
-    taken: &[Name],
-) -> Result<Said, Failure> {
+pub async fn ask(question: &Question<'_>, target: &BackendTarget, how: &HttpAuth) -> Result<Said, Failure> {
     let endpoint = endpoint(question.inbound, target)?;
     let mut parts = question.parts.clone();
     parts.version = Version::HTTP_11;
-    parts.headers = headers(&question.parts.headers, told);
+    parts.headers = headers(&question.parts.headers, how);
+    if let Some((_, whole)) = &question.body {
+        parts.headers.insert(PARTIAL, HeaderValue::from_static(if *whole { "false" } else { "true" }));
+    }
     let path = question.parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let path = format!("{}{path}", prefix.trim_end_matches('/'));
+    let path = format!("{}{path}", how.path.trim_end_matches('/'));
     let path =
         path.parse::<PathAndQuery>().map_err(|error| Failure::Target(format!("{path:?} is no path: {error}")))?;
     parts.uri = path.into();
@@ -33,38 +38,53 @@ pub async fn ask(
     let version = forward::version(&parts, &endpoint);
     let request = forward::request(&parts, question.authority, &endpoint, version, Outgoing::own(body));
     let answer = send(question.inbound, &endpoint, version, request).await?;
-    Ok(read(answer, taken))
+    read(answer, how)
 }
 
 /// Returns the headers that are told.
-fn headers(all: &HeaderMap, told: &[Name]) -> HeaderMap {
-    let is_told = |name: &HeaderName| {
-        !OURS.contains(name) && (name == AUTHORIZATION || told.iter().any(|told| **told == *name.as_str()))
-    };
+fn headers(all: &HeaderMap, how: &HttpAuth) -> HeaderMap {
+    let is_told = |name: &HeaderName| !OURS.contains(name) && (name == AUTHORIZATION || any(&how.headers, name));
     let mut out = HeaderMap::new();
     for (name, value) in all.iter().filter(|(name, _)| is_told(name)) {
         out.append(name, value.clone());
     }
+    let add = how.add.iter().filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)));
+    for (name, value) in add.filter(|(name, _)| !OURS.contains(name)) {
+        out.insert(name, value);
+    }
     out
 }
 
-fn read(answer: Response<Collected<Bytes>>, taken: &[Name]) -> Said {
+fn any(patterns: &[TextMatch], name: &HeaderName) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(name.as_str()))
+}
+
+fn read(answer: Response<Collected<Bytes>>, how: &HttpAuth) -> Result<Said, Failure> {
     let (mut parts, body) = answer.into_parts();
+    if how.errors_fail && parts.status.is_server_error() {
+        return Err(Failure::Status(parts.status.to_string()));
+    }
     headers::end_to_end(&mut parts.headers);
-    let pairs = |headers: &HeaderMap| -> Headers {
-        let all = headers.iter().filter(|(name, _)| !OURS.contains(name));
+    let pairs = |taken: &dyn Fn(&HeaderName) -> bool| -> Headers {
+        let all = parts.headers.iter().filter(|(name, _)| !OURS.contains(name) && taken(name));
         all.map(|(name, value)| (name.clone(), value.clone())).collect()
     };
     if parts.status == StatusCode::OK {
         // What describes the answer itself says nothing about the request.
-        let mut set = pairs(&parts.headers);
         let is_own = |name: &HeaderName| [CONTENT_TYPE, DATE, SERVER].contains(name);
-        let is_taken = |name: &HeaderName| taken.iter().any(|taken| **taken == *name.as_str());
-        set.retain(|(name, _)| if taken.is_empty() { !is_own(name) } else { is_taken(name) });
-        return Said::Allow(Changes { set, ..Changes::default() });
+        let set = pairs(&|name| match &how.response_headers {
+            Some(taken) => any(taken, name),
+            None => !is_own(name),
+        });
+        let answer = pairs(&|name| any(&how.client_headers, name));
+        return Ok(Said::Allow(Changes { set, answer, ..Changes::default() }));
     }
     let mut refusal = Refusal::new(parts.status, "UAEX", "", "the external authorization refuses it");
     refusal.body = body.to_bytes();
-    refusal.headers = pairs(&parts.headers);
-    Said::Deny(Box::new(refusal))
+    // Without these the answer would not be what it is (Envoy, `allowed_client_headers`).
+    refusal.headers = pairs(&|name| match &how.refusal_headers {
+        Some(taken) => [WWW_AUTHENTICATE, LOCATION].contains(name) || any(taken, name),
+        None => true,
+    });
+    Ok(Said::Deny(Box::new(refusal)))
 }

@@ -1,40 +1,33 @@
-//! Asking somebody else whether a request may pass (Gateway API, `ExternalAuth`; Envoy's `ext_authz`).
+//! Asking somebody else whether a request may pass (Gateway API, `ExternalAuth`; Istio's action CUSTOM; Envoy's `ext_authz`).
 //!
-//! Who cannot be asked, or says nothing that makes sense, lets nothing pass.
+//! Who cannot be asked, or says nothing that makes sense, lets nothing pass, unless a provider is told to fail open.
 
+pub mod custom;
 mod grpc;
 mod http;
 
 use std::{sync::Arc, time::Duration};
 
 use ::http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
 };
 use bytes::Bytes;
-use http_body_util::{BodyExt, Collected, Limited};
-use model::l7::route::{AuthProtocol, BackendTarget, ExternalAuth};
+use model::l7::external_auth::{AuthProtocol, ExternalAuth};
 use tokio::time::timeout;
 
-use super::{
-    headers::CLIENT_CERTIFICATE,
-    refusal::Refusal,
-    replay::{Outgoing, Replay},
-};
-use crate::{
-    inbound::Inbound,
-    upstream::{self, Endpoint, Hints, Version, Wanted},
-};
+use super::{headers::CLIENT_CERTIFICATE, refusal::Refusal, replay::Replay};
+use crate::inbound::Inbound;
 
-/// How long the answer may take, and the client to send as much of its body as is told.
+/// How long the answer may take where nothing is said.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the client may take to send as much of its body as is told.
+const BODY: Duration = Duration::from_secs(60);
 /// How much of a body is told at most, whatever a rule says, bytes.
 const MAX_BODY: usize = 1 << 20;
-/// The largest answer, bytes.
-const MAX_ANSWER: usize = 1 << 20;
 /// Headers that nobody but the proxy sets.
-const OURS: [HeaderName; 8] =
+pub const OURS: [HeaderName; 8] =
     [CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, CLIENT_CERTIFICATE];
 
 /// Headers, in their order.
@@ -69,22 +62,16 @@ struct Changes {
     answer: Headers,
 }
 
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("{0}")]
-    Target(String),
-    #[error(transparent)]
-    Choose(#[from] upstream::Failure),
-    #[error(transparent)]
-    Send(#[from] upstream::SendError),
-    #[error("its answer is none: {0}")]
-    Answer(String),
-    #[error("it said {0}")]
-    Status(String),
+/// What comes of a request that may pass.
+#[derive(Debug, Default)]
+pub struct Granted {
+    /// What the client's answer gets beside its own headers.
+    pub headers: Headers,
+    /// Why nobody could be asked, if it passes all the same.
+    pub failure: Option<String>,
 }
 
-/// Asks, and changes the request as the answer says; returns what the client's answer gets beside its own headers.
+/// Asks, and changes the request as the answer says.
 ///
 /// # Errors
 /// The answer of a request that may not pass.
@@ -94,26 +81,44 @@ pub async fn ask(
     parts: &mut Parts,
     authority: &str,
     replay: &Replay,
-) -> Result<Headers, Refusal> {
-    let asking = async {
-        let body = match auth.max_body {
-            Some(most @ 1..) => Some(replay.peek(MAX_BODY.min(most as usize)).await.map_err(|_| broken())?),
-            _ => None,
-        };
-        let question = Question { inbound, parts, authority, body };
-        let said = match &auth.protocol {
-            AuthProtocol::Grpc { headers } => grpc::ask(&question, &auth.target, headers).await,
-            AuthProtocol::Http { path, headers, response_headers } => {
-                http::ask(&question, &auth.target, path, headers, response_headers).await
-            }
-        };
-        said.map_err(|failure| denied(format!("the external authorization could not be asked: {failure}")))
+) -> Result<Granted, Refusal> {
+    let body = match auth.max_body {
+        Some(most @ 1..) => Some(body(replay, most, auth.whole_body).await?),
+        _ => None,
     };
-    let late = || Err(denied("the external authorization did not answer in time".to_owned()));
-    match timeout(PATIENCE, asking).await.unwrap_or_else(|_| late())? {
-        Said::Allow(changes) => Ok(changes.apply(parts)),
-        Said::Deny(refusal) => Err(*refusal),
+    let question = Question { inbound, parts, authority, body };
+    let asking = async {
+        match &auth.protocol {
+            AuthProtocol::Grpc { headers, raw_body } => {
+                grpc::ask(&question, &auth.target, grpc::How { told: headers, raw: *raw_body }).await
+            }
+            AuthProtocol::Http(how) => http::ask(&question, &auth.target, how).await,
+        }
+    };
+    let failure = match timeout(auth.timeout.unwrap_or(PATIENCE), asking).await {
+        Ok(Ok(Said::Allow(changes))) => return Ok(Granted { headers: changes.apply(parts), failure: None }),
+        Ok(Ok(Said::Deny(refusal))) => return Err(*refusal),
+        Ok(Err(failure)) => format!("the external authorization could not be asked: {failure}"),
+        Err(_) => "the external authorization did not answer in time".to_owned(),
+    };
+    if auth.fail_open {
+        return Ok(Granted { failure: Some(failure), ..Granted::default() });
     }
+    let status = auth.status_on_error.and_then(|status| StatusCode::from_u16(status).ok());
+    Err(Refusal { status: status.unwrap_or(StatusCode::FORBIDDEN), ..denied(failure) })
+}
+
+/// Reads the beginning of a body, and whether it is all. A client that is slow or breaks off here is no failure of whom to ask:
+/// it must not pass where failures do.
+async fn body(replay: &Replay, most: u32, whole: bool) -> Result<(Bytes, bool), Refusal> {
+    let late = || Refusal::new(StatusCode::REQUEST_TIMEOUT, "-", "request timeout\n", "the body did not come in time");
+    let read = timeout(BODY, replay.peek(MAX_BODY.min(most as usize))).await.map_err(|_| late())?;
+    let (bytes, is_all) = read.map_err(|_| broken())?;
+    if whole && !is_all {
+        let reason = "the body is larger than what the external authorization is told";
+        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "-", "payload too large\n", reason));
+    }
+    Ok((bytes, is_all))
 }
 
 fn broken() -> Refusal {
@@ -137,26 +142,4 @@ impl Changes {
         self.query.apply(parts);
         self.answer
     }
-}
-
-/// Finds whom to ask.
-fn endpoint(inbound: &Inbound, target: &BackendTarget) -> Result<Endpoint, Failure> {
-    let wanted = Wanted::of_backend(target, inbound.target.port()).map_err(Failure::Target)?;
-    Ok(upstream::choose(inbound, &wanted, &[], &mut Hints::default())?)
-}
-
-/// Sends a request and takes the whole answer.
-async fn send(
-    inbound: &Arc<Inbound>,
-    endpoint: &Endpoint,
-    version: Version,
-    request: Request<Outgoing>,
-) -> Result<Response<Collected<Bytes>>, Failure> {
-    let _busy = endpoint.load.begin(None);
-    let (answer, checkout) = inbound.shared.upstreams().send(&inbound.shared, endpoint, version, request).await?;
-    let (parts, incoming) = answer.into_parts();
-    let body =
-        Limited::new(incoming, MAX_ANSWER).collect().await.map_err(|error| Failure::Answer(error.to_string()))?;
-    checkout.done();
-    Ok(Response::from_parts(parts, body))
 }

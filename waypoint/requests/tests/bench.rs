@@ -93,6 +93,13 @@ impl Bench {
         bench
     }
 
+    /// Returns all metrics.
+    pub fn metrics(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("a text");
+        text
+    }
+
     /// Returns how many requests to a service were counted with a status.
     pub fn counted(&self, service: &str, status: u16) -> u64 {
         self.counted_as(service, &format!("response_code=\"{status}\""))
@@ -100,8 +107,7 @@ impl Bench {
 
     /// Returns how many requests to a service were counted with a label.
     pub fn counted_as(&self, service: &str, label: &str) -> u64 {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("a text");
+        let text = self.metrics();
         let labels = [format!("destination_service_name=\"{service}\""), label.to_owned()];
         let lines = text.lines().filter(|line| line.starts_with("istio_requests_total"));
         let lines = lines.filter(|line| labels.iter().all(|label| line.contains(&**label)));

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use model::l7::route::{AuthProtocol, ExternalAuth};
+use model::l7::{
+    external_auth::{AuthProtocol, ExternalAuth, HttpAuth},
+    text::TextMatch,
+};
 use tokio::net::TcpListener;
 use tonic::transport::{Server, server::TcpIncoming};
 
@@ -18,14 +21,21 @@ const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const POST: &str = "POST /x?a=1 HTTP/1.1\r\nhost: web\r\nauthorization: me\r\nx-user: evil\r\nx-b: 1\r\nconnection: x-user\r\n\
     content-length: 6\r\n\r\nabcdef";
 
-fn http(path: &str, headers: &[&str], taken: &[&str]) -> AuthProtocol {
-    let names = |names: &[&str]| names.iter().map(|name| (*name).into()).collect();
-    AuthProtocol::Http { path: path.into(), headers: names(headers), response_headers: names(taken) }
+pub fn http(path: &str, headers: &[&str], taken: &[&str]) -> AuthProtocol {
+    let names = |names: &[&str]| names.iter().map(|name| TextMatch::Exact((*name).into())).collect();
+    let response_headers = (!taken.is_empty()).then(|| names(taken));
+    AuthProtocol::Http(HttpAuth { path: path.into(), headers: names(headers), response_headers, ..HttpAuth::default() })
+}
+
+pub fn auth(protocol: AuthProtocol, max_body: Option<u32>) -> ExternalAuth {
+    let (timeout, status_on_error) = (None, None);
+    let target = target("auth");
+    ExternalAuth { target, protocol, max_body, whole_body: false, timeout, fail_open: false, status_on_error }
 }
 
 fn asks(bench: &Bench, protocol: AuthProtocol, max_body: Option<u32>) {
     bench.service("auth");
-    bench.rule(|rule| rule.external_auth = Some(ExternalAuth { target: target("auth"), protocol, max_body }));
+    bench.rule(|rule| rule.external_auth = Some(auth(protocol, max_body)));
 }
 
 #[tokio::test]
@@ -58,10 +68,7 @@ async fn a_server_of_http_lets_requests_pass_or_answers_them() {
         assert!(got.starts_with(&format!("HTTP/1.1 {status}")), "{protocol:?}: {got}");
         let question = next(&mut server).await;
         assert!(question.contains(asked) && question.contains("host: web\r\n"), "{protocol:?}: {question}");
-        assert_eq!(
-            question.contains("x-b"),
-            matches!(&protocol, AuthProtocol::Http { headers, .. } if !headers.is_empty())
-        );
+        assert_eq!(question.contains("x-b"), matches!(&protocol, AuthProtocol::Http(how) if !how.headers.is_empty()));
         assert_eq!(got.matches("content-type").count(), usize::from(status == 401), "{got}");
         assert!(!question.contains("x-user") && !question.contains("x-forwarded-client-cert"), "{question}");
         match heard.try_recv() {
@@ -82,8 +89,8 @@ async fn who_cannot_be_asked_lets_nothing_pass() {
     for (protocol, answer) in [
         (http("", &[], &[]), None),
         (http("", &[], &[]), Some("nothing\r\n\r\n")),
-        (AuthProtocol::Grpc { headers: vec![] }, None),
-        (AuthProtocol::Grpc { headers: vec![] }, Some("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")),
+        (AuthProtocol::Grpc { headers: vec![], raw_body: false }, None),
+        (AuthProtocol::Grpc { headers: vec![], raw_body: false }, Some("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")),
     ] {
         let bench = Bench::new();
         asks(&bench, protocol.clone(), None);
@@ -98,7 +105,7 @@ async fn who_cannot_be_asked_lets_nothing_pass() {
 }
 
 /// A server that says always the same.
-struct Always(CheckResponse, Arc<Mutex<Vec<CheckRequest>>>);
+pub struct Always(pub CheckResponse, pub Arc<Mutex<Vec<CheckRequest>>>);
 
 #[tonic::async_trait]
 impl Authorization for Always {
@@ -148,7 +155,7 @@ async fn a_server_of_grpc_lets_requests_pass_or_answers_them() {
     ];
     for (answer, status, passed) in rows {
         let bench = Bench::new();
-        asks(&bench, AuthProtocol::Grpc { headers: vec![] }, Some(3));
+        asks(&bench, AuthProtocol::Grpc { headers: vec![], raw_body: false }, Some(3));
         let mut heard = bench.peer("web", [127, 0, 3, 35], OK).await;
         let listener = TcpListener::bind("127.0.3.36:0").await.expect("a port");
         bench.endpoint("auth", listener.local_addr().expect("bound"));

@@ -7,7 +7,7 @@ use std::{
 
 use model::l7::{
     Resource, Target,
-    authorization::{Action, Authorization, Rule},
+    authorization::{Action, Authorization, Custom, Rule},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -26,11 +26,15 @@ fn policy(action: Action, dry_run: bool) -> Resource {
     })
 }
 
+fn opa() -> Action {
+    Action::Custom(Box::new(Custom { provider: "opa".into(), ask: None }))
+}
+
 #[tokio::test]
 async fn what_a_provider_was_to_be_asked_about_does_not_pass_unasked() {
     for (action, dry_run, wanted) in [
-        (Action::Custom("opa".into()), false, "403"),
-        (Action::Custom("opa".into()), true, "200"),
+        (opa(), false, "403"),
+        (opa(), true, "200"),
         (Action::Audit, false, "200"),
         (Action::Deny, false, "403"),
         (Action::Deny, true, "200"),
@@ -45,7 +49,7 @@ async fn what_a_provider_was_to_be_asked_about_does_not_pass_unasked() {
 
 #[tokio::test]
 async fn a_connection_that_is_passed_on_does_not_pass_unasked_either() {
-    for (action, wanted) in [(Action::Custom("opa".into()), ""), (Action::Audit, OK)] {
+    for (action, wanted) in [(opa(), ""), (Action::Audit, OK)] {
         let bench = Bench::new();
         let _heard = bench.peer("web", [127, 0, 3, 41], OK).await;
         bench.told(policy(action.clone(), false));

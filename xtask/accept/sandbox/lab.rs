@@ -104,6 +104,13 @@ impl Sandbox<'_> {
         self.run(&["sandbox", "up", "-f", &manifests.display().to_string()])
     }
 
+    /// Starts it with manifests and variables; an error unless all is well.
+    pub fn up_well_with(&self, manifests: &Path, variables: &[(&str, &str)]) -> Result<Ended, String> {
+        let mut command = self.command(&["sandbox", "up", "-f", &manifests.display().to_string()]);
+        let up = ended(command.envs(variables.iter().copied()))?;
+        if up.ok() { Ok(up) } else { Err(format!("up: exit {}: {}", up.code, up.all())) }
+    }
+
     /// Starts it with manifests; an error unless all is well.
     pub fn up_well(&self, manifests: &Path) -> Result<Ended, String> {
         let up = self.up(manifests)?;

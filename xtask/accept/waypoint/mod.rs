@@ -5,10 +5,12 @@
 
 mod ask;
 mod cluster;
+mod external;
 mod faults;
 mod fuzz;
 mod h2spec;
 mod identity;
+mod limits;
 mod protocols;
 mod scene;
 mod table;
@@ -29,6 +31,8 @@ const SECTIONS: [(&str, Section); 7] = [
     ("identity", identity::check),
     ("telemetry", telemetry::check),
     ("faults", faults::check),
+    ("external", external::check),
+    ("limits", limits::check),
 ];
 
 /// Runs it on a machine of its own.

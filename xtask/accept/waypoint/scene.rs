@@ -67,6 +67,11 @@ fn client(namespace: &str, name: &str) -> String {
 
 /// Starts the scene with further manifests, and its waypoint.
 pub fn up<'a>(lab: &'a Lab, name: &str, more: &str) -> Result<Scene<'a>, String> {
+    up_with(lab, name, more, &[])
+}
+
+/// The same with variables.
+pub fn up_with<'a>(lab: &'a Lab, name: &str, more: &str, variables: &[(&str, &str)]) -> Result<Scene<'a>, String> {
     let folder = lab.folder(name)?;
     let mut text = NAMESPACES.to_owned();
     for (namespace, name, replicas) in SERVERS {
@@ -77,7 +82,7 @@ pub fn up<'a>(lab: &'a Lab, name: &str, more: &str) -> Result<Scene<'a>, String>
     let _ = write!(text, "{}{more}", service("shop", "all", "app: echo"));
     write(&folder.join("scene.yaml"), &text)?;
     let scene = Scene { sandbox: lab.sandbox(name) };
-    scene.sandbox.up_well(&folder)?;
+    scene.sandbox.up_well_with(&folder, variables)?;
     let arguments = ["waypoint", "apply", "-n", "shop", "--enroll-namespace", "--wait", "--timeout", "30s"];
     let made = scene.sandbox.run(&arguments)?;
     if !made.ok() {

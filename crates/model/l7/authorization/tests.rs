@@ -115,7 +115,7 @@ fn providers_are_asked_and_notes_are_made_of_what_matches() {
         trust_domains: &[],
     };
     let of = |action: Action, method: &str| policy(action, vec![when(condition(Attribute::Method, &[method], &[]))]);
-    let opa = || Action::Custom("opa".into());
+    let opa = || Action::Custom(Box::new(Custom { provider: "opa".into(), ask: None }));
     // Action, method of the rule, only tried, a request or a connection: is a provider asked, is a note made.
     let rows = [
         (opa(), "GET", false, true, true, false),
@@ -131,7 +131,7 @@ fn providers_are_asked_and_notes_are_made_of_what_matches() {
     for (action, method, dry_run, is_request, is_asked, is_noted) in rows {
         let policies = [Authorization { dry_run, ..of(action, method) }];
         let asked = asked(is_request.then_some(&get as &dyn Request));
-        let provider = custom(&policies, &asked).next().map(|(_, provider)| &**provider);
+        let provider = custom(&policies, &asked).next().map(|(_, custom)| &*custom.provider);
         assert_eq!(provider, is_asked.then_some("opa"), "{policies:?}");
         assert_eq!(audits(&policies, &asked).count() == 1, is_noted, "{policies:?}");
     }

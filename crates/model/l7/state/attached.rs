@@ -6,7 +6,7 @@ use imbl::{HashMap, OrdMap};
 
 use super::drop_from;
 use crate::{
-    l7::{Authentication, Authorization, GatewayKey, Target},
+    l7::{Authentication, Authorization, GatewayKey, RateLimit, Target},
     workload::{Name, ServiceKey},
 };
 
@@ -23,6 +23,12 @@ impl Targeted for Authorization {
 }
 
 impl Targeted for Authentication {
+    fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+}
+
+impl Targeted for RateLimit {
     fn targets(&self) -> &[Target] {
         &self.targets
     }

@@ -77,6 +77,10 @@ const ROWS: &[Row] = &[
         "f:9:20: VirtualService default/v: spec.http[0].route[0].destination.host: required field is missing",
     ),
     Row(
+        "apiVersion: policy.ambient.io/v1alpha1\nkind: RateLimit\nmetadata: {name: l}\nspec:\n  targetRefs: [{group: \"\", kind: Service, name: a}]\n  local:\n  - requests: 1\n    keys: [source.ip]\n    per: week\n",
+        "f:8:5: RateLimit default/l: spec.local[0].keys: unknown field, did you mean key?\nf:9:10: RateLimit default/l: spec.local[0].per: wrong value, string \"week\": want second, minute, hour, day or a duration such as 10s, more than 0 and at most a day",
+    ),
+    Row(
         "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: d}\nspec:\n  host: a\n  trafficPolicy:\n    tls: {mode: MUTUALLY}\n",
         "f:7:17: DestinationRule default/d: spec.trafficPolicy.tls.mode: unknown value \"MUTUALLY\": want one of DISABLE, SIMPLE, MUTUAL, ISTIO_MUTUAL",
     ),

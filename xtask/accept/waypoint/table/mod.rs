@@ -57,14 +57,24 @@ const TABLES: [(&str, &[Row]); 7] = [
 
 /// Checks all rows.
 pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
+    check_tables(lab, report, ("table", &[]), &TABLES).map(drop)
+}
+
+/// Checks the rows of tables by kind, on a sandbox of this name and with these variables; the scene goes on.
+pub fn check_tables<'l>(
+    lab: &'l Lab,
+    report: &mut Report,
+    (sandbox, variables): (&str, &[(&str, &str)]),
+    tables: &[(&'static str, &'static [Row])],
+) -> Result<Scene<'l>, String> {
     let mut rows = Vec::new();
-    for (kind, table) in TABLES {
+    for (kind, table) in tables {
         let short: String = kind.chars().filter(char::is_ascii_uppercase).collect::<String>().to_lowercase();
         let first = rows.len() + 1;
-        rows.extend(table.iter().enumerate().map(|(n, row)| (kind, format!("{short}-{}", first + n), row)));
+        rows.extend(table.iter().enumerate().map(|(n, row)| (*kind, format!("{short}-{}", first + n), row)));
     }
     let services = rows.iter().map(|(_, name, row)| scene::service("shop", name, row.selects)).collect::<String>();
-    let scene = scene::up(lab, "table", &services)?;
+    let scene = scene::up_with(lab, sandbox, &services, variables)?;
     let mut refused = vec![None; rows.len()];
     for (number, (_, name, row)) in rows.iter().enumerate() {
         refused[number] = scene.apply(&objects(name, row)).err();
@@ -82,8 +92,8 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
             fault.is_none(),
         );
     }
-    println!("table D: {good} of {}", rows.len());
-    Ok(())
+    println!("{sandbox}: {good} of {}", rows.len());
+    Ok(scene)
 }
 
 /// Checks rows, a few beside each other; says for each what does not hold.
@@ -153,6 +163,9 @@ fn objects(name: &str, row: &Row) -> String {
             "ReferenceGrant" => ("gateway.networking.k8s.io/v1beta1", ("", "")),
             "AuthorizationPolicy" => {
                 ("security.istio.io/v1", ("targetRefs", "targetRefs: [{group: \"\", kind: Service, name: $S}]"))
+            }
+            "RateLimit" => {
+                ("policy.ambient.io/v1alpha1", ("targetRefs", "targetRefs: [{group: \"\", kind: Service, name: $S}]"))
             }
             _ => ("v1", ("", "")),
         };
