@@ -17,6 +17,7 @@ mod mesh;
 mod policy;
 mod proof;
 mod roots;
+mod secrets;
 mod secured;
 mod serve;
 mod status;

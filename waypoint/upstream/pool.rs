@@ -171,7 +171,8 @@ impl Upstreams {
     ) -> Result<(Response<Incoming>, Checkout), SendError> {
         let identity = endpoint.workload.as_ref().map(|w| w.identity()).transpose().map_err(Failure::from)?;
         let client = endpoint.traffic.proxy_protocol.map(|_| endpoint.client);
-        let key = Key { address: endpoint.address, version, identity, connection: endpoint.connection, client };
+        let (address, connection, name) = (endpoint.address, endpoint.connection, endpoint.name.clone());
+        let key = Key { address, version, identity, connection, name, client };
         match version {
             Version::Http1 => self.send1(shared, endpoint, key, request).await,
             Version::Http2 => self.send2(shared, endpoint, key, request).await,

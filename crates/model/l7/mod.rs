@@ -13,11 +13,15 @@ pub mod matching;
 pub mod path;
 pub mod route;
 pub mod router;
+pub mod secret;
 pub mod state;
 pub mod telemetry;
 pub mod text;
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +31,7 @@ pub use self::{
     destination::DestinationPolicy,
     route::{HttpRule, StreamRule},
     router::{Router, StreamRouter},
+    secret::Secret,
     state::State,
     telemetry::{Provider, Telemetry},
 };
@@ -50,6 +55,10 @@ pub enum Resource {
     Authentication(Authentication),
     /// What is measured, logged and traced.
     Telemetry(Telemetry),
+    /// What is shown to servers, or whom they have to be vouched for by.
+    Secret(Secret),
+    /// Who is served although nobody is sent here.
+    Standby(Standby),
     /// What holds for the whole waypoint.
     Settings(Settings),
 }
@@ -66,6 +75,8 @@ impl Resource {
             Self::Authorization(policy) => format!("authorization/{}/{}", policy.namespace, policy.name).into(),
             Self::Authentication(policy) => format!("authentication/{}/{}", policy.namespace, policy.name).into(),
             Self::Telemetry(object) => format!("telemetry/{}/{}", object.namespace, object.name).into(),
+            Self::Secret(secret) => format!("secret/{}/{}", secret.namespace, secret.name).into(),
+            Self::Standby(standby) => format!("standby/{}", standby.service).into(),
             Self::Settings(settings) => format!("settings/{}", settings.waypoint).into(),
         }
     }
@@ -116,6 +127,16 @@ pub enum Target {
     AnyWaypoint,
     /// What goes to this service.
     Service(ServiceKey),
+}
+
+/// A service whose traffic goes past its waypoints while they have nothing to do, and which they serve whenever it comes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Standby {
+    /// The service.
+    pub service: ServiceKey,
+    /// Its waypoints.
+    pub waypoints: BTreeSet<GatewayKey>,
 }
 
 /// The labels of a workload, only those that something asks for.

@@ -17,9 +17,10 @@ use serde::Serialize;
 
 use self::{attached::Attached, observed::Observed};
 use super::{
-    Authentication, Authorization, DestinationPolicy, GatewayKey, HttpRule, Resource, Settings, StreamRule, Telemetry,
-    WorkloadLabels,
+    Authentication, Authorization, DestinationPolicy, GatewayKey, HttpRule, Resource, Secret, Settings, Standby,
+    StreamRule, Telemetry, WorkloadLabels,
     router::{Router, StreamRouter},
+    secret::redacted,
     telemetry::Effective,
 };
 use crate::workload::{Name, ServiceKey};
@@ -36,6 +37,9 @@ pub struct State {
     authentications: Attached<Authentication>,
     telemetry: Observed,
     settings: OrdMap<Name, Arc<Settings>>,
+    // By name: a waypoint is told those of its own namespace alone.
+    secrets: HashMap<Name, Arc<Secret>>,
+    standby: HashSet<ServiceKey>,
     // Services whose rules changed since they were last put in order by `prepare`.
     changed: HashSet<ServiceKey>,
 }
@@ -52,6 +56,9 @@ pub enum Held {
     Authorization(Arc<Authorization>),
     Authentication(Arc<Authentication>),
     Telemetry(Arc<Telemetry>),
+    #[serde(serialize_with = "redacted")]
+    Secret(Arc<Secret>),
+    Standby(Arc<Standby>),
     Settings(Arc<Settings>),
 }
 
@@ -65,6 +72,8 @@ impl From<Resource> for Held {
             Resource::Authorization(policy) => Self::Authorization(policy.into()),
             Resource::Authentication(policy) => Self::Authentication(policy.into()),
             Resource::Telemetry(object) => Self::Telemetry(object.into()),
+            Resource::Secret(secret) => Self::Secret(secret.into()),
+            Resource::Standby(standby) => Self::Standby(standby.into()),
             Resource::Settings(settings) => Self::Settings(settings.into()),
         }
     }
@@ -120,6 +129,12 @@ impl State {
             Held::Authorization(policy) => self.authorizations.insert(&key, policy),
             Held::Authentication(policy) => self.authentications.insert(&key, policy),
             Held::Telemetry(object) => self.telemetry.insert(&key, object),
+            Held::Secret(secret) => {
+                self.secrets.insert(secret.name.clone(), secret.clone());
+            }
+            Held::Standby(standby) => {
+                self.standby.insert(standby.service.clone());
+            }
             Held::Settings(settings) => {
                 self.settings.insert(key.clone(), settings.clone());
             }
@@ -155,6 +170,12 @@ impl State {
             Held::Authorization(policy) => self.authorizations.remove(key, policy),
             Held::Authentication(policy) => self.authentications.remove(key, policy),
             Held::Telemetry(object) => self.telemetry.remove(key, object),
+            Held::Secret(secret) => {
+                self.secrets.remove(&secret.name);
+            }
+            Held::Standby(standby) => {
+                self.standby.remove(&standby.service);
+            }
             Held::Settings(_) => {
                 self.settings.remove(key);
             }
@@ -209,6 +230,18 @@ impl State {
     /// Returns what is said about how a service is reached.
     pub fn destinations(&self, service: &ServiceKey) -> impl Iterator<Item = &DestinationPolicy> {
         self.destinations.get(service).into_iter().flat_map(OrdMap::values).map(|policy| &**policy)
+    }
+
+    /// Returns a Secret of the waypoint's namespace.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> Option<&Arc<Secret>> {
+        self.secrets.get(name)
+    }
+
+    /// Tells whether a service is served although its traffic is not sent here.
+    #[must_use]
+    pub fn stands_by(&self, service: &ServiceKey) -> bool {
+        self.standby.contains(service)
     }
 
     /// Returns the labels of a workload that something asks for, by its unique name.

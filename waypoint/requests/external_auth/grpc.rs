@@ -24,7 +24,7 @@ use crate::{
 
 /// Asks.
 pub async fn ask(question: &Question<'_>, target: &BackendTarget, told: &[Name]) -> Result<Said, Failure> {
-    let endpoint = endpoint(question.inbound, target)?;
+    let endpoint = endpoint(question.inbound, target).await?;
     let authority = match target {
         BackendTarget::Service { service, .. } => &*service.hostname,
         BackendTarget::Invalid(_) => "localhost",

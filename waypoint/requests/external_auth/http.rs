@@ -20,7 +20,7 @@ pub async fn ask(
     told: &[Name],
     taken: &[Name],
 ) -> Result<Said, Failure> {
-    let endpoint = endpoint(question.inbound, target)?;
+    let endpoint = endpoint(question.inbound, target).await?;
     let mut parts = question.parts.clone();
     parts.version = Version::HTTP_11;
     parts.headers = headers(&question.parts.headers, told);

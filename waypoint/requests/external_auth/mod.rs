@@ -140,9 +140,9 @@ impl Changes {
 }
 
 /// Finds whom to ask.
-fn endpoint(inbound: &Inbound, target: &BackendTarget) -> Result<Endpoint, Failure> {
+async fn endpoint(inbound: &Inbound, target: &BackendTarget) -> Result<Endpoint, Failure> {
     let wanted = Wanted::of_backend(target, inbound.target.port()).map_err(Failure::Target)?;
-    Ok(upstream::choose(inbound, &wanted, &[], &mut Hints::default())?)
+    Ok(upstream::choose(inbound, &wanted, &[], &mut Hints::default()).await?)
 }
 
 /// Sends a request and takes the whole answer.
