@@ -1,10 +1,10 @@
 //! Layer 7 in the agent's loop: from changes of objects to what waypoints are told and to what statuses say.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 use model::{
-    l7::{Normalization, Resource, Traffic},
+    l7::{Normalization, Resource, Secret, Standby, Traffic},
     workload::Name,
 };
 use serde_json::Value;
@@ -20,11 +20,12 @@ use xds::{
 use crate::{
     gateway::{self, Serves},
     l7::{
-        self, L7, Output, Providers, Sort,
+        self, L7, Output, Providers, Ruled, Sort, Turned,
         audience::{Audiences, Told},
         status::{Body, OF_ISTIO, Status},
     },
     mesh,
+    secrets::Found,
     status::Wanted,
 };
 
@@ -51,6 +52,16 @@ pub struct Fed {
     pub resources: Vec<server::Change>,
     /// For those who wrote the objects.
     pub statuses: Vec<Wanted>,
+    /// What there is for waypoints to do since, or no more.
+    pub turned: Turned,
+}
+
+impl Fed {
+    fn extend(&mut self, other: Self) {
+        self.resources.extend(other.resources);
+        self.statuses.extend(other.statuses);
+        self.turned.extend(other.turned);
+    }
 }
 
 /// An object as it was last seen, as far as writing its status asks.
@@ -64,6 +75,7 @@ struct Seen {
 pub struct Feed {
     l7: L7,
     audiences: Audiences,
+    ruled: Ruled,
     seen: HashMap<(Sort, ObjectKey), Seen>,
     root: String,
     common: Common,
@@ -79,8 +91,8 @@ impl Feed {
             root: mesh.root.clone(),
             providers: common.providers.clone(),
         };
-        let (audiences, seen) = (Audiences::default(), HashMap::new());
-        Self { l7: L7::new(settings), audiences, seen, root: mesh.root.clone(), common }
+        let (audiences, ruled, seen) = (Audiences::default(), Ruled::default(), HashMap::new());
+        Self { l7: L7::new(settings), audiences, ruled, seen, root: mesh.root.clone(), common }
     }
 
     /// Takes in a change of an object.
@@ -118,6 +130,29 @@ impl Feed {
         self.told(out)
     }
 
+    /// Takes in what is in a Secret, or why it cannot be used; none if nobody needs it.
+    pub fn secret(&mut self, key: &ObjectKey, found: Option<Found>) -> Fed {
+        let resource = |content| {
+            let (namespace, name) = ((*key.namespace).into(), (*key.name).into());
+            Resource::Secret(Secret { namespace, name, content })
+        };
+        let fault = found.as_ref().map(|found| found.as_ref().err().cloned());
+        let out = self.l7.secret(key, fault);
+        let mut fed = self.told(out);
+        let change = match found {
+            Some(content) => l7::Change::Put(resource(content).into()),
+            None => l7::Change::Remove(resource(Err("".into())).key()),
+        };
+        fed.resources.extend(self.audiences.apply(change).into_iter().map(published));
+        fed
+    }
+
+    /// Returns the Secrets that waypoints need.
+    #[must_use]
+    pub fn secrets(&self) -> BTreeSet<ObjectKey> {
+        self.audiences.secrets()
+    }
+
     /// Returns the namespaces in which authorities are named.
     pub fn namespaces(&self) -> impl Iterator<Item = &String> {
         self.l7.authorities_named()
@@ -128,9 +163,18 @@ impl Feed {
         let mut fed = Fed::default();
         for (subject, binding) in decided.bindings {
             let out = self.l7.bind(subject, binding);
-            let told = self.told(out);
-            fed.resources.extend(told.resources);
-            fed.statuses.extend(told.statuses);
+            fed.extend(self.told(out));
+        }
+        for (service, waypoints) in decided.sparing {
+            let resource = Resource::Standby(Standby { service, waypoints: waypoints.clone() });
+            let key = resource.key();
+            // Most services do not ask for it.
+            let change = match waypoints.is_empty() {
+                false => l7::Change::Put(resource.into()),
+                true if self.audiences.has(&key) => l7::Change::Remove(key),
+                true => continue,
+            };
+            fed.resources.extend(self.audiences.apply(change).into_iter().map(published));
         }
         for (key, serves) in decided.served {
             let settings = self.settings(&key, serves.unwrap_or(Serves::Nothing));
@@ -176,6 +220,7 @@ impl Feed {
             fed.resources.extend(self.audiences.bind(&service, waypoints).into_iter().map(published));
         }
         for change in out.resources {
+            fed.turned.extend(self.ruled.apply(&change));
             fed.resources.extend(self.audiences.apply(change).into_iter().map(published));
         }
         fed.statuses = out.statuses.iter().filter_map(|(sort, status)| self.wanted(*sort, status)).collect();

@@ -18,6 +18,7 @@ mod policy;
 mod proof;
 mod roots;
 mod scale;
+mod secrets;
 mod secured;
 mod serve;
 mod status;

@@ -13,8 +13,12 @@ use crate::{
     authorities::{Authorities, Changed},
     config, deploy,
     feed::{Common, Fed, Feed},
-    issue, mesh, proof,
+    issue,
+    l7::Turned,
+    mesh, proof,
     scale::Scale,
+    secrets,
+    secrets::Secrets,
     status::{self, Wanted},
 };
 
@@ -53,9 +57,10 @@ struct Told {
 }
 
 impl Told {
-    fn add(&mut self, fed: Fed) {
+    fn add(&mut self, fed: Fed) -> Turned {
         self.resources.extend(fed.resources);
         self.statuses.extend(fed.statuses);
+        fed.turned
     }
 }
 
@@ -64,6 +69,7 @@ struct Computed {
     mesh: mesh::Mesh,
     feed: Feed,
     authorities: Authorities,
+    secrets: Secrets,
     synced: HashSet<Kind>,
 }
 
@@ -72,20 +78,44 @@ impl Computed {
         if let Change::Synced(kind) = &change {
             self.synced.insert(*kind);
         }
-        told.add(self.feed.apply(&change));
+        let turned = told.add(self.feed.apply(&change));
         let found = self.mesh.apply(change);
-        told.add(Fed { resources: found.resources, statuses: found.statuses });
-        told.add(self.feed.decided(found.waypoints));
+        let more = self.decide(found, told);
+        self.settle([turned, more].concat(), told);
+    }
+
+    /// Tells layer 7 what the mesh decided.
+    fn decide(&mut self, found: mesh::Output, told: &mut Told) -> Turned {
+        told.resources.extend(found.resources);
+        told.statuses.extend(found.statuses);
+        told.add(self.feed.decided(found.waypoints))
+    }
+
+    /// Tells the mesh what there is for waypoints to do. It decides anew, and what follows from that is again told to layer 7; that
+    /// ends, as a binding does not depend on whether a waypoint is left out.
+    fn settle(&mut self, mut turned: Turned, told: &mut Told) {
+        while !turned.is_empty() {
+            let found = self.mesh.turned(turned);
+            turned = self.decide(found, told);
+        }
     }
 
     fn certify(&mut self, changed: Changed, told: &mut Told) {
         for (key, pem) in changed {
-            told.add(self.feed.authorities(&key, pem));
+            let turned = told.add(self.feed.authorities(&key, pem));
+            self.settle(turned, told);
+        }
+    }
+
+    fn confide(&mut self, changed: secrets::Changed, told: &mut Told) {
+        for (key, found) in changed {
+            let turned = told.add(self.feed.secret(&key, found));
+            self.settle(turned, told);
         }
     }
 
     fn is_complete(&self) -> bool {
-        self.synced.len() == Kind::ALL.len() && self.authorities.is_complete()
+        self.synced.len() == Kind::ALL.len() && self.authorities.is_complete() && self.secrets.is_complete()
     }
 }
 
@@ -94,10 +124,12 @@ impl Work {
     pub async fn run(self) {
         let mut changes = source::kubernetes::watch(&self.client);
         let (certificates, mut certified) = mpsc::channel(BATCH);
+        let (confidences, mut confided) = mpsc::channel(BATCH);
         let mut computed = Computed {
             mesh: mesh::Mesh::new(self.settings.clone()),
             feed: Feed::new(&self.settings, self.common.clone()),
             authorities: Authorities::new(self.client.clone(), certificates),
+            secrets: Secrets::new(self.client.clone(), confidences),
             synced: HashSet::new(),
         };
         let (statuses, inbox) = (status::Board::default(), deploy::Inbox::default());
@@ -113,6 +145,10 @@ impl Work {
                     let changed = computed.authorities.hear(news);
                     computed.certify(changed, &mut told);
                 }
+                Some(news) = confided.recv() => {
+                    let changed = computed.secrets.hear(news);
+                    computed.confide(changed, &mut told);
+                }
             }
             for change in batch.drain(..) {
                 self.placement.apply(&change);
@@ -122,6 +158,8 @@ impl Work {
             }
             let forgotten = computed.authorities.follow(computed.feed.namespaces());
             computed.certify(forgotten, &mut told);
+            let forgotten = computed.secrets.follow(&computed.feed.secrets());
+            computed.confide(forgotten, &mut told);
             self.resources.publish(told.resources);
             statuses.post(told.statuses);
             if computed.is_complete() && !self.resources.is_synced() {
@@ -150,6 +188,10 @@ mod tests {
     use super::*;
     use crate::l7::Sort;
 
+    /// The kinds beside those of layer 7 whose statuses are written.
+    const STATUSES: [Kind; 5] =
+        [Kind::Service, Kind::ServiceEntry, Kind::WorkloadEntry, Kind::Gateway, Kind::GatewayClass];
+
     #[test]
     fn the_role_allows_what_is_read_and_written() {
         let documents = include_str!("../templates/agent.yaml").split("\n---\n");
@@ -171,7 +213,7 @@ mod tests {
                 let right = format!("{verb} {}.{}", place.plural, place.group);
                 assert!(rights.contains(&right), "{right}");
             }
-            let told = Sort::of(kind).is_some() || [Kind::Service, Kind::Gateway, Kind::GatewayClass].contains(&kind);
+            let told = Sort::of(kind).is_some() || STATUSES.contains(&kind);
             let right = format!("patch {}/status.{}", place.plural, place.group);
             assert_eq!(rights.contains(&right), told, "{right}");
         }

@@ -10,8 +10,8 @@ use hickory_server::{
     Server,
     net::runtime::Time,
     proto::{
-        op::{Header, HeaderCounts, Metadata, ResponseCode},
-        rr::{DNSClass, LowerName, Name, RData, Record, RecordType, rdata},
+        op::{Header, HeaderCounts, LowerQuery, Metadata, ResponseCode},
+        rr::{DNSClass, Name, RData, Record, RecordType, rdata},
     },
     server::{Request, RequestHandler, ResponseHandler, ResponseInfo},
     zone_handler::MessageResponseBuilder,
@@ -45,7 +45,7 @@ struct Handler {
 impl RequestHandler for Handler {
     async fn handle_request<R: ResponseHandler, T: Time>(&self, request: &Request, mut out: R) -> ResponseInfo {
         let (code, records) = match request.request_info() {
-            Ok(info) => self.answer(info.query.name(), info.query.query_type(), info.query.query_class()),
+            Ok(info) => self.answer(request.src().ip().to_canonical(), info.query),
             Err(_) => (ResponseCode::FormErr, vec![]),
         };
         let mut metadata = Metadata::response_from_request(&request.metadata);
@@ -71,13 +71,14 @@ impl RequestHandler for Handler {
 }
 
 impl Handler {
-    fn answer(&self, name: &LowerName, kind: RecordType, class: DNSClass) -> (ResponseCode, Vec<Record>) {
+    fn answer(&self, asker: IpAddr, query: &LowerQuery) -> (ResponseCode, Vec<Record>) {
+        let (name, kind, class) = (query.name(), query.query_type(), query.query_class());
         let text = name.to_string();
         let text = text.trim_end_matches('.');
         let names = self.names.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let own = Name::from(name.clone());
         let record = |data| Record::from_rdata(own.clone(), TTL, data);
-        match names.look_up(text) {
+        match names.answer(text, asker) {
             // There is no way out of a sandbox, so a name of the world leads nowhere; to refuse it would make clients try again.
             Answer::Foreign | Answer::Unknown => (ResponseCode::NXDomain, vec![]),
             _ if class != DNSClass::IN => (ResponseCode::NoError, vec![]),

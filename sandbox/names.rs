@@ -7,7 +7,12 @@ use std::{
 
 use source::{
     Change, Kind, Object,
-    object::{ObjectKey, Pod, Service, ServicePort, Target},
+    api::{
+        self,
+        service_entry::{AllottedAddress, ServiceEntrySpec, ServiceEntryStatus},
+    },
+    labels,
+    object::{Custom, ObjectKey, Pod, Service, ServicePort, Target},
 };
 
 use crate::host::DOMAIN;
@@ -27,11 +32,58 @@ pub enum Answer {
     Foreign,
 }
 
-/// Services and pods, as the source told them.
+/// Services, their entries, and pods, as the source told them.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     services: BTreeMap<ObjectKey, Service>,
+    entries: BTreeMap<ObjectKey, Entry>,
     pods: BTreeMap<ObjectKey, Pod>,
+    by_address: BTreeMap<IpAddr, ObjectKey>,
+}
+
+/// A ServiceEntry, as far as it is about names.
+#[derive(Clone, Debug)]
+struct Entry {
+    created: String,
+    hosts: Vec<String>,
+    export_to: Vec<String>,
+    written: Vec<IpAddr>,
+    allotted: Vec<AllottedAddress>,
+}
+
+impl Entry {
+    fn read(custom: &Custom) -> Option<Self> {
+        let spec = api::read::<ServiceEntrySpec>(&custom.spec).spec?;
+        let status = serde_json::from_value::<ServiceEntryStatus>(custom.status.clone()).unwrap_or_default();
+        Some(Self {
+            created: custom.created.clone(),
+            hosts: spec.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            export_to: spec.export_to,
+            written: spec.addresses.iter().filter_map(|text| text.parse().ok()).collect(),
+            allotted: status.addresses,
+        })
+    }
+
+    /// Tells whether pods of a namespace see it.
+    fn is_for(&self, own: &str, namespace: &str) -> bool {
+        let names = |export: &String| export == "*" || export == namespace || (export == "." && own == namespace);
+        self.export_to.is_empty() || self.export_to.iter().any(names)
+    }
+
+    /// Returns the host of it that covers a name, and how much of the name it says.
+    fn host(&self, name: &str) -> Option<(usize, &str)> {
+        let covers = |host: &&String| match host.strip_prefix('*') {
+            Some(domain) => name.strip_suffix(domain).is_some_and(|label| !label.is_empty()),
+            None => *host == name,
+        };
+        let all = self.hosts.iter().filter(covers);
+        all.map(|host| (if host.starts_with('*') { host.len() } else { usize::MAX }, &**host)).max()
+    }
+
+    fn addresses(&self, host: &str) -> Vec<IpAddr> {
+        let allotted = self.allotted.iter().filter(|a| a.host == host).filter_map(|a| a.value.parse().ok());
+        if self.written.is_empty() { allotted.collect() } else { self.written.clone() }
+    }
 }
 
 impl Names {
@@ -39,11 +91,60 @@ impl Names {
     pub fn apply(&mut self, change: Change) {
         match change {
             Change::Apply(Object::Service(service)) => drop(self.services.insert(service.key.clone(), service)),
-            Change::Apply(Object::Pod(pod)) => drop(self.pods.insert(pod.key.clone(), pod)),
+            Change::Apply(Object::Pod(pod)) => {
+                self.forget_addresses(&pod.key);
+                let own = pod.addresses.iter().filter(|_| !pod.host_network && !pod.ended);
+                self.by_address.extend(own.map(|address| (*address, pod.key.clone())));
+                self.pods.insert(pod.key.clone(), pod);
+            }
+            Change::Apply(Object::Custom(Kind::ServiceEntry, custom)) => match Entry::read(&custom) {
+                Some(entry) => drop(self.entries.insert(custom.key, entry)),
+                None => drop(self.entries.remove(&custom.key)),
+            },
             Change::Delete(Kind::Service, key) => drop(self.services.remove(&key)),
-            Change::Delete(Kind::Pod, key) => drop(self.pods.remove(&key)),
+            Change::Delete(Kind::ServiceEntry, key) => drop(self.entries.remove(&key)),
+            Change::Delete(Kind::Pod, key) => {
+                self.forget_addresses(&key);
+                self.pods.remove(&key);
+            }
             _ => {}
         }
+    }
+
+    fn forget_addresses(&mut self, pod: &ObjectKey) {
+        let Some(old) = self.pods.get(pod) else { return };
+        for address in &old.addresses {
+            if self.by_address.get(address) == Some(pod) {
+                self.by_address.remove(address);
+            }
+        }
+    }
+
+    /// Answers a pod, or whoever else has an address, for a name without its closing dot, in lower case.
+    ///
+    /// A pod of the mesh finds hosts of ServiceEntries, as ztunnel's DNS proxy has it; others, and so waypoints and the proxies of
+    /// nodes, find what the hosts are outside of the mesh.
+    #[must_use]
+    pub fn answer(&self, name: &str, asker: IpAddr) -> Answer {
+        let found = self.look_up(name);
+        let pod = self.by_address.get(&asker).and_then(|key| self.pods.get(key));
+        let enrolled = |pod: &&Pod| pod.annotations.get(labels::REDIRECTION).is_some_and(|v| v == "enabled");
+        match (&found, pod.filter(enrolled)) {
+            (Answer::Foreign | Answer::Unknown, Some(pod)) => self.entry(name, &pod.key.namespace).unwrap_or(found),
+            _ => found,
+        }
+    }
+
+    /// Answers for a host of a ServiceEntry: the most exact one, then one of the client's namespace, then the oldest.
+    fn entry(&self, name: &str, namespace: &str) -> Option<Answer> {
+        let seen = self.entries.iter().filter(|(key, entry)| entry.is_for(&key.namespace, namespace));
+        let named = seen.filter_map(|(key, entry)| Some((entry.host(name)?, key, entry)));
+        let rank = |((exact, _), key, entry): &((usize, &str), &ObjectKey, &Entry)| {
+            (std::cmp::Reverse(*exact), key.namespace != namespace, entry.created.clone(), (*key).clone())
+        };
+        let ((_, host), _, entry) = named.min_by_key(rank)?;
+        let addresses = entry.addresses(host);
+        (!addresses.is_empty()).then_some(Answer::Addresses(addresses))
     }
 
     /// Answers for a name without its closing dot, in lower case.
@@ -195,6 +296,49 @@ mod tests {
         ] {
             assert_eq!(names.look_up(name), answer, "{name}");
         }
+    }
+
+    #[test]
+    fn hosts_of_entries_are_for_pods_of_the_mesh() {
+        let mut names = names();
+        let entry = |namespace: &str, name: &str, spec: serde_json::Value, status: serde_json::Value| {
+            let key = ObjectKey { namespace: namespace.into(), name: name.into() };
+            Change::Apply(Object::Custom(Kind::ServiceEntry, Custom { key, spec, status, ..Custom::default() }))
+        };
+        let allotted = |host: &str, value: &str| serde_json::json!({"addresses": [{"host": host, "value": value}]});
+        let spec = |host: &str| serde_json::json!({"hosts": [host], "resolution": "DNS"});
+        names.apply(entry("shop", "a", spec("API.test"), allotted("api.test", "240.240.0.1")));
+        names.apply(entry("shop", "w", spec("*.test"), allotted("*.test", "240.240.0.2")));
+        let own = serde_json::json!({"hosts": ["own.example"], "addresses": ["192.0.2.1", "192.0.2.0/24"], "exportTo": ["."]});
+        names.apply(entry("other", "o", own.clone(), serde_json::Value::Null));
+        names.apply(entry("shop", "o", own, serde_json::Value::Null));
+        names.apply(entry("shop", "none", spec("none.example"), serde_json::Value::Null));
+        for (last, namespace, enrolled) in [(7, "shop", true), (8, "guest", true), (9, "shop", false)] {
+            let key = ObjectKey { namespace: namespace.into(), name: format!("client-{last}") };
+            let annotation = enrolled.then(|| (labels::REDIRECTION.to_owned(), "enabled".to_owned()));
+            let (addresses, annotations) = (vec![[10, 244, 2, last].into()], annotation.into_iter().collect());
+            names.apply(Change::Apply(Object::Pod(Pod { key, addresses, annotations, ..Pod::default() })));
+        }
+        let is = |address: [u8; 4]| Answer::Addresses(vec![address.into()]);
+        for (name, asker, want) in [
+            ("api.test", 7, is([240, 240, 0, 1])),
+            ("api.test", 8, is([240, 240, 0, 1])),
+            ("api.test", 9, Answer::Foreign),
+            ("api.test", 1, Answer::Foreign),
+            ("other.test", 7, is([240, 240, 0, 2])),
+            ("test", 7, Answer::Foreign),
+            ("own.example", 7, is([192, 0, 2, 1])),
+            ("own.example", 8, Answer::Foreign),
+            ("none.example", 7, Answer::Foreign),
+            ("web.shop.svc.cluster.local", 7, is([10, 96, 0, 9])),
+            ("none.shop.svc.cluster.local", 7, Answer::Unknown),
+        ] {
+            assert_eq!(names.answer(name, [10, 244, 2, asker].into()), want, "{name} {asker}");
+        }
+        names.apply(Change::Delete(Kind::ServiceEntry, key("a")));
+        assert_eq!(names.answer("api.test", [10, 244, 2, 7].into()), is([240, 240, 0, 2]));
+        names.apply(Change::Delete(Kind::Pod, key("client-7")));
+        assert_eq!(names.answer("api.test", [10, 244, 2, 7].into()), Answer::Foreign);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use identity::tls::Session;
 use model::{
     Identity, Peer, Policy, Service, Workload, World,
     policy::refuses_through,
-    workload::{GatewayAddress, Name},
+    workload::{GatewayAddress, Name, Protocol},
 };
 use runtime::Drain;
 use tokio::time::{Instant, timeout_at};
@@ -90,7 +90,8 @@ impl Inbound {
     /// asks, cannot know.
     pub fn refused_at(&self, endpoint: &Endpoint) -> Option<Name> {
         let world = self.shared.store.world();
-        let workload = endpoint.workload.as_ref()?;
+        // What is no pod and has no proxy is outside of the mesh: policies of namespaces are not about it.
+        let workload = endpoint.workload.as_ref().filter(|w| w.is_pod() || w.protocol == Protocol::Hbone)?;
         let (identity, source) = (Some(&self.client.identity), self.client.address.ip());
         let peer = Peer { identity, source, destination: endpoint.address };
         refuses_through(world.policies_for(workload), &peer, &self.shared.identity).map(Policy::key)
@@ -138,7 +139,7 @@ enum Declared {
 
 /// Serves one stream to its end.
 pub async fn serve(shared: Arc<Shared>, connect: Connect, ends: Ends, drain: Drain) {
-    let found = awaited(&shared, &connect.authority).await;
+    let found = awaited(&shared, &connect.authority, ends.session.peer.namespace()).await;
     let world = shared.store.world();
     let (target, destination) = match found {
         Ok(found) => found,
@@ -189,12 +190,12 @@ pub async fn serve(shared: Arc<Shared>, connect: Connect, ends: Ends, drain: Dra
 }
 
 /// Finds what a stream is for, and waits a little where it is not known to be ours: the client's proxy may have been told first.
-async fn awaited(shared: &Shared, authority: &str) -> Result<(Target, SocketAddr), Refusal> {
+async fn awaited(shared: &Shared, authority: &str, from: &str) -> Result<(Target, SocketAddr), Refusal> {
     let mut changes = shared.store.changes();
     let end = Instant::now() + CATCH_UP;
     loop {
         changes.mark_unchanged();
-        let found = find(shared, &shared.store.world(), authority);
+        let found = find(shared, &shared.store.world(), authority, from);
         let late = matches!(found, Err(Refusal::Unknown(_) | Refusal::NotOurs(_) | Refusal::NoSuchPort(..)));
         if !late || !matches!(timeout_at(end, changes.changed()).await, Ok(Ok(()))) {
             return found;
@@ -208,16 +209,19 @@ pub fn own(shared: &Shared, world: &World) -> Option<Arc<Workload>> {
     world.workload_at(&shared.config.network.as_str().into(), address).cloned()
 }
 
-/// Finds what a stream is for. Only what uses this waypoint is served: another's traffic has another's policies.
-fn find(shared: &Shared, world: &World, authority: &str) -> Result<(Target, SocketAddr), Refusal> {
+/// Finds what a stream is for, to who asks from a namespace: the client's proxy sees services as that does. Only what uses this
+/// waypoint is served: another's traffic has another's policies.
+fn find(shared: &Shared, world: &World, authority: &str, from: &str) -> Result<(Target, SocketAddr), Refusal> {
     let address = authority.parse::<SocketAddr>().map_err(|_| Refusal::Address(authority.to_owned()))?;
     let address = SocketAddr::new(address.ip().to_canonical(), address.port());
     let network: Name = shared.config.network.as_str().into();
     let own = own(shared, world);
     let ours = |waypoint: &GatewayAddress| own.as_ref().is_some_and(|own| world.is_behind(waypoint, own));
-    if let Some(service) = world.service_at(&network, address.ip(), &shared.config.waypoint.namespace) {
+    if let Some(service) = world.service_at(&network, address.ip(), from) {
         let all = service.waypoint.iter().chain(service.weighted_waypoints.iter().map(|w| &w.destination));
-        if !all.into_iter().any(ours) {
+        // A proxy may have been told a moment ago that there is something to do here, or not yet that there is nothing any more.
+        let stands_by = || shared.store.l7().stands_by(&service.key);
+        if !all.into_iter().any(ours) && !stands_by() {
             return Err(Refusal::NotOurs(service.key.hostname.clone()));
         }
         if !service.ports.contains_key(&address.port()) {

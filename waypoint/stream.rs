@@ -51,7 +51,7 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(inbound: Arc<Inbound>, cli
         Ok(wanted) => wanted,
         Err(reason) => return facts.failed(metrics, "NR", &reason),
     };
-    let (mut server, endpoint) = match upstream::connect(&inbound, &wanted).await {
+    let (mut server, endpoint) = match upstream::connect(&inbound, &wanted, server_name).await {
         Ok(connected) => connected,
         Err(error) => return facts.failed(metrics, error.flags(), &error.to_string()),
     };

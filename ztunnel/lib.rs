@@ -20,7 +20,7 @@ use identity::{
     client::{Asking, RemoteAuthority},
     manager::Manager,
 };
-use runtime::{Drain, Readiness, Shards, drain::stop_signal, operators::Taken};
+use runtime::{Drain, Readiness, Shards, drain::stop_signal, operators::Taken, resolve::Resolver};
 use tracing::{info, warn};
 
 pub use crate::config::Config;
@@ -49,6 +49,7 @@ struct Shared {
     certificates: Manager,
     metrics: telemetry::Metrics,
     pods: pod::Pods,
+    names: Resolver,
     shards: Shards,
 }
 
@@ -81,6 +82,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         certificates,
         metrics,
         pods: pod::Pods::default(),
+        names: Resolver::default(),
         shards: Shards::start("ztunnel", config.workers, batch).map_err(Error::Threads)?,
     });
 

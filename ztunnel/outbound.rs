@@ -1,7 +1,7 @@
 //! Connections that a pod makes: where they were to go, how they go there.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,7 +16,7 @@ use hbone::{
 };
 use http::HeaderMap;
 use identity::tls::Session;
-use model::{Identity, NextHop, Service, Workload};
+use model::{Identity, NextHop, Service, Workload, workload::Name};
 use net::sockets::{self, ConnectOptions, Family, Keepalive};
 use tokio::{net::TcpStream, time::timeout};
 use tracing::debug;
@@ -68,6 +68,16 @@ pub async fn serve(pod: Arc<Pod>, stream: TcpStream, client: SocketAddr) {
             facts.service = service;
             refuse(&pod, &stream, &facts, "CONNECT", &reason.to_string());
         }
+        NextHop::Named { host, port, workload, service } => {
+            facts.destination = Some(workload);
+            facts.service = service;
+            match addresses(&pod, &host).await {
+                Ok(addresses) => named(&pod, stream, facts, destination, (addresses, port)).await,
+                Err(reason) => {
+                    refuse(&pod, &stream, &facts, "CONNECT", &format!("{host} cannot be resolved: {reason}"))
+                }
+            }
+        }
         NextHop::Direct { address, workload, service } => {
             facts.destination_address = address;
             facts.destination = workload;
@@ -94,6 +104,36 @@ pub async fn serve(pod: Arc<Pod>, stream: TcpStream, client: SocketAddr) {
             let hop = Hop { gateway, target, workload, service: None };
             through(&pod, stream, facts, destination, hop).await;
         }
+    }
+}
+
+/// Returns the addresses of a host outside of the mesh.
+async fn addresses(pod: &Pod, host: &Name) -> Result<Vec<IpAddr>, String> {
+    let (resolver, names) = (&pod.shared.names, [host.clone()]);
+    resolver.keep(&names);
+    if resolver.names().get(host).is_none() {
+        resolver.resolve(&names).await;
+    }
+    match resolver.names().get(host).map(|found| &**found) {
+        Some(Ok(addresses)) => Ok(addresses.clone()),
+        Some(Err(reason)) => Err(reason.to_string()),
+        None => Err("too many names are asked for".to_owned()),
+    }
+}
+
+/// Goes to one of the addresses of a host: of the family that was asked for, if there is one.
+async fn named(
+    pod: &Pod,
+    stream: TcpStream,
+    mut facts: Facts,
+    original: SocketAddr,
+    (addresses, port): (Vec<IpAddr>, u16),
+) {
+    let same: Vec<IpAddr> = addresses.iter().copied().filter(|a| a.is_ipv4() == original.is_ipv4()).collect();
+    let of = if same.is_empty() { &addresses } else { &same };
+    if let Some(address) = of.get(rand::random_range(0..of.len().max(1))) {
+        facts.destination_address = SocketAddr::new(*address, port);
+        direct(pod, stream, facts, original).await;
     }
 }
 

@@ -7,6 +7,8 @@
 //! | policies | the waypoints that they name, and those of the services that they name |
 //! | telemetry | the same; without targets those of its namespace, or all |
 //! | labels of workloads | all |
+//! | secrets | the waypoints of their namespace that are told of something that names them |
+//! | who is served although nobody is sent | the waypoints that it names |
 //! | settings | the waypoint that they are of |
 
 mod namespaces;
@@ -18,12 +20,14 @@ use std::{
 
 use model::{
     l7::{
-        GatewayKey, Resource, Target, authorization,
+        GatewayKey, Resource, Secret, Target, authorization,
+        destination::ClientTls,
         route::{Action, Backend, BackendTarget, HttpRule},
         telemetry::Scope,
     },
     workload::{Name, ServiceKey},
 };
+use source::object::ObjectKey;
 use xds::server::Audience;
 
 use self::namespaces::Namespaces;
@@ -58,6 +62,8 @@ pub struct Audiences {
     namespaces: Namespaces,
     /// The resources that are about a namespace.
     within: HashMap<Name, BTreeSet<Name>>,
+    /// The resources that name a Secret, by its name.
+    credentials: HashMap<Name, BTreeSet<Name>>,
 }
 
 impl Audiences {
@@ -83,6 +89,12 @@ impl Audiences {
         self.tell(touched)
     }
 
+    /// Tells whether there is a resource.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.held.contains_key(key)
+    }
+
     /// Takes in a change of a resource.
     pub fn apply(&mut self, change: Change) -> Vec<Told> {
         let (key, new) = match change {
@@ -92,9 +104,11 @@ impl Audiences {
         let old = self.held.remove(&key);
         let within = self.settle(old.as_ref().map(|old| &*old.resource), new.as_deref());
         let mut reached = BTreeSet::new();
+        let mut secrets = BTreeSet::new();
         if let Some(old) = &old {
             reached.extend(leads_to(&old.resource).cloned());
             self.link(&key, &old.resource, false);
+            secrets.extend(named_by(&old.resource, &old.audience));
         }
         let mut told = Vec::new();
         if let Some(resource) = new {
@@ -102,11 +116,12 @@ impl Audiences {
             self.link(&key, &resource, true);
             let audience = self.audience(&resource);
             told.push(said(&key, &resource, &audience));
+            secrets.extend(named_by(&resource, &audience));
             self.held.insert(key, Held { resource, audience });
         } else if old.is_some() {
             told.push(Told { key, resource: None });
         }
-        let ways = self.ways(&reached).chain(within).collect();
+        let ways = self.ways(&reached).chain(within).chain(secrets).collect();
         told.extend(self.tell(ways));
         told
     }
@@ -134,13 +149,16 @@ impl Audiences {
     }
 
     /// Tells of those resources that are for others than they were.
-    fn tell(&mut self, names: BTreeSet<Name>) -> Vec<Told> {
+    fn tell(&mut self, mut names: BTreeSet<Name>) -> Vec<Told> {
         let mut told = Vec::new();
-        for name in names {
+        // What a Secret is needed for comes before it, by the order of their keys.
+        while let Some(name) = names.pop_first() {
             let Some(resource) = self.held.get(&name).map(|held| held.resource.clone()) else { continue };
             let audience = self.audience(&resource);
             if let Some(held) = self.held.get_mut(&name).filter(|held| held.audience != audience) {
                 told.push(said(&name, &resource, &audience));
+                names.extend(named_by(&resource, &held.audience));
+                names.extend(named_by(&resource, &audience));
                 held.audience = audience;
             }
         }
@@ -172,8 +190,36 @@ impl Audiences {
                 Scope::Namespace => Audience::These(self.namespaces.of(&object.namespace)),
                 Scope::Targets(targets) => self.targeted(targets),
             },
+            Resource::Secret(secret) => Audience::These(self.users(secret)),
+            Resource::Standby(standby) => Audience::These(standby.waypoints.clone()),
             Resource::Settings(settings) => Audience::These([settings.waypoint.clone()].into()),
         }
+    }
+
+    /// Returns the Secrets that waypoints are to be told.
+    #[must_use]
+    pub fn secrets(&self) -> BTreeSet<ObjectKey> {
+        let naming = self.credentials.values().flatten().filter_map(|key| self.held.get(key));
+        let named = naming.flat_map(|held| {
+            let spaces = namespaces_of(&held.audience);
+            let named = credentials(&held.resource).cloned().collect::<Vec<_>>();
+            spaces.into_iter().flat_map(move |space| {
+                let key = |name: &Name| ObjectKey { namespace: space.to_string(), name: name.to_string() };
+                named.iter().map(key).collect::<Vec<_>>()
+            })
+        });
+        named.collect()
+    }
+
+    /// Returns the waypoints of a namespace that are told of something that names a Secret of theirs.
+    fn users(&self, secret: &Secret) -> BTreeSet<GatewayKey> {
+        let naming = self.credentials.get(&secret.name).into_iter().flatten();
+        let audiences = naming.filter_map(|key| Some(&self.held.get(key)?.audience));
+        let waypoints = audiences.flat_map(|audience| match audience {
+            Audience::These(these) => these.iter().cloned().collect::<Vec<_>>(),
+            Audience::Everybody | Audience::Waypoints => vec![],
+        });
+        waypoints.filter(|waypoint| waypoint.namespace == secret.namespace).collect()
     }
 
     fn targeted(&self, targets: &[Target]) -> Audience {
@@ -195,11 +241,35 @@ impl Audiences {
     fn link(&mut self, key: &Name, resource: &Resource, there: bool) {
         about(resource).into_iter().for_each(|service| note(&mut self.about, service, key, there));
         leads_to(resource).for_each(|service| note(&mut self.leading, service, key, there));
+        credentials(resource).for_each(|name| note(&mut self.credentials, name, key, there));
         if let Resource::Telemetry(object) = resource
             && object.scope == Scope::Namespace
         {
             note(&mut self.within, &object.namespace, key, there);
         }
+    }
+}
+
+/// Returns the names of the Secrets that a resource names.
+fn credentials(resource: &Resource) -> impl Iterator<Item = &Name> {
+    let tls = match resource {
+        Resource::Destination(policy) => policy.traffic.tls.as_ref(),
+        _ => None,
+    };
+    tls.into_iter().flat_map(ClientTls::secrets)
+}
+
+/// Returns the keys of the Secrets that a resource names to its audience.
+fn named_by(resource: &Resource, audience: &Audience) -> Vec<Name> {
+    let spaces = namespaces_of(audience);
+    let named = credentials(resource);
+    named.flat_map(|name| spaces.iter().map(move |space| Name::from(format!("secret/{space}/{name}")))).collect()
+}
+
+fn namespaces_of(audience: &Audience) -> BTreeSet<Name> {
+    match audience {
+        Audience::These(these) => these.iter().map(|waypoint| waypoint.namespace.clone()).collect(),
+        Audience::Everybody | Audience::Waypoints => BTreeSet::new(),
     }
 }
 

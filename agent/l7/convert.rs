@@ -23,7 +23,10 @@ use source::{
 };
 
 use crate::l7::{
-    destination::backend_tls::{self, BackendTls},
+    destination::{
+        self,
+        backend_tls::{self, BackendTls},
+    },
     hosts::{full, wildcard},
     known::Lookup,
     labels::Asked,
@@ -208,10 +211,23 @@ fn destination_rule(key: &ObjectKey, versions: &Versions<DestinationRuleSpec>, l
         Condition::fails(ACCEPTED, "TargetNotFound", format!("no service of the mesh has the host {host}"))
     } else if without.len() == services.len() {
         Condition::fails(ACCEPTED, "AncestorNotBound", unbound(&without))
+    } else if let Some(why) = no_secret(spec, &services, lookup) {
+        Condition::fails(ACCEPTED, "PartiallyInvalid", format!("connections are refused: {why}"))
     } else {
         Condition::holds(ACCEPTED, "Accepted", "waypoints apply it")
     };
     Made { status: Some(Body::Conditions(vec![condition])), ..Made::default() }
+}
+
+/// Says why a Secret that a rule names cannot be used by a waypoint of its services.
+fn no_secret(spec: &DestinationRuleSpec, services: &[&ServiceKey], lookup: &Lookup<'_>) -> Option<String> {
+    let names = destination::credentials(spec);
+    let spaces: BTreeSet<&str> = services.iter().filter_map(|s| Some(&*lookup.waypoint(s)?.namespace)).collect();
+    let keys = names.iter().flat_map(|name| {
+        spaces.iter().map(move |space| ObjectKey { namespace: (*space).to_owned(), name: (*name).to_owned() })
+    });
+    let faults: Vec<&str> = keys.filter_map(|key| lookup.secret_fault(key)).map(|fault| &**fault).collect();
+    (!faults.is_empty()).then(|| joined(faults))
 }
 
 fn backend_tls_policy(

@@ -179,6 +179,11 @@ impl L7 {
         self.change(|known, touched| known.set_authorities(key, pem, touched))
     }
 
+    /// Takes in why a Secret cannot be used, if it cannot; none at all if nobody needs it.
+    pub fn secret(&mut self, key: &ObjectKey, fault: Option<Option<Name>>) -> Output {
+        self.change(|known, touched| known.set_secret(key, fault, touched))
+    }
+
     /// Returns the namespaces in which something asks for authorities, whether they are there or not.
     pub fn authorities_named(&self) -> impl Iterator<Item = &String> {
         self.certifying.keys()

@@ -43,6 +43,8 @@ pub enum Topic {
     Grpc(ServiceKey),
     /// A route.
     Route(OriginKind, ObjectKey),
+    /// Whether a Secret can be used.
+    Secret(ObjectKey),
 }
 
 /// A route, as far as policies ask.
@@ -86,6 +88,8 @@ pub struct Known {
     grpc: HashMap<ServiceKey, BTreeMap<ObjectKey, BTreeSet<Attachment>>>,
     grpc_at: HashMap<ObjectKey, BTreeSet<ServiceKey>>,
     routes: HashMap<(OriginKind, ObjectKey), Route>,
+    /// Why Secrets cannot be used; of those that can nothing is kept but that.
+    secrets: HashMap<ObjectKey, Option<Name>>,
 }
 
 type Touched = BTreeSet<Topic>;
@@ -247,6 +251,18 @@ impl Known {
             None => drop(self.authorities.remove(key)),
         }
         touched.insert(Topic::Authorities(key.clone()));
+    }
+
+    /// Takes in why a Secret cannot be used, if it cannot; none at all if nobody needs it.
+    pub fn set_secret(&mut self, key: &ObjectKey, fault: Option<Option<Name>>, touched: &mut Touched) {
+        if self.secrets.get(key) == fault.as_ref() {
+            return;
+        }
+        match fault {
+            Some(fault) => drop(self.secrets.insert(key.clone(), fault)),
+            None => drop(self.secrets.remove(key)),
+        }
+        touched.insert(Topic::Secret(key.clone()));
     }
 }
 
@@ -422,5 +438,13 @@ impl<'k> Lookup<'k> {
         let found = self.known.authorities.get(&key);
         self.ask(Topic::Authorities(key));
         found
+    }
+
+    /// Returns why a Secret cannot be used; none if it can, or nobody looked for it yet.
+    #[must_use]
+    pub fn secret_fault(&self, key: ObjectKey) -> Option<&'k Name> {
+        let found = self.known.secrets.get(&key);
+        self.ask(Topic::Secret(key));
+        found?.as_ref()
     }
 }

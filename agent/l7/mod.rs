@@ -21,6 +21,7 @@ pub mod policy;
 pub mod providers;
 mod registry;
 pub mod route;
+mod ruled;
 pub mod status;
 pub mod telemetry;
 mod text;
@@ -28,9 +29,11 @@ pub mod virtual_service;
 
 pub use self::{
     binding::{Binding, Refusal, Subject, gateway},
+    hosts::Audience as Exported,
     index::{Change, L7, Output, Settings},
     object::Sort,
     providers::Providers,
+    ruled::{Reach, Ruled, Turned},
 };
 
 #[cfg(test)]

@@ -6,12 +6,15 @@
 use model::{service::WeightedWaypoint, workload::GatewayAddress};
 use source::{
     labels,
-    object::{Map, ObjectKey, Service},
+    object::{Map, ObjectKey},
 };
 
 use crate::{
     binding::{self, Asker, Unbound, Whose},
-    mesh::{Mesh, waypoints::Bound},
+    mesh::{
+        Mesh,
+        waypoints::{Bound, Labelled},
+    },
 };
 
 /// The whole, of which a weight is a part.
@@ -31,10 +34,10 @@ fn weight(annotations: &Map) -> Result<u32, Unbound> {
 
 impl Mesh {
     /// Returns the waypoint that is named beside the first one of a service.
-    pub(super) fn second(&self, service: &Service, whose: Whose) -> Option<ObjectKey> {
-        let namespace = &service.key.namespace;
+    pub(super) fn second(&self, object: Labelled<'_>, whose: Whose) -> Option<ObjectKey> {
+        let namespace = object.namespace;
         match whose {
-            Whose::Own => binding::canary(&service.labels, namespace),
+            Whose::Own => binding::canary(object.labels, namespace),
             Whose::Namespace => binding::canary(&self.namespaces.get(namespace)?.labels, namespace),
         }
     }
@@ -42,16 +45,16 @@ impl Mesh {
     /// Finds the waypoint that is tried beside the first one of a service; none if there is none.
     pub(super) fn canary(
         &self,
-        service: &Service,
+        object: Labelled<'_>,
         whose: Whose,
         (first, address): &Bound,
         asker: Asker<'_>,
     ) -> Option<Result<Shares, Unbound>> {
         let annotations = match whose {
-            Whose::Own => &service.annotations,
+            Whose::Own => object.annotations,
             Whose::Namespace => &self.namespaces.get(asker.namespace)?.annotations,
         };
-        let key = self.second(service, whose)?;
+        let key = self.second(object, whose)?;
         let found = weight(annotations).and_then(|weight| {
             if key == *first {
                 let (label, name) = (labels::USE_CANARY, &key.name);

@@ -7,24 +7,29 @@ mod policies;
 mod publish;
 mod services;
 mod slices;
+mod sparing;
 mod waypoints;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    net::IpAddr,
     sync::Arc,
 };
 
-use model::workload::ServiceKey;
+use model::{l7::GatewayKey, workload::ServiceKey};
 use source::{
     Change, Kind, Object, labels,
     object::{self, Custom, Map, ObjectKey, Pod},
 };
 use xds::server;
 
-use self::waypoints::{State, User};
+use self::{
+    entries::{Allotment, Claim, Entry, External},
+    waypoints::{State, User},
+};
 use crate::{
     gateway::Serves,
-    l7::{Binding, Subject},
+    l7::{Binding, Reach, Subject},
     policy::{self, Converted},
     status::Wanted,
 };
@@ -52,8 +57,9 @@ struct InNamespace {
     annotations: Map,
     pods: BTreeMap<String, Pod>,
     services: BTreeMap<String, object::Service>,
-    /// Labels of ServiceEntries.
-    entries: BTreeMap<String, Map>,
+    entries: BTreeMap<String, Entry>,
+    /// WorkloadEntries.
+    externals: BTreeMap<String, External>,
     slices: BTreeMap<String, object::EndpointSlice>,
     peers: BTreeMap<String, Custom>,
     policies: BTreeMap<String, Converted>,
@@ -68,6 +74,15 @@ pub struct Mesh {
     classes: BTreeMap<String, Custom>,
     /// Who names a waypoint by a label of its own.
     users: HashMap<ObjectKey, BTreeSet<User>>,
+    /// Who describes which host by a ServiceEntry; the first counts.
+    hosts: HashMap<String, BTreeSet<Claim>>,
+    /// Which ServiceEntries write which address.
+    written: HashMap<IpAddr, BTreeSet<ObjectKey>>,
+    /// The addresses of services of Kubernetes.
+    vips: HashMap<IpAddr, ObjectKey>,
+    allotment: Allotment,
+    /// What waypoints have something to do about.
+    ruled: HashSet<Reach>,
     // What was published, so that a computation that yields nothing any more takes its resources back.
     endpoints: HashMap<ObjectKey, HashSet<String>>,
     converted: HashSet<String>,
@@ -91,6 +106,9 @@ pub struct Waypoints {
     pub bindings: Vec<(Subject, Binding)>,
     /// What each takes; none for what is no waypoint any more.
     pub served: Vec<(ObjectKey, Option<Serves>)>,
+    /// Which are left out for a service while they have nothing to do, and take its traffic all the same; none any more for an
+    /// empty list.
+    pub sparing: Vec<(ServiceKey, BTreeSet<GatewayKey>)>,
 }
 
 impl Mesh {
@@ -103,6 +121,11 @@ impl Mesh {
             nodes: HashMap::new(),
             classes: BTreeMap::new(),
             users: HashMap::new(),
+            hosts: HashMap::new(),
+            written: HashMap::new(),
+            vips: HashMap::new(),
+            allotment: Allotment::default(),
+            ruled: HashSet::new(),
             endpoints: HashMap::new(),
             converted: HashSet::new(),
         }
@@ -112,7 +135,10 @@ impl Mesh {
     pub fn apply(&mut self, change: Change) -> Output {
         let mut out = Output::default();
         let (kind, key, object) = match change {
-            Change::Synced(_) => {
+            Change::Synced(kind) => {
+                if kind == Kind::ServiceEntry {
+                    self.allot_all(&mut out);
+                }
                 out.resources.push(publish::policy(&policy::strict(&self.settings.root)));
                 return out;
             }
@@ -131,11 +157,11 @@ impl Mesh {
             Kind::GatewayClass => self.class(key, object, &mut out),
             Kind::Gateway => self.gateway(&key, object, &mut out),
             Kind::ServiceEntry => self.entry(&key, object, &mut out),
+            Kind::WorkloadEntry => self.workload_entry(&key, object, &mut out),
             Kind::RequestAuthentication
             | Kind::Telemetry
             | Kind::VirtualService
             | Kind::DestinationRule
-            | Kind::WorkloadEntry
             | Kind::HTTPRoute
             | Kind::GRPCRoute
             | Kind::TLSRoute
@@ -165,8 +191,9 @@ impl Mesh {
         let space = &self.namespaces[&key.name];
         if other_labels {
             space.pods.values().for_each(|pod| self.publish_pod(pod, out));
+            space.externals.values().for_each(|external| self.publish_external(external, out));
         }
-        if other_labels {
+        if other_labels || other_annotations {
             let entry = |name: &String| ObjectKey { namespace: key.name.clone(), name: name.clone() };
             space.entries.keys().for_each(|name| self.publish_entry(&entry(name), out));
         }

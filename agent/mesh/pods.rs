@@ -63,6 +63,7 @@ impl Mesh {
                 services.insert(self.service_key(&service.key), ports(service, pod));
             }
         }
+        services.extend(self.selected_by_entries(&pod.key.namespace, &pod.labels, &BTreeMap::new()));
         let workload_name = owner(pod);
         let label = |names: &[&str]| names.iter().find_map(|n| pod.labels.get(*n)).map(String::as_str);
         let canonical =
@@ -79,14 +80,14 @@ impl Mesh {
             protocol: if native || captured { Protocol::Hbone } else { Protocol::Tcp },
             trust_domain: if domain == model::identity::DEFAULT_TRUST_DOMAIN { "".into() } else { (**domain).into() },
             service_account: (*pod.service_account).into(),
-            waypoint: self.bind_pod(pod),
+            waypoint: self.bind_workload(&pod.labels, &pod.key.namespace, "pod"),
             node: (*pod.node).into(),
             canonical_name: canonical.into(),
             canonical_revision: revision.into(),
             workload_type: WorkloadType::Pod,
             workload_name: workload_name.as_str().into(),
             native_tunnel: native,
-            authorization_policies: self.policies_of(pod),
+            authorization_policies: self.policies_of(&pod.key.namespace, &pod.labels),
             status: if serves(pod) { Health::Healthy } else { Health::Unhealthy },
             cluster_id: (*self.settings.cluster).into(),
             services,

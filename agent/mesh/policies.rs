@@ -44,6 +44,8 @@ impl Mesh {
         if old != new {
             let hit = |p: &&Pod| old.iter().chain(&new).any(|s| matches(s, &p.labels));
             self.pods_under(&key.namespace).filter(hit).for_each(|pod| self.publish_pod(pod, out));
+            let hit = |labels: &Map| old.iter().chain(&new).any(|s| matches(s, labels));
+            self.publish_others(&key.namespace, Some(&hit), out);
         }
     }
 
@@ -90,6 +92,19 @@ impl Mesh {
         for name in &spaces {
             self.namespaces[name].pods.values().for_each(|pod| self.publish_pod(pod, out));
         }
+        self.publish_others(&key.namespace, None, out);
+    }
+
+    /// Publishes workloads that are no pods, of a namespace or of all if it is that of the mesh.
+    fn publish_others(&self, namespace: &str, hit: Option<&dyn Fn(&Map) -> bool>, out: &mut Output) {
+        let root = namespace == self.settings.root;
+        for (name, space) in self.namespaces.iter().filter(|(name, _)| root || *name == namespace) {
+            let externals = space.externals.values().filter(|e| hit.is_none_or(|hit| hit(&e.labels)));
+            externals.for_each(|external| self.publish_external(external, out));
+            for entry in space.entries.keys() {
+                self.publish_endpoints(&ObjectKey { namespace: name.clone(), name: entry.clone() }, out);
+            }
+        }
     }
 
     fn pods_under(&self, namespace: &str) -> impl Iterator<Item = &Pod> {
@@ -108,28 +123,28 @@ impl Mesh {
         of(namespace).or_else(|| of(&self.settings.root)).unwrap_or(Mode::Permissive)
     }
 
-    pub(super) fn policies_of(&self, pod: &Pod) -> Vec<Arc<str>> {
-        let root = &self.settings.root;
-        let spaces = [Some(&pod.key.namespace), (pod.key.namespace != *root).then_some(root)];
+    /// Returns the policies that select a workload of a namespace by its labels.
+    pub(super) fn policies_of(&self, namespace: &str, labels: &Map) -> Vec<Arc<str>> {
+        let root = &*self.settings.root;
+        let spaces = [Some(namespace), (namespace != root).then_some(root)];
         let mut keys: Vec<Arc<str>> = Vec::new();
         for name in spaces.into_iter().flatten() {
             let Some(space) = self.namespaces.get(name) else { continue };
-            let bound =
-                |c: &Converted| c.policy.is_some() && !c.selector.is_empty() && matches(&c.selector, &pod.labels);
+            let bound = |c: &Converted| c.policy.is_some() && !c.selector.is_empty() && matches(&c.selector, labels);
             keys.extend(space.policies.iter().filter(|(_, c)| bound(c)).map(|(n, _)| format!("{name}/{n}").into()));
         }
         keys.sort();
-        let peers = self.namespaces.get(&pod.key.namespace).into_iter().flat_map(|s| s.peers.values());
+        let peers = self.namespaces.get(namespace).into_iter().flat_map(|s| s.peers.values());
         let own = peers
             .filter(|p| {
                 let selector = policy::selector(&p.spec);
-                !selector.is_empty() && matches(&selector, &pod.labels)
+                !selector.is_empty() && matches(&selector, labels)
             })
             .min_by(|a, b| (&a.created, &a.key.name).cmp(&(&b.created, &b.key.name)));
-        let base = self.base_mode(&pod.key.namespace);
+        let base = self.base_mode(namespace);
         let mode = own.and_then(|p| policy::mode(p.spec.get("mtls"))).unwrap_or(base);
         match own.filter(|p| policy::peer_authentication(p, mode).is_some()) {
-            Some(own) => keys.push(format!("{}/{}", pod.key.namespace, policy::converted_name(&own.key.name)).into()),
+            Some(own) => keys.push(format!("{namespace}/{}", policy::converted_name(&own.key.name)).into()),
             None if mode == Mode::Strict => keys.push(format!("{root}/{}", policy::STRICT).into()),
             None => {}
         }

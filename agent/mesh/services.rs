@@ -1,21 +1,27 @@
 //! Services of Kubernetes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use model::{
     Service,
-    service::{IpFamilies, LoadBalancer, LoadBalancerMode, Scope, TargetPort},
+    service::{IpFamilies, LoadBalancer, LoadBalancerMode, Scope, TargetPort, Visibility},
     workload::NetworkAddress,
 };
+use serde_json::json;
 use source::{
-    Object, labels,
+    Kind, Object, labels,
     object::{self, Map, ObjectKey, Pod, ServicePort, Target},
 };
 use xds::ADDRESS_TYPE;
 
 use crate::{
     l7::{Binding, Subject},
-    mesh::{Mesh, Output, User, publish, slices::pods_of, waypoints::BoundService},
+    mesh::{
+        Mesh, Output, User, publish,
+        slices::pods_of,
+        waypoints::{BOUND, BoundTo, Labelled, WRITER},
+    },
+    status::Wanted,
 };
 
 impl Mesh {
@@ -39,6 +45,7 @@ impl Mesh {
             None => {
                 out.resources.push(publish::remove(ADDRESS_TYPE, &self.service_key(&key).to_string()));
                 out.waypoints.bindings.push((Subject::Service(key.clone()), Binding::default()));
+                out.waypoints.sparing.push((self.service_key(&key), BTreeSet::new()));
             }
         }
         // What does not change which pods are endpoints, and by which ports, does not touch them.
@@ -51,6 +58,9 @@ impl Mesh {
                 [&old, &new].into_iter().flatten().any(|s| selects(&s.selector, p)) || by_slice.contains(&*p.key.name)
             };
             space.pods.values().filter(hit).for_each(|pod| self.publish_pod(pod, out));
+            let hit = |labels: &Map| [&old, &new].into_iter().flatten().any(|s| matches(&s.selector, labels));
+            let externals = space.externals.values().filter(|e| hit(&e.labels));
+            externals.for_each(|external| self.publish_external(external, out));
             let slices: Vec<ObjectKey> =
                 space.slices.values().filter(|s| s.service == key.name).map(|s| s.key.clone()).collect();
             for slice in slices {
@@ -60,6 +70,29 @@ impl Mesh {
         let concerns = |s: &object::Service| (s.selector.clone(), s.addresses.clone());
         if old.as_ref().map(concerns) != new.as_ref().map(concerns) {
             self.served_by(&key, out);
+        }
+        self.stands_before_entries(&key, [old.as_ref(), new.as_ref()], out);
+    }
+
+    /// Looks again at ServiceEntries that say something of the same name or of the same addresses.
+    fn stands_before_entries(&mut self, key: &ObjectKey, [old, new]: [Option<&object::Service>; 2], out: &mut Output) {
+        if old.is_some() != new.is_some() {
+            let host = self.service_key(key).hostname;
+            if self.hosts.contains_key(&*host) {
+                self.publish_host(&host, &key.namespace, out);
+            }
+        }
+        let addresses = |s: Option<&object::Service>| s.map(|s| s.addresses.clone()).unwrap_or_default();
+        let (old, new) = (addresses(old), addresses(new));
+        for gone in old.iter().filter(|a| !new.contains(a)) {
+            if self.vips.get(gone) == Some(key) {
+                self.vips.remove(gone);
+            }
+            self.publish_writers(*gone, out);
+        }
+        for address in new.iter().filter(|a| !old.contains(a)) {
+            self.vips.insert(*address, key.clone());
+            self.publish_writers(*address, out);
         }
     }
 
@@ -87,9 +120,24 @@ impl Mesh {
             (p.port, TargetPort { target_port, app_protocol: app_protocol(p) })
         };
         let has = |family: &str| service.families.iter().any(|f| f == family);
-        let BoundService { waypoint, weighted_waypoints, status, binding } = self.bind_service(service);
-        out.statuses.push(status);
-        out.waypoints.bindings.push((Subject::Service(service.key.clone()), binding));
+        let bound = self.bind_object(Labelled {
+            namespace: &service.key.namespace,
+            labels: &service.labels,
+            annotations: &service.annotations,
+        });
+        out.waypoints.bindings.push((Subject::Service(service.key.clone()), bound.binding.clone()));
+        let bound = self.spare(bound, &self.service_key(&service.key), out);
+        let BoundTo { waypoint, weighted_waypoints, condition, .. } = bound;
+        out.statuses.push(Wanted {
+            kind: Kind::Service,
+            key: service.key.clone(),
+            served: "",
+            version: service.version.clone(),
+            writer: WRITER,
+            status: json!({ "conditions": condition.into_iter().collect::<Vec<_>>() }),
+            owns: &[BOUND],
+            observed: service.status.clone(),
+        });
         let ingress = service.labels.get(labels::INGRESS_USE_WAYPOINT);
         let ingress = ingress.or_else(|| space.and_then(|s| s.labels.get(labels::INGRESS_USE_WAYPOINT)));
         let resource = Service {
@@ -113,6 +161,7 @@ impl Mesh {
                 (false, false) => IpFamilies::Automatic,
             },
             canonical: true,
+            visibility: Visibility::Public,
             key: self.service_key(&service.key),
         };
         out.resources.push(publish::service(&resource));
@@ -121,7 +170,12 @@ impl Mesh {
 
 /// Tells whether a service's selector selects a pod; an empty one selects none.
 pub(super) fn selects(selector: &Map, pod: &Pod) -> bool {
-    !selector.is_empty() && selector.iter().all(|(k, v)| pod.labels.get(k) == Some(v))
+    matches(selector, &pod.labels)
+}
+
+/// Tells whether a service's selector selects what has these labels; an empty one selects nothing.
+pub(super) fn matches(selector: &Map, labels: &Map) -> bool {
+    !selector.is_empty() && selector.iter().all(|(k, v)| labels.get(k) == Some(v))
 }
 
 fn app_protocol(port: &ServicePort) -> i32 {

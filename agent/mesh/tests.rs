@@ -13,6 +13,8 @@ use xds::{
 use super::*;
 
 mod bindings;
+mod entries;
+mod sparing;
 
 /// A mesh, with what proxies and statuses were told so far.
 struct Told {
@@ -22,6 +24,9 @@ struct Told {
     statuses: BTreeMap<String, Wanted>,
     bindings: BTreeMap<Subject, Binding>,
     served: BTreeMap<ObjectKey, Option<Serves>>,
+    services: BTreeMap<String, model::Service>,
+    workloads: BTreeMap<String, model::Workload>,
+    sparing: BTreeMap<String, usize>,
     /// How many resources the last change published.
     published: usize,
 }
@@ -47,15 +52,23 @@ impl Told {
             deploys: true,
         };
         let (waypoints, weights, statuses, bindings, served) = Default::default();
-        Self { mesh: Mesh::new(settings), waypoints, weights, statuses, bindings, served, published: 0 }
+        let (services, workloads, sparing) = Default::default();
+        let mesh = Mesh::new(settings);
+        Self { mesh, waypoints, weights, statuses, bindings, served, services, workloads, sparing, published: 0 }
     }
 
     fn change(&mut self, change: Change) {
         let out = self.mesh.apply(change);
+        self.take(out);
+    }
+
+    fn take(&mut self, out: Output) {
         self.published = out.resources.iter().filter(|r| r.type_url == ADDRESS_TYPE).count();
         for resource in out.resources.into_iter().filter(|r| r.type_url == ADDRESS_TYPE) {
             let Some(bytes) = resource.value else {
                 self.waypoints.remove(&*resource.name);
+                self.services.remove(&*resource.name);
+                self.workloads.remove(&*resource.name);
                 continue;
             };
             let (name, waypoint) = match Address::decode(bytes).expect("decodes").r#type.expect("has a type") {
@@ -63,10 +76,12 @@ impl Told {
                     let service = service_from_wire(wire).expect("a service");
                     let weights = service.weighted_waypoints.iter().map(|w| w.weight).collect();
                     self.weights.insert(service.name.to_string(), weights);
+                    self.services.insert(service.key.to_string(), service.clone());
                     (service.name.to_string(), service.waypoint)
                 }
                 Type::Workload(wire) => {
                     let workload = workload_from_wire(wire).expect("a workload");
+                    self.workloads.insert(workload.uid.to_string(), workload.clone());
                     (workload.name.to_string(), workload.waypoint)
                 }
             };
@@ -78,6 +93,12 @@ impl Told {
         }
         self.bindings.extend(out.waypoints.bindings);
         self.served.extend(out.waypoints.served);
+        for (service, waypoints) in out.waypoints.sparing {
+            match waypoints.len() {
+                0 => drop(self.sparing.remove(&service.to_string())),
+                count => drop(self.sparing.insert(service.to_string(), count)),
+            }
+        }
         for wanted in out.statuses {
             self.statuses.insert(format!("{:?} {}", wanted.kind, wanted.key.name), wanted);
         }

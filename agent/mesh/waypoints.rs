@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// The condition that says what became of a label.
-const BOUND: &str = "istio.io/WaypointBound";
+pub(super) const BOUND: &str = "istio.io/WaypointBound";
 /// Who writes it.
-const WRITER: &str = "istio-ambient-service";
+pub(super) const WRITER: &str = "istio-ambient-service";
 
 /// A waypoint that is bound, and where it is.
 pub(super) type Bound = (ObjectKey, GatewayAddress);
@@ -38,16 +38,30 @@ pub(super) struct Found {
     address: Result<GatewayAddress, Unbound>,
 }
 
-/// What a service is bound to.
-pub(super) struct BoundService {
+/// What of an object decides about its waypoint.
+#[derive(Clone, Copy)]
+pub(super) struct Labelled<'a> {
+    /// Its namespace.
+    pub(super) namespace: &'a str,
+    /// Its labels.
+    pub(super) labels: &'a Map,
+    /// Its annotations.
+    pub(super) annotations: &'a Map,
+}
+
+/// What a service or an entry is bound to.
+#[derive(Clone)]
+pub(super) struct BoundTo {
     /// Its waypoint.
     pub(super) waypoint: Option<GatewayAddress>,
     /// The shares of its waypoints, if there are two.
     pub(super) weighted_waypoints: Vec<WeightedWaypoint>,
     /// What its status is to say.
-    pub(super) status: Wanted,
+    pub(super) condition: Option<Value>,
     /// Its waypoints, for layer 7.
     pub(super) binding: Binding,
+    /// Whether they are left out while they have nothing to do.
+    pub(super) automatic: bool,
 }
 
 /// Who names a waypoint by a label of its own.
@@ -59,6 +73,8 @@ pub(super) enum User {
     Service(ObjectKey),
     /// A ServiceEntry.
     Entry(ObjectKey),
+    /// A WorkloadEntry.
+    External(ObjectKey),
     /// A pod.
     Pod(ObjectKey),
 }
@@ -232,17 +248,23 @@ impl Mesh {
                     let Some(space) = self.namespaces.get(name) else { continue };
                     let silent = |labels: &Map| matches!(choice(labels, name), Choice::Unsaid);
                     space.services.values().filter(|s| silent(&s.labels)).for_each(|s| self.publish_service(s, out));
-                    let entries = space.entries.iter().filter(|(_, labels)| silent(labels)).map(|(entry, _)| entry);
+                    let entries = space.entries.iter().filter(|(_, e)| silent(&e.labels)).map(|(entry, _)| entry);
                     let entry = |entry: &String| ObjectKey { namespace: name.clone(), name: entry.clone() };
                     entries.for_each(|e| self.publish_entry(&entry(e), out));
                     let pods = space.pods.values().filter(|p| workloads && silent(&p.labels));
                     pods.for_each(|p| self.publish_pod(p, out));
+                    let externals = space.externals.values().filter(|e| silent(&e.labels));
+                    externals.for_each(|e| self.publish_external(e, out));
                 }
                 User::Service(key) => {
                     let service = self.namespaces.get(&key.namespace).and_then(|s| s.services.get(&key.name));
                     service.into_iter().for_each(|service| self.publish_service(service, out));
                 }
                 User::Entry(key) => self.publish_entry(key, out),
+                User::External(key) => {
+                    let external = self.namespaces.get(&key.namespace).and_then(|s| s.externals.get(&key.name));
+                    external.into_iter().for_each(|external| self.publish_external(external, out));
+                }
                 User::Pod(key) => {
                     let pod = self.namespaces.get(&key.namespace).and_then(|s| s.pods.get(&key.name));
                     pod.filter(|_| workloads).into_iter().for_each(|pod| self.publish_pod(pod, out));
@@ -265,14 +287,14 @@ impl Mesh {
         Some(gateway::status::wanted(&state.gateway, waypoint, &facts))
     }
 
-    /// Finds the waypoints of a service, and returns what its status is to say.
-    pub(super) fn bind_service(&self, service: &Service) -> BoundService {
-        let asker = Asker { namespace: &service.key.namespace, what: "service", serves: Serves::services };
+    /// Finds the waypoints of a service or an entry, and returns what its status is to say.
+    pub(super) fn bind_object(&self, object: Labelled<'_>) -> BoundTo {
+        let asker = Asker { namespace: object.namespace, what: "service", serves: Serves::services };
         let (mut waypoint, mut shares, mut condition) = (None, Vec::new(), None);
-        let found = self.bind(&service.labels, asker);
+        let found = self.bind(object.labels, asker);
         let mut binding = found.as_ref().map(binding_of).unwrap_or_default();
         if let Some(found) = found.as_ref().filter(|_| binding.waypoint.is_some()) {
-            let second = self.second(service, found.whose).filter(|key| *key != found.key);
+            let second = self.second(object, found.whose).filter(|key| *key != found.key);
             binding.canary = second.filter(|key| match self.usable(key, asker, "") {
                 Ok(_) => true,
                 Err(unbound) => unbound.reason == NOT_READY,
@@ -283,7 +305,7 @@ impl Mesh {
             Some(Found { whose, key, address: Ok(address) }) => {
                 let first = (key, address);
                 let bound = format!("bound to waypoint {}/{}", first.0.namespace, first.0.name);
-                condition = match self.canary(service, whose, &first, asker) {
+                condition = match self.canary(object, whose, &first, asker) {
                     None => Some(("True", "WaypointAccepted", bound)),
                     Some(Ok((told, found))) => {
                         shares = found;
@@ -295,37 +317,28 @@ impl Mesh {
                 };
                 waypoint = Some(first.1);
             }
-            Some(Found { address: Err(unbound), .. }) => {
-                let message = format!("{}; traffic goes direct", unbound.message);
-                condition = Some(("False", unbound.reason, message));
-            }
+            Some(Found { address: Err(unbound), .. }) => condition = Some(refused(&unbound)),
         }
-        let condition = condition.map(|(status, reason, message)| {
-            json!({ "type": BOUND, "status": status, "reason": reason, "message": message })
-        });
-        let status = Wanted {
-            kind: Kind::Service,
-            key: service.key.clone(),
-            served: "",
-            version: service.version.clone(),
-            writer: WRITER,
-            status: json!({ "conditions": condition.into_iter().collect::<Vec<_>>() }),
-            owns: &[BOUND],
-            observed: service.status.clone(),
-        };
-        BoundService { waypoint, weighted_waypoints: shares, status, binding }
+        let condition = condition.map(told);
+        let automatic = self.is_automatic(object);
+        BoundTo { waypoint, weighted_waypoints: shares, condition, binding, automatic }
     }
 
-    /// Finds the waypoint of a ServiceEntry of a namespace.
-    pub(super) fn bind_entry(&self, labels: &Map, namespace: &str) -> Binding {
-        let asker = Asker { namespace, what: "service", serves: Serves::services };
-        self.bind(labels, asker).as_ref().map(binding_of).unwrap_or_default()
+    /// Finds the waypoint of a workload, for traffic to its own address. Pods have no status for such things: `lint` tells.
+    pub(super) fn bind_workload(&self, own: &Map, namespace: &str, what: &'static str) -> Option<GatewayAddress> {
+        self.bind(own, Asker { namespace, what, serves: Serves::workloads })?.address.ok()
     }
 
-    /// Finds the waypoint of a pod, for traffic to its own address. Pods have no status for such things: `lint` tells.
-    pub(super) fn bind_pod(&self, pod: &Pod) -> Option<GatewayAddress> {
-        let asker = Asker { namespace: &pod.key.namespace, what: "pod", serves: Serves::workloads };
-        self.bind(&pod.labels, asker)?.address.ok()
+    /// Returns what the status of a workload is to say of its waypoint.
+    pub(super) fn workload_condition(&self, own: &Map, namespace: &str) -> Option<Value> {
+        let found = self.bind(own, Asker { namespace, what: "workload", serves: Serves::workloads })?;
+        Some(told(match &found.address {
+            Ok(_) => {
+                let bound = format!("bound to waypoint {}/{}", found.key.namespace, found.key.name);
+                ("True", "WaypointAccepted", bound)
+            }
+            Err(unbound) => refused(unbound),
+        }))
     }
 
     /// Decides by the labels of an object and its namespace; none if they name no waypoint.
@@ -343,6 +356,17 @@ impl Mesh {
         let labels = self.namespaces.get(asker.namespace).map(|s| s.labels.clone()).unwrap_or_default();
         usable(key, candidate, asker, &labels, named_by)
     }
+}
+
+/// A condition: whether it holds, the word for it, and a sentence.
+type Condition = (&'static str, &'static str, String);
+
+fn refused(unbound: &Unbound) -> Condition {
+    ("False", unbound.reason, format!("{}; traffic goes direct", unbound.message))
+}
+
+fn told((status, reason, message): Condition) -> Value {
+    json!({ "type": BOUND, "status": status, "reason": reason, "message": message })
 }
 
 /// Says who is to know what an object is bound to: one that is not ready is told all the same, so that it is when traffic comes.

@@ -114,6 +114,8 @@ pub struct Report {
     pub namespaces: Vec<String>,
     /// The services behind it.
     pub bound_services: Vec<String>,
+    /// Those of them whose traffic goes direct, as there is nothing for it to do.
+    pub spared: Vec<String>,
     /// The pods behind it.
     pub bound_pods: Vec<String>,
     /// Who names it and is not behind it.
@@ -169,6 +171,7 @@ fn report(proxy: &Proxy, view: &View) -> Report {
         pods,
         namespaces: Vec::new(),
         bound_services: Vec::new(),
+        spared: Vec::new(),
         bound_pods: Vec::new(),
         refused: Vec::new(),
     };
@@ -257,7 +260,13 @@ fn judge(member: &Member, proxy: &Proxy, view: &View, report: &mut Report) {
         (Err(unbound), _) => Verdict::Refused(unbound.reason.to_owned(), unbound.message),
     };
     match (verdict, object.kind) {
-        (Verdict::Bound, Kind::Service) => report.bound_services.push(name),
+        (Verdict::Bound, Kind::Service) => {
+            // The control plane names the label where it counts.
+            if member.told.as_ref().is_some_and(|told| told.message.contains(labels::L7)) {
+                report.spared.push(name.clone());
+            }
+            report.bound_services.push(name);
+        }
         (Verdict::Bound, _) => report.bound_pods.push(name),
         (Verdict::Refused(reason, message), kind) => {
             let pending = matches!(&*reason, NOT_READY | UNKNOWN);

@@ -103,13 +103,21 @@ fn table(reports: &[Report], with_namespace: bool) -> Table {
             report.traffic.to_owned(),
             programmed.to_owned(),
             report.count(),
-            report.bound_services.len().to_string(),
+            services(report),
             report.bound_pods.len().to_string(),
             report.refused.iter().filter(|refused| !refused.pending).count().to_string(),
         ];
         table.row(cells.into_iter().skip(skipped));
     }
     table
+}
+
+/// Returns how many services are behind a waypoint, and of how many the traffic goes direct all the same.
+fn services(report: &Report) -> String {
+    match report.spared.len() {
+        0 => report.bound_services.len().to_string(),
+        spared => format!("{} ({spared} direct)", report.bound_services.len()),
+    }
 }
 
 /// The answer of `status`.
@@ -200,9 +208,13 @@ async fn show(cluster: &Cluster, found: &Found, with_namespace: bool, screen: &S
             let node = if runner.node.is_empty() { "no node" } else { &runner.node };
             screen.line(format!("  {} pod {} on {node}: {state}", screen.mark(runner.ready), runner.name))?;
         }
-        for (what, names) in [("services", &report.bound_services), ("pods", &report.bound_pods)] {
+        for (what, names) in [
+            ("services behind it", &report.bound_services),
+            ("of them direct while there is nothing for it to do", &report.spared),
+            ("pods behind it", &report.bound_pods),
+        ] {
             if !names.is_empty() {
-                screen.line(format!("  {what} behind it: {}", some_of(names)))?;
+                screen.line(format!("  {what}: {}", some_of(names)))?;
             }
         }
         let mut wrong = if report.state == State::Unknown { wait::reasons(report) } else { Vec::new() };

@@ -108,6 +108,16 @@ pub enum IpFamilies {
     Dual,
 }
 
+/// Whose clients find a service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub enum Visibility {
+    /// Everybody's.
+    #[default]
+    Public,
+    /// Those of its own namespace.
+    Namespace,
+}
+
 /// One of several waypoints, and its share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -145,9 +155,17 @@ pub struct Service {
     pub canonical: bool,
     /// Whether ingress gateways use the waypoint as well.
     pub ingress_use_waypoint: bool,
+    /// Whose clients find it.
+    pub visibility: Visibility,
 }
 
 impl Service {
+    /// Tells whether clients of a namespace find it.
+    #[must_use]
+    pub fn is_seen_from(&self, namespace: &str) -> bool {
+        self.visibility == Visibility::Public || &*self.key.namespace == namespace
+    }
+
     /// Chooses the waypoint of a new connection; `random` decides between several.
     #[must_use]
     pub fn choose_waypoint(&self, random: u64) -> Option<&GatewayAddress> {

@@ -237,6 +237,12 @@ fn trust_domain_or_default<S: Serializer>(value: &Name, serializer: S) -> Result
 }
 
 impl Workload {
+    /// Tells whether it is a pod, by its unique name: what is written by hand is none.
+    #[must_use]
+    pub fn is_pod(&self) -> bool {
+        self.uid.contains("//Pod/")
+    }
+
     /// Returns the identity it acts under.
     ///
     /// # Errors

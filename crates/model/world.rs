@@ -94,6 +94,17 @@ pub enum NextHop {
         /// The service that was addressed.
         service: Option<Arc<Service>>,
     },
+    /// To an address of a host outside of the mesh, in the clear: its name has to be resolved first.
+    Named {
+        /// The host.
+        host: Name,
+        /// The port.
+        port: u16,
+        /// Whom it stands for.
+        workload: Arc<Workload>,
+        /// The service that was addressed.
+        service: Option<Arc<Service>>,
+    },
     /// Nowhere.
     Refuse {
         /// Why.
@@ -113,6 +124,8 @@ pub struct World {
     /// Policies by `namespace/name`.
     pub policies: HashMap<Name, Arc<Policy>>,
     by_address: HashMap<NetworkAddress, Arc<Workload>>,
+    // Workloads with an address that is another's already.
+    shadowed: HashMap<NetworkAddress, OrdMap<Name, Arc<Workload>>>,
     by_vip: HashMap<NetworkAddress, OrdMap<ServiceKey, Arc<Service>>>,
     by_cidr: OrdMap<ServiceKey, Arc<Service>>,
     endpoints: HashMap<ServiceKey, OrdMap<Name, Endpoint>>,
@@ -129,14 +142,12 @@ impl World {
         if workload.network_mode == NetworkMode::Standard {
             for address in &workload.addresses {
                 let key = NetworkAddress { network: workload.network.clone(), address: *address };
-                // A pod that ended may keep its address for a moment beside its successor: what takes traffic wins.
-                let keep = self.by_address.get(&key).is_some_and(|old| {
-                    old.status == Health::Healthy
-                        && old.protocol == Protocol::Hbone
-                        && workload.status == Health::Unhealthy
-                });
-                if !keep {
-                    self.by_address.insert(key, workload.clone());
+                let beside = match self.by_address.get(&key) {
+                    Some(holder) if holds_against(holder, &workload) => Some(workload.clone()),
+                    _ => self.by_address.insert(key.clone(), workload.clone()),
+                };
+                if let Some(beside) = beside {
+                    self.shadowed.entry(key).or_default().insert(beside.uid.clone(), beside);
                 }
             }
         }
@@ -154,6 +165,12 @@ impl World {
             let key = NetworkAddress { network: workload.network.clone(), address: *address };
             if self.by_address.get(&key).is_some_and(|found| found.uid == workload.uid) {
                 self.by_address.remove(&key);
+                self.uncover(&key);
+            } else if let Some(beside) = self.shadowed.get_mut(&key) {
+                beside.remove(uid);
+                if beside.is_empty() {
+                    self.shadowed.remove(&key);
+                }
             }
         }
         for service in workload.services.keys() {
@@ -165,6 +182,18 @@ impl World {
             }
         }
         true
+    }
+
+    /// Gives an address to one of those that had it beside the one that is gone.
+    fn uncover(&mut self, key: &NetworkAddress) {
+        let Some(mut beside) = self.shadowed.remove(key) else { return };
+        let best = beside.values().reduce(|best, other| if holds_against(best, other) { best } else { other });
+        let Some(best) = best.cloned() else { return };
+        beside.remove(&best.uid);
+        self.by_address.insert(key.clone(), best);
+        if !beside.is_empty() {
+            self.shadowed.insert(key.clone(), beside);
+        }
     }
 
     /// Puts a service in, in place of the one with its key.
@@ -227,13 +256,20 @@ impl World {
     }
 
     /// Finds the service behind a virtual address, preferring the client's namespace, then the canonical one, then the
-    /// longest prefix.
+    /// longest prefix. A pod is no part of a range.
     #[must_use]
     pub fn service_at(&self, network: &Name, address: IpAddr, client_namespace: &str) -> Option<&Arc<Service>> {
         let address = address.to_canonical();
         let rank = |s: &Arc<Service>| (&*s.key.namespace == client_namespace, s.canonical);
         if let Some(holders) = self.by_vip.get(&NetworkAddress { network: network.clone(), address }) {
-            return holders.values().max_by_key(|s| rank(s));
+            let seen = holders.values().filter(|s| s.is_seen_from(client_namespace));
+            if let Some(found) = seen.max_by_key(|s| rank(s)) {
+                return Some(found);
+            }
+        }
+        // Somebody's range would take the pods of others away.
+        if self.by_cidr.is_empty() || self.workload_at(network, address).is_some_and(|w| w.is_pod()) {
+            return None;
         }
         let length = |s: &Arc<Service>| {
             let hit = |c: &&Cidr| c.network == *network && c.contains(address);
@@ -241,6 +277,7 @@ impl World {
         };
         self.by_cidr
             .values()
+            .filter(|s| s.is_seen_from(client_namespace))
             .filter_map(|s| Some((rank(s).0, length(s)?, s.canonical, s)))
             .max_by_key(|c| (c.0, c.1, c.2))
             .map(|c| c.3)
@@ -331,6 +368,10 @@ impl World {
         }
         match workload.addresses.first() {
             Some(address) => to_address(workload.clone(), SocketAddr::new(*address, port), service),
+            // Of a tunnel the other end has to be a workload with an address.
+            None if !workload.hostname.is_empty() && workload.protocol == Protocol::Tcp => {
+                NextHop::Named { host: workload.hostname.clone(), port, workload: workload.clone(), service }
+            }
             None => NextHop::Refuse { reason: Refusal::NoAddress, service },
         }
     }
@@ -449,6 +490,18 @@ fn to_address(workload: Arc<Workload>, target: SocketAddr, service: Option<Arc<S
     }
 }
 
+/// Tells whether the holder of an address keeps it, although another has it too. Nobody takes a pod's by writing it down. And a pod
+/// that ended may keep its address for a moment beside its successor: what takes traffic wins.
+fn holds_against(holder: &Workload, other: &Workload) -> bool {
+    match (holder.is_pod(), other.is_pod()) {
+        (true, false) => true,
+        (false, true) => false,
+        _ => {
+            holder.status == Health::Healthy && holder.protocol == Protocol::Hbone && other.status == Health::Unhealthy
+        }
+    }
+}
+
 /// The port on which every workload of the mesh takes HBONE.
 pub const HBONE_PORT: u16 = 15008;
 
@@ -479,7 +532,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::service::{IpFamilies, LoadBalancer, TargetPort, WeightedWaypoint};
+    use crate::service::{IpFamilies, LoadBalancer, TargetPort, Visibility, WeightedWaypoint};
 
     fn pod(name: &str, last: u8, protocol: Protocol, services: &[&ServiceKey]) -> Workload {
         Workload {
@@ -509,6 +562,7 @@ mod tests {
             ip_families: IpFamilies::Automatic,
             canonical: true,
             ingress_use_waypoint: false,
+            visibility: Visibility::Public,
         }
     }
 
@@ -595,6 +649,51 @@ mod tests {
         assert!(!before.is_same(&after));
         world.remove_workload("c//Pod/ns/server");
         assert!(!after.is_same(&world.membership(&web)));
+    }
+
+    #[test]
+    fn nobody_takes_a_pods_address_by_writing_it_down() {
+        let mut world = World::default();
+        let written = |uid: &str| Workload { uid: uid.into(), ..pod("vm", 2, Protocol::Tcp, &[]) };
+        let at = |world: &World| world.workload_at(&"".into(), [10, 0, 0, 2].into()).map(|w| w.uid.to_string());
+        world.insert_workload(written("c/networking.istio.io/ServiceEntry/ns/e/10.0.0.2"));
+        world.insert_workload(pod("server", 2, Protocol::Hbone, &[]));
+        world.insert_workload(written("c/networking.istio.io/WorkloadEntry/ns/vm"));
+        assert_eq!(at(&world).as_deref(), Some("c//Pod/ns/server"));
+        // Nor by a range that it lies in; what is no pod's is the range's.
+        let mut range = service("range", 1);
+        range.vips.clear();
+        range.cidr_vips = vec![Cidr { network: "".into(), address: [10, 0, 0, 0].into(), length: 8 }];
+        world.insert_service(range);
+        let found = |last: u8| world.service_at(&"".into(), [10, 0, 0, last].into(), "ns").is_some();
+        assert_eq!((found(2), found(3)), (false, true));
+        world.remove_workload("c/networking.istio.io/WorkloadEntry/ns/vm");
+        assert!(world.remove_workload("c//Pod/ns/server"));
+        assert_eq!(at(&world).as_deref(), Some("c/networking.istio.io/ServiceEntry/ns/e/10.0.0.2"));
+        world.remove_workload("c/networking.istio.io/ServiceEntry/ns/e/10.0.0.2");
+        assert!(at(&world).is_none() && world.shadowed.is_empty() && world.by_address.is_empty());
+    }
+
+    #[test]
+    fn a_service_of_one_namespace_is_seen_by_nobody_else() {
+        let mut world = World::default();
+        world.insert_service(Service { visibility: Visibility::Namespace, ..service("own", 1) });
+        let seen = |from: &str| world.service_at(&"".into(), [10, 96, 0, 1].into(), from).is_some();
+        assert_eq!((seen("ns"), seen("other")), (true, false));
+    }
+
+    #[test]
+    fn a_host_is_resolved_where_no_address_is_known() {
+        let mut world = World::default();
+        let (web, client) = (service("web", 1), pod("client", 1, Protocol::Hbone, &[]));
+        world.insert_service(web.clone());
+        let out =
+            Workload { hostname: "out.test".into(), addresses: vec![], ..pod("out", 2, Protocol::Tcp, &[&web.key]) };
+        world.insert_workload(out.clone());
+        let hop = |world: &World| world.next_hop(&client, ([10, 96, 0, 1], 80).into(), 7);
+        assert!(matches!(hop(&world), NextHop::Named { host, port: 8080, .. } if &*host == "out.test"));
+        world.insert_workload(Workload { protocol: Protocol::Hbone, ..out });
+        assert!(matches!(hop(&world), NextHop::Refuse { reason: Refusal::NoAddress, .. }));
     }
 
     #[test]

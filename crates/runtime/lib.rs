@@ -7,6 +7,7 @@ pub mod labels;
 pub mod logging;
 pub mod operators;
 pub mod readiness;
+pub mod resolve;
 pub mod settings;
 pub mod shards;
 

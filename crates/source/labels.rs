@@ -28,6 +28,10 @@ pub const USE_CANARY_NAMESPACE: &str = "istio.io/use-waypoint-canary-namespace";
 pub const CANARY_WEIGHT: &str = "istio.io/use-waypoint-canary-weight";
 /// On a service or namespace: `true` sends the traffic of ingress gateways through the waypoint as well.
 pub const INGRESS_USE_WAYPOINT: &str = "istio.io/ingress-use-waypoint";
+/// On a service or namespace: `auto` leaves waypoints out for as long as there is nothing for them to do.
+pub const L7: &str = "ambient.io/l7";
+/// On a ServiceEntry: `false` when its hosts are not to get addresses of the mesh.
+pub const ALLOCATE: &str = "networking.istio.io/enable-autoallocate-ip";
 /// On a gateway or its class: what a waypoint serves.
 pub const WAYPOINT_FOR: &str = "istio.io/waypoint-for";
 /// On what is made for a gateway: its name.

@@ -10,7 +10,9 @@ use std::{
 
 use model::{
     policy::{Action, Block, Match, Policy, PolicyScope, ServiceAccountMatch, StringMatch},
-    service::{Cidr, IpFamilies, LoadBalancer, LoadBalancerMode, Scope, Service, TargetPort, WeightedWaypoint},
+    service::{
+        Cidr, IpFamilies, LoadBalancer, LoadBalancerMode, Scope, Service, TargetPort, Visibility, WeightedWaypoint,
+    },
     workload::{
         Destination, GatewayAddress, Health, Locality, Name, NetworkAddress, NetworkMode, Ports, Protocol, ServiceKey,
         Workload, WorkloadType,
@@ -275,6 +277,11 @@ pub fn service_from_wire(wire: wire::Service) -> Result<Service, Invalid> {
         },
         canonical: wire.canonical,
         ingress_use_waypoint: wire.ingress_use_waypoint,
+        visibility: match wire.visibility {
+            0 => Visibility::Public,
+            1 => Visibility::Namespace,
+            other => return Err(invalid("visibility", other)),
+        },
     })
 }
 
@@ -322,7 +329,7 @@ pub fn service_to_wire(service: &Service) -> wire::Service {
             .iter()
             .map(|w| wire::WeightedWaypoint { destination: Some(gateway_to_wire(&w.destination)), weight: w.weight })
             .collect(),
-        visibility: 0,
+        visibility: i32::from(service.visibility == Visibility::Namespace),
     }
 }
 

@@ -52,9 +52,9 @@ impl From<tonic::Status> for Failure {
 ///
 /// # Errors
 /// Nobody, or nobody who could answer.
-pub fn endpoint(inbound: &Inbound, target: &BackendTarget) -> Result<Endpoint, Failure> {
+pub async fn endpoint(inbound: &Inbound, target: &BackendTarget) -> Result<Endpoint, Failure> {
     let wanted = Wanted::of_backend(target, inbound.target.port()).map_err(Failure::Target)?;
-    Ok(upstream::choose(inbound, &wanted, &[], &mut Hints::default())?)
+    Ok(upstream::choose(inbound, &wanted, &[], &mut Hints::default()).await?)
 }
 
 /// Sends a request and takes the whole answer.
@@ -86,8 +86,8 @@ pub struct Channel {
 ///
 /// # Errors
 /// Nobody who could answer.
-pub fn grpc(inbound: &Arc<Inbound>, target: &BackendTarget) -> Result<(Channel, Uri), Failure> {
-    let endpoint = Arc::new(endpoint(inbound, target)?);
+pub async fn grpc(inbound: &Arc<Inbound>, target: &BackendTarget) -> Result<(Channel, Uri), Failure> {
+    let endpoint = Arc::new(endpoint(inbound, target).await?);
     let authority = match target {
         BackendTarget::Service { service, .. } => &*service.hostname,
         BackendTarget::Invalid(_) => "localhost",

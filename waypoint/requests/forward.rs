@@ -86,10 +86,11 @@ pub async fn forward(
     let mut left = retry.map_or(0, |r| r.attempts);
     let keeper = Keeper::new(rule, &plan.cookie_path, &parts.headers);
     let mut hints = Hints::new(&parts.headers, &parts.uri, Some(&keeper));
+    hints.name = Some(&plan.authority);
     // Held for as long as a repetition is under way.
     let mut _repeating = None;
     loop {
-        let mut endpoint = match upstream::choose(inbound, &plan.wanted, &tried, &mut hints) {
+        let mut endpoint = match upstream::choose(inbound, &plan.wanted, &tried, &mut hints).await {
             Ok(endpoint) => endpoint,
             Err(failure) => return unavailable(&failure, "no healthy upstream\n").answer(is_grpc, record),
         };

@@ -78,7 +78,8 @@ async fn send(
         record.answered(StatusCode::SERVICE_UNAVAILABLE, flags);
         record.failed(flags, &reason);
     };
-    let mut endpoint = match upstream::choose(inbound, wanted, &[], &mut Hints::default()) {
+    let mut hints = Hints::named(Some(authority));
+    let mut endpoint = match upstream::choose(inbound, wanted, &[], &mut hints).await {
         Ok(endpoint) => endpoint,
         Err(failure) => return failed(failure.flags(), failure.to_string(), record),
     };

@@ -60,6 +60,15 @@ pub enum Failure {
     /// Nobody who takes traffic.
     #[error("service {0} has no endpoint that takes traffic on port {1}")]
     NoEndpoint(Name, u16),
+    /// Names of endpoints whose addresses nobody asked for yet.
+    #[error("{} is being resolved", .0.join(", "))]
+    Unresolved(Vec<Name>),
+    /// A name without addresses.
+    #[error("host {0} cannot be resolved: {1}")]
+    Resolve(Name, Name),
+    /// A name that is none of a wildcard.
+    #[error("host {0:?} is none of {1}")]
+    NotCovered(String, Name),
     /// A policy of the endpoint's own.
     #[error("policy {0} refuses it")]
     Denied(Name),
@@ -93,6 +102,8 @@ impl Failure {
         match self {
             Self::UnknownService(_) | Self::UnknownSubset(..) | Self::NoSuchPort(..) => "NC",
             Self::NoEndpoint(..) => "UH",
+            Self::Unresolved(_) | Self::Resolve(..) => "DF",
+            Self::NotCovered(..) => "NR",
             Self::Denied(_) => "DENY",
             Self::Overflow(..) => "UO",
             Self::Tunnel(_)
@@ -153,7 +164,9 @@ pub async fn dial(shared: &Arc<Shared>, endpoint: &Endpoint, inside: Inside) -> 
             io.write_all(&header).await.map_err(|error| Failure::Connect(address, error))?;
         }
         let Some(tls) = &traffic.tls else { return Ok(io) };
-        let stream = endpoint.tls().start(io, tls, inside, address.ip()).await;
+        let state = shared.store.l7();
+        let wish = tls::Wish { tls, inside, name: endpoint.name.as_ref(), address: address.ip(), state: &state };
+        let stream = endpoint.tls().start(io, wish).await;
         Ok(Io::Inside(Box::new(stream.map_err(|error| Failure::Tls(address, error))?)))
     };
     let late = || Err(Failure::Connect(address, io::ErrorKind::TimedOut.into()));

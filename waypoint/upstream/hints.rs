@@ -12,6 +12,8 @@ use crate::requests::{cookie, session::Keeper};
 #[derive(Default)]
 pub struct Hints<'r> {
     request: Option<(&'r HeaderMap, &'r Uri)>,
+    /// The server, as the client names it.
+    pub name: Option<&'r str>,
     /// Who keeps the client with the endpoint that it began with.
     pub keeper: Option<&'r Keeper<'r>>,
     key: Option<u64>,
@@ -19,6 +21,12 @@ pub struct Hints<'r> {
 }
 
 impl<'r> Hints<'r> {
+    /// Knows the server that is named, and nothing else.
+    #[must_use]
+    pub fn named(name: Option<&'r str>) -> Self {
+        Self { name, ..Self::default() }
+    }
+
     /// Looks at a request.
     #[must_use]
     pub fn new(headers: &'r HeaderMap, uri: &'r Uri, keeper: Option<&'r Keeper<'r>>) -> Self {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use hyper::client::conn::{http1, http2};
-use model::{Identity, l7::destination::Pool};
+use model::{Identity, l7::destination::Pool, workload::Name};
 
 use super::{
     limits::{Kind, Limits, Permit},
@@ -37,6 +37,8 @@ pub struct Key {
     pub identity: Option<Identity>,
     /// How the connection begins, and whose limits it counts to.
     pub connection: u64,
+    /// The server, where the client named it: others may have the same address.
+    pub name: Option<Name>,
     /// Whose it is, where the connection says so.
     pub client: Option<SocketAddr>,
 }

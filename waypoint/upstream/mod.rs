@@ -17,6 +17,7 @@ mod kept;
 mod lead;
 mod limits;
 mod locality;
+mod named;
 mod outlier;
 mod plan;
 mod pool;
@@ -124,6 +125,8 @@ pub struct Endpoint {
     pub service: Option<Arc<Service>>,
     /// What its port is declared as.
     pub protocol: i32,
+    /// The server, where the client named it: its service stands for many.
+    pub name: Option<Name>,
     /// How it is reached.
     pub traffic: Arc<TrafficPolicy>,
     /// What it has to do.
@@ -152,6 +155,7 @@ impl Endpoint {
             address,
             service: None,
             protocol: 0,
+            name: None,
             traffic: Arc::default(),
             load: Arc::default(),
             client,
@@ -204,7 +208,23 @@ impl Endpoint {
 ///
 /// # Errors
 /// Nobody who could take it, or too many requests already.
-pub fn choose(
+pub async fn choose(
+    inbound: &Inbound,
+    wanted: &Wanted,
+    tried: &[SocketAddr],
+    hints: &mut Hints<'_>,
+) -> Result<Endpoint, Failure> {
+    match choose_known(inbound, wanted, tried, hints) {
+        Err(Failure::Unresolved(names)) => {
+            inbound.shared.names.resolve(&names).await;
+            choose_known(inbound, wanted, tried, hints)
+        }
+        chosen => chosen,
+    }
+}
+
+/// Chooses an endpoint among those whose addresses are known.
+fn choose_known(
     inbound: &Inbound,
     wanted: &Wanted,
     tried: &[SocketAddr],
@@ -240,7 +260,8 @@ fn find(inbound: &Inbound, wanted: &Wanted, tried: &[SocketAddr], hints: &mut Hi
     }
     let group = shared.groups.group(key, port, subset, policy);
     let own = || crate::inbound::own(shared, &world);
-    let plan = group.plan(&Inputs { world: &world, state: &state, service, port, policy, own: &own });
+    let names = shared.names.names();
+    let plan = group.plan(&Inputs { world: &world, state: &state, service, port, policy, names: &names, own: &own });
     let mut endpoint = Endpoint {
         service: Some(service.clone()),
         protocol: plan.protocol,
@@ -249,6 +270,10 @@ fn find(inbound: &Inbound, wanted: &Wanted, tried: &[SocketAddr], hints: &mut Hi
         connection: plan.connection,
         ..Endpoint::new(inbound, inbound.destination)
     };
+    if service.key.hostname.starts_with('*') {
+        return named::find(inbound, endpoint, (service, port, group), tried, hints);
+    }
+    named::resolved(shared, &names, &plan)?;
     let passes = service.load_balancer.mode == LoadBalancerMode::Passthrough && plan.refusal.is_some();
     if passes || plan.traffic.balancer == Balancer::Passthrough {
         endpoint.workload = original(inbound, &world);
@@ -317,8 +342,19 @@ pub async fn dial(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result<Io, Failu
 ///
 /// # Errors
 /// Nobody who could take it, or nobody who did; or too many connections already.
-pub async fn connect(inbound: &Inbound, wanted: &Wanted) -> Result<(Io, Arc<Endpoint>), Failure> {
-    let mut endpoint = find(inbound, wanted, &[], &mut Hints::default())?;
+pub async fn connect(
+    inbound: &Inbound,
+    wanted: &Wanted,
+    server_name: Option<&str>,
+) -> Result<(Io, Arc<Endpoint>), Failure> {
+    let mut hints = Hints::named(server_name);
+    let mut endpoint = match find(inbound, wanted, &[], &mut hints) {
+        Err(Failure::Unresolved(names)) => {
+            inbound.shared.names.resolve(&names).await;
+            find(inbound, wanted, &[], &mut hints)?
+        }
+        found => found?,
+    };
     if let Some(policy) = inbound.refused_at(&endpoint) {
         return Err(Failure::Denied(policy));
     }

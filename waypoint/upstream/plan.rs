@@ -1,8 +1,8 @@
 //! What is made of the mesh and a policy once, so that no request has to look at all endpoints.
 
 use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -15,7 +15,7 @@ use model::{
     Service, Workload, World,
     l7::destination::{Balancer, Locality, TrafficPolicy},
     service::LoadBalancerMode,
-    workload::Name,
+    workload::{Name, Protocol},
     world::Refusal,
 };
 use tokio::time::Instant;
@@ -54,6 +54,8 @@ pub struct Plan {
     pub connection: u64,
     /// Why there are none, if there are none.
     pub refusal: Option<Refusal>,
+    /// The names that endpoints are behind.
+    pub names: Vec<Name>,
     candidates: Vec<Candidate>,
     tiers: Vec<Tier>,
     view: ArcSwapOption<View>,
@@ -70,10 +72,12 @@ impl Plan {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let connection = last.filter(begins_as).map(|last| last.connection);
         let connection = connection.unwrap_or_else(|| NEXT.fetch_add(1, Ordering::Relaxed));
-        let (found, refusal) = match found(inputs, &traffic, own) {
+        let mut names = BTreeSet::new();
+        let (found, refusal) = match found(inputs, &traffic, own, &mut names) {
             Ok(found) => (found, None),
             Err(refusal) => (Vec::new(), Some(refusal)),
         };
+        let names = names.into_iter().collect();
         let addresses: Vec<_> = found.iter().map(|(address, _, _)| *address).collect();
         let known = hosts.keep(&addresses, Instant::now());
         if traffic.outliers.is_none() {
@@ -92,7 +96,7 @@ impl Plan {
         let tiers = by_tier.into_values().enumerate().map(divide).collect();
         let protocol = inputs.service.ports.get(&inputs.port).map_or(0, |p| p.app_protocol);
         let (view, looking) = (ArcSwapOption::empty(), Mutex::default());
-        Self { traffic, protocol, connection, refusal, candidates, tiers, view, looking }
+        Self { traffic, protocol, connection, refusal, names, candidates, tiers, view, looking }
     }
 
     /// Returns an endpoint by its place.
@@ -221,8 +225,13 @@ impl View {
 
 type Found = (SocketAddr, usize, Arc<Workload>);
 
-/// Finds the endpoints, and how far away each is.
-fn found(inputs: &Inputs<'_>, traffic: &TrafficPolicy, own: &Workload) -> Result<Vec<Found>, Refusal> {
+/// Finds the endpoints, and how far away each is; notes the names that some are behind.
+fn found(
+    inputs: &Inputs<'_>,
+    traffic: &TrafficPolicy,
+    own: &Workload,
+    names: &mut BTreeSet<Name>,
+) -> Result<Vec<Found>, Refusal> {
     // Nobody can tell who is well without outlier detection: then these are without effect (localityLbSetting).
     let locality = traffic.locality.as_ref().filter(|locality| match locality {
         Locality::Failover(_) | Locality::Priority(_) => traffic.outliers.is_some(),
@@ -259,10 +268,19 @@ fn found(inputs: &Inputs<'_>, traffic: &TrafficPolicy, own: &Workload) -> Result
     let found: Vec<Found> = candidates
         .into_iter()
         .filter(|(endpoint, _)| in_subset(&endpoint.workload))
-        .filter_map(|(endpoint, port)| {
+        .flat_map(|(endpoint, port)| {
             let workload = &endpoint.workload;
-            let address = SocketAddr::new(*workload.addresses.first()?, port);
-            Some((address, tier(workload), workload.clone()))
+            let all: Vec<IpAddr> = match workload.addresses.first() {
+                Some(address) => vec![*address],
+                None if !workload.hostname.is_empty() && workload.protocol == Protocol::Tcp => {
+                    names.insert(workload.hostname.clone());
+                    let resolved = inputs.names.get(&workload.hostname);
+                    resolved.and_then(|found| found.as_ref().as_ref().ok().cloned()).unwrap_or_default()
+                }
+                None => vec![],
+            };
+            let one = move |address| (SocketAddr::new(address, port), tier(workload), workload.clone());
+            all.into_iter().map(one).collect::<Vec<_>>()
         })
         .collect();
     if found.is_empty() { Err(Refusal::NoHealthyUpstream) } else { Ok(found) }

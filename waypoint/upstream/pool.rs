@@ -87,7 +87,8 @@ impl Key {
     fn of(endpoint: &Endpoint, version: Version) -> Result<Self, Failure> {
         let identity = endpoint.workload.as_ref().map(|w| w.identity()).transpose()?;
         let client = endpoint.traffic.proxy_protocol.map(|_| endpoint.client);
-        Ok(Self { address: endpoint.address, version, identity, connection: endpoint.connection, client })
+        let (address, connection, name) = (endpoint.address, endpoint.connection, endpoint.name.clone());
+        Ok(Self { address, version, identity, connection, name, client })
     }
 }
 

@@ -14,6 +14,7 @@ use model::{
     workload::ServiceKey,
     world::Membership,
 };
+use runtime::resolve::Names;
 
 use super::{outlier::Hosts, plan::Plan};
 
@@ -32,6 +33,8 @@ pub struct Inputs<'i> {
     pub port: u16,
     /// The policy.
     pub policy: Option<&'i DestinationPolicy>,
+    /// The addresses of names.
+    pub names: &'i Arc<Names>,
     /// Finds the workload that we are.
     pub own: &'i dyn Fn() -> Option<Arc<Workload>>,
 }
@@ -42,6 +45,7 @@ pub struct Seen {
     // Not held: old snapshots would stay for as long as nobody asks.
     world: Weak<World>,
     state: Weak<State>,
+    names: Weak<Names>,
     sources: Sources,
     /// The plan.
     pub plan: Arc<Plan>,
@@ -51,7 +55,12 @@ impl Seen {
     /// Tells whether it is for these snapshots.
     #[must_use]
     pub fn is_of(&self, inputs: &Inputs<'_>) -> bool {
-        ptr::eq(self.world.as_ptr(), Arc::as_ptr(inputs.world)) && self.knows(inputs.state)
+        ptr::eq(self.world.as_ptr(), Arc::as_ptr(inputs.world)) && self.knows(inputs.state) && self.names(inputs.names)
+    }
+
+    /// Tells whether the addresses of names are the same, or it has nothing to do with names.
+    fn names(&self, names: &Arc<Names>) -> bool {
+        self.plan.names.is_empty() || ptr::eq(self.names.as_ptr(), Arc::as_ptr(names))
     }
 
     fn knows(&self, state: &Arc<State>) -> bool {
@@ -63,7 +72,11 @@ impl Seen {
     pub fn new(inputs: &Inputs<'_>, last: Option<&Self>, hosts: &Hosts) -> Self {
         let sources = Sources::new(inputs);
         let plan = match last {
-            Some(last) if last.sources.is_same(&sources) && (!sources.labels || last.knows(inputs.state)) => {
+            Some(last)
+                if last.sources.is_same(&sources)
+                    && (!sources.labels || last.knows(inputs.state))
+                    && last.names(inputs.names) =>
+            {
                 last.plan.clone()
             }
             _ => {
@@ -71,7 +84,8 @@ impl Seen {
                 Arc::new(Plan::new(inputs, own, last.map(|last| &*last.plan), hosts))
             }
         };
-        Self { world: Arc::downgrade(inputs.world), state: Arc::downgrade(inputs.state), sources, plan }
+        let (world, state) = (Arc::downgrade(inputs.world), Arc::downgrade(inputs.state));
+        Self { world, state, names: Arc::downgrade(inputs.names), sources, plan }
     }
 }
 

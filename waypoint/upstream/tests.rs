@@ -2,7 +2,7 @@
 
 mod bed;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
 use model::{
@@ -13,6 +13,7 @@ use model::{
     l7::filter::Session,
     workload::Locality as Place,
 };
+use runtime::resolve::Resolver;
 
 use self::bed::{Bed, Kind, Server};
 
@@ -410,4 +411,43 @@ async fn plans_stay_until_something_changes() {
     let third = bed.plan();
     bed.policy(TrafficPolicy { proxy_protocol: Some(1), ..TrafficPolicy::default() });
     assert_ne!(third.connection, bed.plan().connection);
+}
+
+/// Knows one name, at this machine.
+fn names(known: &'static str) -> Resolver {
+    Resolver::new(Arc::new(move |name| {
+        let found = match &*name == known {
+            true => Ok((vec![[127, 0, 0, 1].into()], Duration::from_secs(60))),
+            false => Err("NXDOMAIN".to_owned()),
+        };
+        Box::pin(async move { found })
+    }))
+}
+
+#[tokio::test]
+async fn a_host_is_resolved_when_it_is_first_asked_for() {
+    let servers = [Server::start(Kind::Http).await];
+    let bed = Bed::with_names(&servers, names("out.test"));
+    for (name, want) in [("out.test", StatusCode::OK), ("gone.test", StatusCode::SERVICE_UNAVAILABLE)] {
+        let bed = bed.behind("api.test", Some(name));
+        assert_eq!(bed.ask(&[]).await.status(), want, "{name}");
+        assert_eq!(bed.open().await.is_ok(), want == StatusCode::OK, "{name}");
+    }
+    let Err(failure) = bed.behind("api.test", Some("gone.test")).open().await else { panic!("it was reached") };
+    assert_eq!((failure.flags(), failure.to_string().as_str()), ("DF", "host gone.test cannot be resolved: NXDOMAIN"));
+}
+
+#[tokio::test]
+async fn a_wildcard_leads_to_the_host_that_the_client_names() {
+    let servers = [Server::start(Kind::Http).await];
+    let bed = Bed::with_names(&servers, names("a.wild.test")).behind("*.wild.test", None);
+    for (host, want) in [
+        ("a.wild.test", StatusCode::OK),
+        ("A.Wild.test:80", StatusCode::OK),
+        ("b.wild.test", StatusCode::SERVICE_UNAVAILABLE),
+        ("other.test", StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        assert_eq!(bed.ask(&[("host", host)]).await.status(), want, "{host}");
+    }
+    assert_eq!(servers[0].requests(), 2);
 }

@@ -7,7 +7,11 @@ use std::{
 };
 
 use model::{
-    l7::destination::{ClientTls, Roots},
+    l7::{
+        Secret, State,
+        destination::{ClientTls, Roots},
+        secret::Content,
+    },
     workload::Name,
 };
 use rustls::{
@@ -17,7 +21,7 @@ use rustls::{
         verify_server_cert_signed_by_trust_anchor, verify_server_name,
     },
     crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
     server::ParsedCertificate,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -44,6 +48,12 @@ pub enum Error {
     /// A Secret is needed, and none is known.
     #[error("Secret {0} is not known to the waypoint")]
     Secret(Name),
+    /// A Secret lacks what is needed of it.
+    #[error("Secret {0} has no {1}")]
+    Lacks(Name, &'static str),
+    /// A key cannot be read; what is wrong with it is not told, as it may tell of it.
+    #[error("the key of Secret {0} cannot be read")]
+    Key(Name),
     /// What was written cannot be used.
     #[error("{0}")]
     Invalid(Name),
@@ -75,70 +85,107 @@ impl Error {
     }
 }
 
+/// What is wanted of a connection.
+pub struct Wish<'w> {
+    /// How it begins.
+    pub tls: &'w ClientTls,
+    /// What is spoken inside.
+    pub inside: Inside,
+    /// The server, where the client named it.
+    pub name: Option<&'w Name>,
+    /// Its address.
+    pub address: IpAddr,
+    /// Where Secrets are known.
+    pub state: &'w State,
+}
+
+type Secrets = [Option<Arc<Secret>>; 2];
+
+/// Settings, and what they were made of.
+#[derive(Debug)]
+struct Made {
+    tls: ClientTls,
+    inside: Inside,
+    secrets: Secrets,
+    config: Arc<ClientConfig>,
+}
+
 /// The settings of a service: what is the same is made once, so that sessions can be resumed (RFC 8446 2.2).
 #[derive(Debug, Default)]
-pub struct Cache(Mutex<Vec<(ClientTls, Inside, Arc<ClientConfig>)>>);
+pub struct Cache(Mutex<Vec<Made>>);
 
 impl Cache {
     /// Begins TLS on a connection to an address.
     ///
     /// # Errors
     /// Settings that cannot be used: nothing was sent. Or a handshake that failed.
-    pub async fn start<S: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        io: S,
-        tls: &ClientTls,
-        inside: Inside,
-        address: IpAddr,
-    ) -> Result<TlsStream<S>, Error> {
-        let config = self.config(tls, inside)?;
+    pub async fn start<S: AsyncRead + AsyncWrite + Unpin>(&self, io: S, wish: Wish<'_>) -> Result<TlsStream<S>, Error> {
+        let named = wish.name.filter(|_| wish.tls.server_name.is_none());
+        let tls = named.map(|name| ClientTls { server_name: Some(name.clone()), ..wish.tls.clone() });
+        let tls = tls.as_ref().unwrap_or(wish.tls);
+        let config = self.config(tls, wish.inside, wish.state)?;
         // An address is not asked for by name (RFC 6066 3).
         let name = match &tls.server_name {
             Some(name) => ServerName::try_from(name.to_string()).map_err(|_| Error::Name(name.clone()))?,
-            None => ServerName::IpAddress(address.into()),
+            None => ServerName::IpAddress(wish.address.into()),
         };
         let stream = TlsConnector::from(config).connect(name, io).await?;
-        match (inside, stream.get_ref().1.alpn_protocol()) {
+        match (wish.inside, stream.get_ref().1.alpn_protocol()) {
             (Inside::Http2, Some(chosen)) if chosen != b"h2" => Err(Error::NotHttp2),
             _ => Ok(stream),
         }
     }
 
-    fn config(&self, tls: &ClientTls, inside: Inside) -> Result<Arc<ClientConfig>, Error> {
+    fn config(&self, tls: &ClientTls, inside: Inside, state: &State) -> Result<Arc<ClientConfig>, Error> {
+        let roots = match &tls.roots {
+            Roots::Secret(name) => Some(name),
+            _ => None,
+        };
+        // What changed is another one, even under the same name.
+        let secrets = [tls.credential.as_ref(), roots].map(|name| state.secret(name?).cloned());
+        let same = |one: &Option<Arc<Secret>>, other: &Option<Arc<Secret>>| match (one, other) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        let fits = |made: &Made| {
+            let mut pairs = made.secrets.iter().zip(&secrets);
+            made.inside == inside && made.tls == *tls && pairs.all(|(one, other)| same(one, other))
+        };
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, _, config)) = known.iter().find(|(t, i, _)| t == tls && *i == inside) {
-            return Ok(config.clone());
+        if let Some(made) = known.iter().find(|made| fits(made)) {
+            return Ok(made.config.clone());
         }
-        let config = Arc::new(config(tls, inside)?);
+        let config = Arc::new(config(tls, inside, &secrets)?);
         if known.len() >= KEPT {
             known.remove(0);
         }
-        known.push((tls.clone(), inside, config.clone()));
+        known.push(Made { tls: tls.clone(), inside, secrets, config: config.clone() });
         Ok(config)
     }
 }
 
 static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
 
-fn config(tls: &ClientTls, inside: Inside) -> Result<ClientConfig, Error> {
+fn config(tls: &ClientTls, inside: Inside, [credential, authorities]: &Secrets) -> Result<ClientConfig, Error> {
     // Without what it should show the connection would be somebody else's than was meant.
-    if let Some(credential) = &tls.credential {
-        return Err(Error::Secret(credential.clone()));
-    }
+    let own = tls.credential.as_ref().map(|name| own(name, credential.as_deref())).transpose()?;
     let provider = PROVIDER.clone();
     let verifier = Verifier {
-        roots: roots(&tls.roots)?,
+        roots: roots(&tls.roots, authorities.as_deref())?,
         names: names(tls)?,
         algorithms: provider.signature_verification_algorithms,
     };
     if verifier.roots.is_some() && verifier.names.is_empty() {
         return Err(Error::NoName);
     }
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = match own {
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
+        None => builder.with_no_client_auth(),
+    };
     config.alpn_protocols = match inside {
         Inside::Anything => Vec::new(),
         Inside::Http1 => vec![b"http/1.1".to_vec()],
@@ -147,20 +194,41 @@ fn config(tls: &ClientTls, inside: Inside) -> Result<ClientConfig, Error> {
     Ok(config)
 }
 
-fn roots(roots: &Roots) -> Result<Option<RootCertStore>, Error> {
+/// A certificate with those that vouch for it, and its key.
+type Own = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// Returns what is in a Secret.
+fn content<'s>(name: &Name, secret: Option<&'s Secret>) -> Result<&'s Content, Error> {
+    let secret = secret.ok_or_else(|| Error::Secret(name.clone()))?;
+    secret.content.as_ref().map_err(|why| Error::Invalid(why.clone()))
+}
+
+/// Reads what is shown to a server.
+fn own(name: &Name, secret: Option<&Secret>) -> Result<Own, Error> {
+    let pair = content(name, secret)?.pair.as_ref();
+    let pair = pair.ok_or_else(|| Error::Lacks(name.clone(), "certificate and key (tls.crt, tls.key)"))?;
+    let chain = CertificateDer::pem_slice_iter(pair.chain.as_bytes()).collect::<Result<Vec<_>, _>>();
+    let chain = chain.map_err(|error| Error::Pem(error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_slice(pair.key.reveal().as_bytes()).map_err(|_| Error::Key(name.clone()))?;
+    Ok((chain, key))
+}
+
+fn roots(roots: &Roots, secret: Option<&Secret>) -> Result<Option<RootCertStore>, Error> {
     let mut store = RootCertStore::empty();
+    let mut add = |pem: &str| {
+        for root in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            store.add(root.map_err(|error| Error::Pem(error.to_string()))?)?;
+        }
+        if store.is_empty() { Err(Error::Pem("there is no certificate".to_owned())) } else { Ok(()) }
+    };
     match roots {
         // They are in the binary: its image has no files.
         Roots::System => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Roots::Pem(pem) => {
-            for root in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                store.add(root.map_err(|error| Error::Pem(error.to_string()))?)?;
-            }
-            if store.is_empty() {
-                return Err(Error::Pem("there is no certificate".to_owned()));
-            }
+        Roots::Pem(pem) => add(pem)?,
+        Roots::Secret(name) => {
+            let pem = content(name, secret)?.roots.as_ref();
+            add(pem.ok_or_else(|| Error::Lacks(name.clone(), "authorities (ca.crt)"))?)?;
         }
-        Roots::Secret(name) => return Err(Error::Secret(name.clone())),
         Roots::Unchecked => return Ok(None),
         Roots::Invalid(reason) => return Err(Error::Invalid(reason.clone())),
     }

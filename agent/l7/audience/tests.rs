@@ -185,8 +185,9 @@ fn a_change_tells_what_depends_on_it_alone() {
         mesh.remove(key);
     }
     mesh.bind("b", &[]);
-    let Audiences { waypoints, held, about, leading, namespaces: _, within } = &mesh.audiences;
+    let Audiences { waypoints, held, about, leading, namespaces: _, within, credentials } = &mesh.audiences;
     assert!(waypoints.is_empty() && held.is_empty() && about.is_empty() && leading.is_empty() && within.is_empty());
+    assert!(credentials.is_empty());
     assert!(mesh.told.is_empty());
 }
 
@@ -220,4 +221,38 @@ fn telemetry_is_for_the_waypoints_of_its_namespace() {
     mesh.put(settings("shop/v"));
     mesh.remove("telemetry/shop/own");
     assert_eq!(found(&mesh, "telemetry/shop/own"), None);
+}
+
+#[test]
+fn a_secret_is_for_the_waypoints_that_use_it_in_its_namespace() {
+    let destination = |service: &str, credential: Option<&str>| {
+        let tls = credential.map(|c| json!({"roots": {"secret": c}, "credential": c}));
+        json!({"destination": {"name": service, "service": format!("shop/{service}"), "traffic": {"tls": tls}}})
+    };
+    let secret = |namespace: &str| {
+        let content = json!({"Ok": {"pair": {"chain": "c", "key": "k"}}});
+        json!({"secret": {"namespace": namespace, "name": "s", "content": content}})
+    };
+    let mut mesh = Mesh::default();
+    let wanted = |mesh: &Mesh| -> Vec<String> {
+        mesh.audiences.secrets().iter().map(|k| format!("{}/{}", k.namespace, k.name)).collect()
+    };
+    mesh.put(destination("a", Some("s")));
+    assert!(wanted(&mesh).is_empty(), "nobody is told of what names it");
+    mesh.put(secret("shop"));
+    mesh.put(secret("other"));
+    assert!(mesh.told().is_empty(), "so nobody is told of it");
+    mesh.bind("a", &["w"]);
+    assert_eq!(wanted(&mesh), ["shop/s"]);
+    assert_eq!(mesh.told(), [("destination/a", "w"), ("secret/shop/s", "w")]);
+    mesh.bind("b", &["v"]);
+    mesh.put(destination("b", None));
+    assert_eq!(mesh.told.get("secret/shop/s").map(String::as_str), Some("w"), "another's key is nothing to it");
+    mesh.put(rule("rb", "b", &["a"]));
+    assert_eq!(mesh.told.get("secret/shop/s").map(String::as_str), Some("v w"), "its rule leads there");
+    mesh.remove("http/rb");
+    assert_eq!(mesh.told.get("secret/shop/s").map(String::as_str), Some("w"));
+    mesh.put(destination("a", None));
+    assert!(wanted(&mesh).is_empty());
+    assert_eq!(mesh.told(), [("destination/a", "w"), ("destination/b", "v")]);
 }

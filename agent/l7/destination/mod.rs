@@ -4,7 +4,10 @@ pub mod backend_tls;
 mod layers;
 mod traffic;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use model::{
     l7::{
@@ -115,6 +118,19 @@ impl Rules {
         names.dedup();
         names.into_iter().filter_map(|name| self.0.get(&name)).flat_map(BTreeMap::values)
     }
+}
+
+/// Returns the names of the Secrets that a rule names for TLS of our own making.
+#[must_use]
+pub fn credentials(spec: &DestinationRuleSpec) -> BTreeSet<&str> {
+    let subsets = spec.subsets.iter().filter_map(|s| s.traffic_policy.as_ref());
+    let policies = spec.traffic_policy.iter().chain(subsets);
+    let settings = policies.flat_map(|policy| {
+        let ports = policy.port_level_settings.iter().map(|port| port.tls.as_ref());
+        std::iter::once(policy.tls.as_ref()).chain(ports)
+    });
+    let used = settings.flatten().filter(|tls| matches!(tls.mode, rule::TlsMode::Simple | rule::TlsMode::Mutual));
+    used.filter_map(|tls| tls.credential_name.as_deref()).filter(|name| !name.is_empty()).collect()
 }
 
 /// Tells whether a host is one of a pattern.

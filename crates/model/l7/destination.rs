@@ -321,6 +321,17 @@ pub struct ClientTls {
     pub credential: Option<Name>,
 }
 
+impl ClientTls {
+    /// Returns the names of the Secrets that it needs, each of the waypoint's namespace.
+    pub fn secrets(&self) -> impl Iterator<Item = &Name> {
+        let roots = match &self.roots {
+            Roots::Secret(name) => Some(name),
+            _ => None,
+        };
+        self.credential.iter().chain(roots.filter(|name| self.credential.as_ref() != Some(name)))
+    }
+}
+
 /// Whose certificates are believed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -15,11 +15,15 @@ pub mod path;
 pub mod rate_limit;
 pub mod route;
 pub mod router;
+pub mod secret;
 pub mod state;
 pub mod telemetry;
 pub mod text;
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +34,7 @@ pub use self::{
     rate_limit::RateLimit,
     route::{HttpRule, StreamRule},
     router::{Router, StreamRouter},
+    secret::Secret,
     state::State,
     telemetry::{Provider, Telemetry},
 };
@@ -55,6 +60,10 @@ pub enum Resource {
     RateLimit(RateLimit),
     /// What is measured, logged and traced.
     Telemetry(Telemetry),
+    /// What is shown to servers, or whom they have to be vouched for by.
+    Secret(Secret),
+    /// Who is served although nobody is sent here.
+    Standby(Standby),
     /// What holds for the whole waypoint.
     Settings(Settings),
 }
@@ -72,6 +81,8 @@ impl Resource {
             Self::Authentication(policy) => format!("authentication/{}/{}", policy.namespace, policy.name).into(),
             Self::RateLimit(limit) => format!("ratelimit/{}/{}", limit.namespace, limit.name).into(),
             Self::Telemetry(object) => format!("telemetry/{}/{}", object.namespace, object.name).into(),
+            Self::Secret(secret) => format!("secret/{}/{}", secret.namespace, secret.name).into(),
+            Self::Standby(standby) => format!("standby/{}", standby.service).into(),
             Self::Settings(settings) => format!("settings/{}", settings.waypoint).into(),
         }
     }
@@ -122,6 +133,16 @@ pub enum Target {
     AnyWaypoint,
     /// What goes to this service.
     Service(ServiceKey),
+}
+
+/// A service whose traffic goes past its waypoints while they have nothing to do, and which they serve whenever it comes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Standby {
+    /// The service.
+    pub service: ServiceKey,
+    /// Its waypoints.
+    pub waypoints: BTreeSet<GatewayKey>,
 }
 
 /// The labels of a workload, only those that something asks for.

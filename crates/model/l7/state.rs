@@ -17,9 +17,10 @@ use serde::Serialize;
 
 use self::{attached::Attached, observed::Observed};
 use super::{
-    Authentication, Authorization, DestinationPolicy, GatewayKey, HttpRule, RateLimit, Resource, Settings, StreamRule,
-    Telemetry, WorkloadLabels,
+    Authentication, Authorization, DestinationPolicy, GatewayKey, HttpRule, RateLimit, Resource, Secret, Settings,
+    Standby, StreamRule, Telemetry, WorkloadLabels,
     router::{Router, StreamRouter},
+    secret::redacted,
     telemetry::Effective,
 };
 use crate::workload::{Name, ServiceKey};
@@ -37,6 +38,9 @@ pub struct State {
     rate_limits: Attached<RateLimit>,
     telemetry: Observed,
     settings: OrdMap<Name, Arc<Settings>>,
+    // By name: a waypoint is told those of its own namespace alone.
+    secrets: HashMap<Name, Arc<Secret>>,
+    standby: HashSet<ServiceKey>,
     // Services whose rules changed since they were last put in order by `prepare`.
     changed: HashSet<ServiceKey>,
 }
@@ -54,6 +58,9 @@ pub enum Held {
     Authentication(Arc<Authentication>),
     RateLimit(Arc<RateLimit>),
     Telemetry(Arc<Telemetry>),
+    #[serde(serialize_with = "redacted")]
+    Secret(Arc<Secret>),
+    Standby(Arc<Standby>),
     Settings(Arc<Settings>),
 }
 
@@ -68,6 +75,8 @@ impl From<Resource> for Held {
             Resource::Authentication(policy) => Self::Authentication(policy.into()),
             Resource::RateLimit(limit) => Self::RateLimit(limit.into()),
             Resource::Telemetry(object) => Self::Telemetry(object.into()),
+            Resource::Secret(secret) => Self::Secret(secret.into()),
+            Resource::Standby(standby) => Self::Standby(standby.into()),
             Resource::Settings(settings) => Self::Settings(settings.into()),
         }
     }
@@ -124,6 +133,12 @@ impl State {
             Held::Authentication(policy) => self.authentications.insert(&key, policy),
             Held::RateLimit(limit) => self.rate_limits.insert(&key, limit),
             Held::Telemetry(object) => self.telemetry.insert(&key, object),
+            Held::Secret(secret) => {
+                self.secrets.insert(secret.name.clone(), secret.clone());
+            }
+            Held::Standby(standby) => {
+                self.standby.insert(standby.service.clone());
+            }
             Held::Settings(settings) => {
                 self.settings.insert(key.clone(), settings.clone());
             }
@@ -160,6 +175,12 @@ impl State {
             Held::Authentication(policy) => self.authentications.remove(key, policy),
             Held::RateLimit(limit) => self.rate_limits.remove(key, limit),
             Held::Telemetry(object) => self.telemetry.remove(key, object),
+            Held::Secret(secret) => {
+                self.secrets.remove(&secret.name);
+            }
+            Held::Standby(standby) => {
+                self.standby.remove(&standby.service);
+            }
             Held::Settings(_) => {
                 self.settings.remove(key);
             }
@@ -220,6 +241,18 @@ impl State {
     /// Returns what is said about how a service is reached.
     pub fn destinations(&self, service: &ServiceKey) -> impl Iterator<Item = &DestinationPolicy> {
         self.destinations.get(service).into_iter().flat_map(OrdMap::values).map(|policy| &**policy)
+    }
+
+    /// Returns a Secret of the waypoint's namespace.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> Option<&Arc<Secret>> {
+        self.secrets.get(name)
+    }
+
+    /// Tells whether a service is served although its traffic is not sent here.
+    #[must_use]
+    pub fn stands_by(&self, service: &ServiceKey) -> bool {
+        self.standby.contains(service)
     }
 
     /// Returns the labels of a workload that something asks for, by its unique name.

@@ -34,7 +34,7 @@ pub struct How<'h> {
 
 /// Asks.
 pub async fn ask(question: &Question<'_>, target: &BackendTarget, how: How<'_>) -> Result<Said, Failure> {
-    let (service, origin) = grpc(question.inbound, target)?;
+    let (service, origin) = grpc(question.inbound, target).await?;
     let answer = AuthorizationClient::with_origin(service, origin).check(request(question, how)).await?;
     Ok(read(answer.into_inner()))
 }

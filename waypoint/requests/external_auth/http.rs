@@ -22,7 +22,7 @@ const PARTIAL: HeaderName = HeaderName::from_static("x-envoy-auth-partial-body")
 
 /// Asks.
 pub async fn ask(question: &Question<'_>, target: &BackendTarget, how: &HttpAuth) -> Result<Said, Failure> {
-    let endpoint = endpoint(question.inbound, target)?;
+    let endpoint = endpoint(question.inbound, target).await?;
     let mut parts = question.parts.clone();
     parts.version = Version::HTTP_11;
     parts.headers = headers(&question.parts.headers, how);

@@ -63,7 +63,7 @@ pub async fn ask(
     let limit = &running.limit;
     let Some(global) = &limit.global else { return Ok(()) };
     let asking = async {
-        let (service, origin) = grpc(inbound, &global.target)?;
+        let (service, origin) = grpc(inbound, &global.target).await?;
         Ok::<_, Failure>(RateLimitServiceClient::with_origin(service, origin).should_rate_limit(request).await?)
     };
     let failure = match timeout(global.timeout, asking).await {

@@ -18,7 +18,7 @@ use model::{
         GatewayKey, Resource,
         route::{Action, Backend, BackendTarget, HttpRule, Origin, OriginKind, Parent},
     },
-    service::TargetPort,
+    service::{TargetPort, Visibility},
     workload::ServiceKey,
 };
 use prometheus_client::registry::Registry;
@@ -129,6 +129,7 @@ impl Bench {
             ip_families: model::service::IpFamilies::default(),
             canonical: true,
             ingress_use_waypoint: false,
+            visibility: Visibility::Public,
         };
         self.shared.store.update(|world| world.insert_service(service));
     }

@@ -24,10 +24,10 @@ use model::{
         destination::{DestinationPolicy, TrafficPolicy},
         matching::Client as Source,
     },
-    service::{IpFamilies, LoadBalancer, TargetPort},
+    service::{IpFamilies, LoadBalancer, TargetPort, Visibility},
     workload::{Locality, ServiceKey},
 };
-use runtime::Drain;
+use runtime::{Drain, resolve::Resolver};
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -224,10 +224,16 @@ pub struct Bed {
     client: SocketAddr,
     destination: SocketAddr,
     servers: Vec<SocketAddr>,
+    service: String,
 }
 
 impl Bed {
     pub fn new(servers: &[Server]) -> Self {
+        Self::with_names(servers, Resolver::default())
+    }
+
+    /// Makes one that knows names otherwise than by DNS.
+    pub fn with_names(servers: &[Server], names: Resolver) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let config = crate::Config {
             waypoint: "ns/waypoint".to_owned().try_into().unwrap(),
@@ -253,10 +259,12 @@ impl Bed {
             readiness: any,
         };
         let certificates = identity::manager::Manager::new(Arc::new(Nobody), Duration::from_secs(60));
-        let shared = Arc::new(Shared::new(config, identity(), certificates).unwrap().0);
+        let mut shared = Shared::new(config, identity(), certificates).unwrap().0;
+        shared.names = names;
+        let shared = Arc::new(shared);
         let servers = servers.iter().map(|server| server.address).collect();
-        let bed =
-            Self { shared, client: ([10, 0, 0, 1], 1000).into(), destination: ([10, 2, 0, 1], 80).into(), servers };
+        let (client, destination) = (([10, 0, 0, 1], 1000).into(), ([10, 2, 0, 1], 80).into());
+        let bed = Self { shared, client, destination, servers, service: "web".to_owned() };
         bed.shared.store.update(|world| world.insert_service(service("web")));
         bed.places(&Locality::default(), &vec![Locality::default(); bed.servers.len()]);
         bed
@@ -291,6 +299,29 @@ impl Bed {
         self.shared.store.update(|world| world.insert_workload(waypoint("peer", [10, 1, 0, 2], place)));
     }
 
+    /// Has the only server stand behind a name, for a host or for all of a domain.
+    pub fn behind(&self, host: &str, name: Option<&str>) -> Self {
+        let port = self.servers[0].port();
+        self.shared.store.update(|world| {
+            world.remove_workload("server-0");
+            let ports = BTreeMap::from([(80, TargetPort { target_port: port, app_protocol: 1 })]);
+            world.insert_service(Service { ports, ..service(host) });
+            if let Some(name) = name {
+                let services = BTreeMap::from([(key(host), BTreeMap::from([(80, port)]))]);
+                world.insert_workload(Workload {
+                    uid: "named".into(),
+                    namespace: "ns".into(),
+                    service_account: "sa".into(),
+                    hostname: name.into(),
+                    services,
+                    capacity: 1,
+                    ..Workload::default()
+                });
+            }
+        });
+        Self { service: host.to_owned(), ..self.clone() }
+    }
+
     pub fn another_service(&self) {
         self.shared.store.update(|world| world.insert_service(service("other")));
     }
@@ -311,7 +342,7 @@ impl Bed {
     }
 
     fn inbound(&self) -> Arc<Inbound> {
-        let service = self.shared.store.world().services.get(&key("web")).unwrap().clone();
+        let service = self.shared.store.world().services.get(&key(&self.service)).unwrap().clone();
         Arc::new(Inbound {
             shared: self.shared.clone(),
             client: Client { address: self.client, identity: identity(), workload: None },
@@ -332,7 +363,10 @@ impl Bed {
         tokio::spawn(requests::serve(self.inbound(), theirs, None, Spoken::Http1, Drain::new()));
         let (mut sender, connection) = client::conn::http1::handshake(TokioIo::new(ours)).await.unwrap();
         tokio::spawn(connection.with_upgrades());
-        let mut request = Request::builder().uri("/").header("host", "web");
+        let mut request = Request::builder().uri("/");
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header("host", "web");
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -355,7 +389,7 @@ impl Bed {
 
     pub async fn open(&self) -> Result<(Io, Arc<Endpoint>), Failure> {
         let inbound = self.inbound();
-        upstream::connect(&inbound, &Wanted::of(&inbound.target)).await
+        upstream::connect(&inbound, &Wanted::of(&inbound.target), None).await
     }
 
     pub async fn echo(&self) {
@@ -377,7 +411,7 @@ impl Bed {
         let mut shares = vec![0.0; self.servers.len()];
         for _ in 0..draws {
             let wanted = Wanted::of(&inbound.target);
-            let chosen = upstream::choose(&inbound, &wanted, &[], &mut Hints::default()).unwrap();
+            let chosen = upstream::choose_known(&inbound, &wanted, &[], &mut Hints::default()).unwrap();
             let place = self.servers.iter().position(|address| *address == chosen.address).unwrap();
             shares[place] += 1.0 / f64::from(draws);
         }
@@ -391,7 +425,9 @@ impl Bed {
         let group = self.shared.groups.group(&key("web"), 80, None, policy);
         let service = world.services.get(&key("web")).unwrap();
         let own = || crate::inbound::own(&self.shared, &world);
-        let plan = group.plan(&Inputs { world: &world, state: &state, service, port: 80, policy, own: &own });
+        let names = self.shared.names.names();
+        let plan =
+            group.plan(&Inputs { world: &world, state: &state, service, port: 80, policy, names: &names, own: &own });
         then(&group, plan)
     }
 
@@ -439,5 +475,6 @@ fn service(name: &str) -> Service {
         ip_families: IpFamilies::Automatic,
         canonical: true,
         ingress_use_waypoint: false,
+        visibility: Visibility::Public,
     }
 }

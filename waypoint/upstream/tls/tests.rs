@@ -43,7 +43,9 @@ async fn connect(
             let _ = stream.read_u8().await;
         }
     });
-    let mut stream = cache.start(ours, tls, inside, [10, 0, 0, 9].into()).await?;
+    let state = State::default();
+    let wish = Wish { tls, inside, name: None, address: [10, 0, 0, 9].into(), state: &state };
+    let mut stream = cache.start(ours, wish).await?;
     // Tickets come after the handshake.
     let _ = stream.read_u8().await;
     Ok(stream.get_ref().1.handshake_kind())
@@ -117,5 +119,98 @@ async fn what_is_spoken_is_agreed_on() {
         let tls = tls(Roots::Pem((*server.roots).into()), Some("db.example.com"), &[]);
         let outcome = connect(&Cache::default(), &server, &tls, inside).await;
         assert_eq!(outcome.is_ok(), wanted, "{alpn:?} {inside:?}: {outcome:?}");
+    }
+}
+
+/// Has a server ask for certificates of an authority.
+fn asks(mut server: Server, authority: &CertifiedIssuer<'static, KeyPair>) -> Server {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der().clone()).unwrap();
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), PROVIDER.clone());
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let leaf = CertificateParams::new(vec!["db.example.com".to_owned()]).unwrap().signed_by(&key, &root).unwrap();
+    let config = ServerConfig::builder_with_provider(PROVIDER.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+        .unwrap();
+    server.roots = root.pem();
+    server.config = Arc::new(config);
+    server
+}
+
+fn authority() -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// Makes the content of a Secret.
+fn content(of: &CertifiedIssuer<'static, KeyPair>, roots: Option<&str>) -> Content {
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["client.example.com".to_owned()]).unwrap().signed_by(&key, of).unwrap();
+    let key = model::l7::secret::Hidden::new(key.serialize_pem());
+    let pair = Some(model::l7::secret::Pair { chain: leaf.pem().into(), key });
+    Content { pair, roots: roots.map(Into::into) }
+}
+
+#[tokio::test]
+async fn a_secret_is_shown_as_it_is_now_and_without_it_nothing_is_sent() {
+    let (known, unknown) = (authority(), authority());
+    let server = asks(server(&["db.example.com"], &[], &[]), &known);
+    let roots = Some(server.roots.as_str());
+    let tls = ClientTls {
+        credential: Some("client".into()),
+        ..tls(Roots::Secret("client".into()), Some("db.example.com"), &[])
+    };
+    let cache = Cache::default();
+    let mut state = State::default();
+    let set = |state: &mut State, content: Result<Content, Name>| {
+        let (namespace, name) = ("shop".into(), "client".into());
+        state.insert(model::l7::Resource::Secret(Secret { namespace, name, content }));
+    };
+    let rows: [(Option<Result<Content, Name>>, &str); 6] = [
+        (None, "Secret client is not known to the waypoint"),
+        (Some(Err("there is no Secret client".into())), "there is no Secret client"),
+        (Some(Ok(Content { pair: None, ..content(&known, roots) })), "Secret client has no certificate and key"),
+        (Some(Ok(content(&known, None))), "Secret client has no authorities"),
+        (Some(Ok(content(&unknown, roots))), "refused"),
+        (Some(Ok(content(&known, roots))), ""),
+    ];
+    for (secret, want) in rows {
+        if let Some(secret) = secret {
+            set(&mut state, secret);
+        }
+        let (ours, theirs) = tokio::io::duplex(64 << 10);
+        let acceptor = TlsAcceptor::from(server.config.clone());
+        let accepted = tokio::spawn(async move { acceptor.accept(theirs).await.is_ok() });
+        let wish =
+            Wish { tls: &tls, inside: Inside::Anything, name: None, address: [10, 0, 0, 9].into(), state: &state };
+        let told = match cache.start(ours, wish).await {
+            Err(error) => error.to_string(),
+            Ok(_stream) if accepted.await.unwrap() => String::new(),
+            Ok(_) => "refused".to_owned(),
+        };
+        assert!(if want.is_empty() { told.is_empty() } else { told.contains(want) }, "{told:?}, wanted {want:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_the_client_names_has_to_be_that_one() {
+    let server = server(&["a.wild.test"], &[], &[]);
+    let tls = tls(Roots::Pem(server.roots.as_str().into()), None, &[]);
+    let cache = Cache::default();
+    for (name, want) in [(Some("a.wild.test"), true), (Some("b.wild.test"), false), (None, false)] {
+        let (ours, theirs) = tokio::io::duplex(64 << 10);
+        let acceptor = TlsAcceptor::from(server.config.clone());
+        tokio::spawn(async move { drop(acceptor.accept(theirs).await) });
+        let (state, name) = (State::default(), name.map(Name::from));
+        let address = [10, 0, 0, 9].into();
+        let wish = Wish { tls: &tls, inside: Inside::Anything, name: name.as_ref(), address, state: &state };
+        assert_eq!(cache.start(ours, wish).await.is_ok(), want, "{name:?}");
     }
 }
