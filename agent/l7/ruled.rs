@@ -79,6 +79,7 @@ fn reaches(resource: &Resource) -> BTreeSet<Reach> {
         Resource::Destination(policy) => [Reach::Service(policy.service.clone())].into(),
         Resource::Authorization(policy) => targeted(&policy.targets),
         Resource::Authentication(policy) => targeted(&policy.targets),
+        Resource::RateLimit(limit) => targeted(&limit.targets),
         Resource::Telemetry(object) => match &object.scope {
             Scope::Mesh => [Reach::Mesh].into(),
             Scope::Namespace => [Reach::Namespace(object.namespace.clone())].into(),

@@ -238,7 +238,7 @@ mod fuzz {
         #[test]
         fn no_answer_is_a_surprise(answer in answer()) {
             let refuses = answer.status.as_ref().is_none_or(|status| status.code != 0);
-            let request = Request::builder().uri("/x?a=1").header("host", "web").header("x-forwarded-client-cert", "me");
+            let request = http::Request::builder().uri("/x?a=1").header("host", "web").header("x-forwarded-client-cert", "me");
             let (mut parts, ()) = request.body(()).expect("valid").into_parts();
             match read(answer) {
                 Said::Allow(changes) => {

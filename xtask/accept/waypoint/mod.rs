@@ -23,7 +23,7 @@ use super::{Args, Report, sandbox::lab::Lab, stage};
 /// A part of the acceptance, which adds rows; an error is a step that could not be done.
 type Section = fn(&Lab, &mut Report) -> Result<(), String>;
 
-const SECTIONS: [(&str, Section); 7] = [
+const SECTIONS: [(&str, Section); 9] = [
     ("table", table::check),
     ("protocols", protocols::check),
     ("h2spec", h2spec::check),

@@ -174,11 +174,15 @@ async fn ask(
     {
         *sender = None;
     }
-    let open = match sender {
-        Some(open) => open,
-        None => sender.insert(Sender::open(target, part.http2, &mut Report::default()).await?),
+    let is_used = sender.is_some();
+    let answer = match connected(part, target, sender).await?.send(request.clone()).await {
+        // The server ended the connection meanwhile, and the request never left: every client sends it again (RFC 9113 6.8).
+        Err(ClientError::Http(_, error)) if is_used && error.is_canceled() => {
+            *sender = None;
+            connected(part, target, sender).await?.send(request).await?
+        }
+        answer => answer?,
     };
-    let answer = open.send(request).await?;
     let (head, body) = answer.into_parts();
     let body = body.collect().await.map_err(|e| ClientError::Http("the answer's body", e))?;
     let trailers = body.trailers().cloned().unwrap_or_default();
@@ -189,6 +193,18 @@ async fn ask(
         trailers,
         body: body.to_bytes(),
     })
+}
+
+/// Returns the connection that is open, or a new one.
+async fn connected<'s>(
+    part: &Part,
+    target: &Target,
+    sender: &'s mut Option<Sender>,
+) -> Result<&'s mut Sender, ClientError> {
+    match sender {
+        Some(open) => Ok(open),
+        None => Ok(sender.insert(Sender::open(target, part.http2, &mut Report::default()).await?)),
+    }
 }
 
 fn note(outcome: &mut Outcome, answer: Result<Answer, ClientError>, begun: Instant, started: Instant) {
