@@ -87,7 +87,7 @@ impl Protocol {
         let Some(flow) = self.flows.remove(&stream) else { return };
         match flow.remote {
             // RFC 9113 8.1: the answer is whole, the rest of the question is not needed.
-            Remote::Open if flow.refused => self.reset(stream, code::NO_ERROR),
+            Remote::Open if flow.refused || flow.local_ended => self.reset(stream, code::NO_ERROR),
             Remote::Open => self.reset(stream, code::CANCEL),
             Remote::Ended if !flow.local_ended => self.reset(stream, code::CANCEL),
             Remote::Ended | Remote::Reset(_) => {}

@@ -72,6 +72,12 @@ async fn serve(connect: Connect, application: SocketAddr) {
             let _ = write.shutdown().await;
             return;
         }
+        "closing:1" => {
+            let Ok(mut stream) = connect.accept(HeaderMap::new()) else { return };
+            let _ = stream.write_all(b"bye").await;
+            let _ = stream.shutdown().await;
+            return;
+        }
         "denied:1" => return connect.refuse(StatusCode::UNAUTHORIZED),
         "silent:1" => return std::future::pending().await,
         _ => {}
@@ -299,6 +305,20 @@ async fn a_client_that_had_said_all_and_goes_is_a_break_at_the_server() {
         }
     };
     timeout(WAIT, broken).await.expect("the server hears of it");
+}
+
+/// A break behind an answer may take the answer with it: what came is thrown away by the kernel of who reads late.
+#[tokio::test]
+async fn a_server_that_says_all_and_hears_no_more_is_an_end_and_no_break() {
+    let mesh = Mesh::start().await;
+    let (mut client, near) = pair().await;
+    let (stream, _) = mesh.tunnel.open("closing:1", HeaderMap::new()).await.expect("a stream");
+    let copied = tokio::spawn(async move { copy::tunnel(near, stream, &Arc::default(), Side::Client).await });
+    let mut said = Vec::new();
+    timeout(WAIT, client.read_to_end(&mut said)).await.expect("in time").expect("an end in order");
+    assert_eq!(said, b"bye");
+    // Nothing of it waits for the client's own end.
+    timeout(WAIT, copied).await.expect("in time").expect("no panic").expect("in order");
 }
 
 #[tokio::test]
