@@ -95,8 +95,16 @@ fn each_resource_is_for_those_that_need_it() {
     let tokens = json!({"authentication": {
         "namespace": "shop", "name": "t", "targets": [{"service": "shop/a"}], "rules": [],
     }});
+    let custom = json!({"custom": {"provider": "p", "ask": {"target": target("b"), "protocol": {"grpc": {}}}}});
+    let mut provided = policy("p", json!([{"service": "shop/a"}]));
+    provided["authorization"]["action"] = custom;
+    let mut provided_to_all = provided.clone();
+    provided_to_all["authorization"]["targets"] = json!(["anyWaypoint"]);
+    let limit = json!({"rateLimit": {"namespace": "shop", "name": "l", "targets": [{"service": "shop/a"}], "global": {
+        "target": target("b"), "domain": "d", "timeout": {"secs": 1, "nanos": 0}, "failOpen": true, "descriptors": [],
+    }}});
     // `a` is bound to `w`, `b` to `v` and a canary; nothing else is bound.
-    let rows: [(&[Value], &[&str]); 16] = [
+    let rows: [(&[Value], &[&str]); 19] = [
         (&[rule("r", "a", &["a"])], &["w"]),
         (&[rule("r", "b", &["a"])], &["c v"]),
         (&[rule("r", "none", &["a"])], &[]),
@@ -107,6 +115,9 @@ fn each_resource_is_for_those_that_need_it() {
         (&[destination("b"), rule("r", "a", &["b"])], &["c v w", "w"]),
         (&[destination("b"), more], &["c v w", "w"]),
         (&[destination("b"), asks], &["c v w", "w"]),
+        (&[provided, destination("b")], &["w", "c v w"]),
+        (&[provided_to_all, destination("b")], &["all", "all"]),
+        (&[destination("b"), limit], &["c v w", "w"]),
         (&[destination("b"), stream], &["c v w", "w"]),
         (&[destination("none"), rule("r", "b", &["none"])], &["c v", "c v"]),
         (&[json!({"labels": {"workload": "x", "labels": {}}})], &["all"]),

@@ -160,9 +160,11 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
     let tables = [("CUSTOM", ROWS)];
     let scene = table::check_tables(lab, report, ("external", &[("EXTENSION_PROVIDERS", PROVIDERS)]), &tables)?;
     // The names are those of the rows: the one but two last asks a service that is not there.
-    for (name, wanted) in
-        [("c-1", ""), ("c-15", "none.far.svc.cluster.local is not there"), ("c-16", "no provider nobody")]
-    {
+    for (name, wanted) in [
+        ("custom-1", ""),
+        ("custom-15", "none.far.svc.cluster.local is not there"),
+        ("custom-16", "no provider nobody"),
+    ] {
         let object =
             scene.sandbox.json(&["-n", "shop", "sandbox", "get", "authorizationpolicy", name, "-o", "json"])?;
         let condition = &object["status"]["conditions"][0];
