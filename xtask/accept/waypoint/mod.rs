@@ -3,10 +3,12 @@
 //! It runs on a machine of its own ([`crate::accept::stage`]), as that of the sandbox does.
 
 mod ask;
+mod egress;
 mod faults;
 mod identity;
 mod protocols;
 mod scene;
+mod skipped;
 mod table;
 mod telemetry;
 
@@ -17,11 +19,13 @@ use super::{Args, Report, sandbox::lab::Lab, stage};
 /// A part of the acceptance, which adds rows; an error is a step that could not be done.
 type Section = fn(&Lab, &mut Report) -> Result<(), String>;
 
-const SECTIONS: [(&str, Section); 5] = [
+const SECTIONS: [(&str, Section); 7] = [
     ("table", table::check),
     ("protocols", protocols::check),
     ("identity", identity::check),
     ("telemetry", telemetry::check),
+    ("egress", egress::check),
+    ("skipped", skipped::check),
     ("faults", faults::check),
 ];
 
