@@ -65,7 +65,8 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
     let listed = scene.sandbox.json(&["-n", "shop", "waypoint", "status", "-o", "json"])?;
     let spared = listed["waypoints"][0]["spared"].clone();
     report.row("waypoint status tells it too", spared.to_string(), "shop/auto", spared == json!(["shop/auto"]));
-    change(&scene, report)
+    change(&scene, report)?;
+    guarded(&scene, report)
 }
 
 fn object(version: &str, kind: &str, (namespace, name): (&str, &str), spec: &Value) -> String {
@@ -102,6 +103,35 @@ fn is_through(scene: &Scene<'_>) -> Result<bool, String> {
         return Err(result.to_string());
     }
     Ok(!result["body"]["headers"]["x-forwarded-client-cert"].is_null())
+}
+
+/// The first policy counts for connections that were made before it.
+fn guarded(scene: &Scene<'_>, report: &mut Report) -> Result<(), String> {
+    let target = json!([{"group": "", "kind": "Service", "name": "auto"}]);
+    let spec = json!({"targetRefs": target, "action": "DENY", "rules": [{"to": [{"operation": {"paths": ["/"]}}]}]});
+    let policy = object("security.istio.io/v1", "AuthorizationPolicy", ("shop", "guard"), &spec);
+    let results = thread::scope(|scope| {
+        // One that never pauses, and one that does between its requests.
+        let loads = [0, 1000].map(|pause| {
+            let part = json!({"to": "auto.shop:80", "seconds": LOAD.0 + 4.0, "parallel": 2, "pause_ms": pause, "limit_ms": 5000});
+            scope.spawn(move || scene.batch(CLIENT, &[part]))
+        });
+        thread::sleep(LOAD.1);
+        scene.apply(&policy)?;
+        let ended = loads.map(|load| load.join().unwrap_or_else(|_| Err("a load broke".to_owned())));
+        ended
+            .into_iter()
+            .map(|results| results.map(|mut all| all.pop().unwrap_or_default()))
+            .collect::<Result<Vec<_>, _>>()
+    })?;
+    for (load, result) in ["a busy connection", "a quiet connection"].iter().zip(results) {
+        let refused = result["statuses"]["403"].as_u64().unwrap_or_default();
+        let told = format!("{} {}", result["statuses"], result["errors"]);
+        let lost = result["errors"].as_object().map_or(0, serde_json::Map::len);
+        let good = refused > 0 && (*load != "a quiet connection" || lost == 0);
+        report.row(format!("the first policy, {load}"), told, "403 at last; none lost that was quiet", good);
+    }
+    scene.delete(&policy)
 }
 
 /// Something that is written or deleted.
