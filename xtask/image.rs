@@ -55,7 +55,7 @@ pub fn tests(package: &str, profile: &str) -> Result<PathBuf, String> {
         let is_test = message["profile"]["test"] == true;
         message["executable"].as_str().filter(|_| is_test).map(PathBuf::from)
     });
-    programs.last().ok_or_else(|| format!("cargo names no tests of {package}"))
+    programs.next_back().ok_or_else(|| format!("cargo names no tests of {package}"))
 }
 
 /// Builds the image.

@@ -5,20 +5,20 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use hbone::copy::Counts;
 use identity::tls::Session;
-use model::{Decision, Identity, Peer};
+use model::{Decision, Identity, Peer, Workload, World};
 use runtime::Drain;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::Shared;
+use crate::{Shared, pod::Pod};
 
 /// One open connection.
 #[derive(Debug)]
@@ -37,10 +37,14 @@ pub struct Live {
     pub destination_identity: Option<Identity>,
     /// The handshake of its tunnel, if it has one.
     pub session: Option<Arc<Session>>,
+    /// Whether it goes to a waypoint.
+    pub to_waypoint: bool,
     /// What went through.
     pub counts: Arc<Counts>,
     /// Cuts it.
     pub cut: CancellationToken,
+    /// It is to be cut when it is quiet.
+    pub leaving: AtomicBool,
 }
 
 impl Live {
@@ -143,6 +147,37 @@ impl Drop for Listed {
     }
 }
 
+/// How long a connection is silent before it counts as quiet, and how long one that never is may go on.
+const QUIET: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(5));
+
+/// Cuts a connection at a moment when nothing is under way, as far as can be told, or at the end of its time.
+async fn leave(live: Arc<Live>) {
+    let end = tokio::time::Instant::now() + QUIET.1;
+    let moved = || live.counts.sent.load(Ordering::Relaxed) + live.counts.received.load(Ordering::Relaxed);
+    let mut before = moved();
+    while tokio::time::Instant::now() < end {
+        tokio::time::sleep(QUIET.0).await;
+        let now = moved();
+        if now == before {
+            break;
+        }
+        before = now;
+    }
+    info!(target: "access", { src.addr = %live.source, dst.addr = %live.original }, "connection cut: it goes past a waypoint that has a policy now");
+    live.cut.cancel();
+}
+
+/// Has connections of a pod leave that were made past a waypoint while that had nothing to do, and has a policy now.
+fn leave_where_guarded(pod: &Pod, world: &World, workload: &Workload) {
+    for live in pod.outbound.all().into_iter().filter(|live| !live.to_waypoint) {
+        let service = world.service_at(&workload.network, live.original.ip(), &workload.namespace);
+        let guarded = service.is_some_and(|s| s.guarded && s.waypoint.is_some());
+        if guarded && !live.leaving.swap(true, Ordering::Relaxed) {
+            tokio::spawn(leave(live));
+        }
+    }
+}
+
 /// Cuts connections that a changed policy, or a policy newly bound to the workload, no longer lets in.
 pub async fn enforce(shared: Arc<Shared>, drain: Drain) {
     let mut changes = shared.store.changes();
@@ -151,6 +186,7 @@ pub async fn enforce(shared: Arc<Shared>, drain: Drain) {
         let world = shared.store.world();
         for pod in shared.pods.all() {
             let Some(workload) = pod.workload_in(&world) else { continue };
+            leave_where_guarded(&pod, &world, &workload);
             for live in pod.inbound.all() {
                 let peer = Peer {
                     identity: live.source_identity.as_ref(),

@@ -122,7 +122,9 @@ pub async fn admit(pod: &Arc<Pod>, request: Request) -> Result<Accepted, Refusal
         destination_identity: facts.destination_identity.clone(),
         session: request.session,
         counts: Arc::default(),
+        to_waypoint: false,
         cut: Default::default(),
+        leaving: Default::default(),
     });
     let open = facts.opened(&pod.shared.metrics, listed.live.counts.clone());
     Ok(Accepted { socket, listed, open })

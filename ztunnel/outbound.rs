@@ -29,6 +29,8 @@ use crate::{
 
 /// How many tunnels are tried for one stream.
 const TRIES: usize = 3;
+/// Why a connection is cut that was made past a waypoint.
+const PAST: &str = "its service is behind a waypoint that has a policy now: connect again";
 /// How long a connection to a pod may take to open.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -92,7 +94,7 @@ pub async fn serve(pod: Arc<Pod>, stream: TcpStream, client: SocketAddr) {
             match local.then(|| pod.shared.pods.of(&workload)).flatten() {
                 Some(server) if !server.drain.is_draining() => joined(&pod, &server, stream, facts, destination).await,
                 _ => {
-                    let hop = Hop { gateway, target, workload, service };
+                    let hop = Hop { gateway, target, workload, service, is_waypoint: false };
                     through(&pod, stream, facts, destination, hop).await;
                 }
             }
@@ -101,7 +103,7 @@ pub async fn serve(pod: Arc<Pod>, stream: TcpStream, client: SocketAddr) {
             facts.service = service;
             facts.destination = Some(workload.clone());
             // The names of the addressed service are for its endpoints, not for the waypoint in front of it.
-            let hop = Hop { gateway, target, workload, service: None };
+            let hop = Hop { gateway, target, workload, service: None, is_waypoint: true };
             through(&pod, stream, facts, destination, hop).await;
         }
     }
@@ -143,6 +145,7 @@ struct Hop {
     target: SocketAddr,
     workload: Arc<Workload>,
     service: Option<Arc<Service>>,
+    is_waypoint: bool,
 }
 
 /// Ends a connection that could not be opened, and tells why.
@@ -187,11 +190,16 @@ async fn direct(pod: &Pod, stream: TcpStream, facts: Facts, original: SocketAddr
         destination_identity: None,
         session: None,
         counts: Arc::default(),
+        to_waypoint: false,
         cut: Default::default(),
+        leaving: Default::default(),
     });
     let open = facts.opened(&pod.shared.metrics, listed.live.counts.clone());
-    let outcome = copy::sockets(stream, server, &listed.live.counts).await;
-    open.closed(ending(&outcome));
+    let outcome = tokio::select! {
+        outcome = copy::sockets(stream, server, &listed.live.counts) => ending(&outcome),
+        () = listed.live.cut.cancelled() => Some(PAST.to_owned()),
+    };
+    open.closed(outcome);
 }
 
 /// Joins two pods of this node in this process: both identities are known from the namespaces they were enrolled with, and
@@ -221,13 +229,16 @@ async fn joined(pod: &Pod, server: &Arc<Pod>, stream: TcpStream, mut facts: Fact
         destination_identity: facts.destination_identity.clone(),
         session: None,
         counts: accepted.listed.live.counts.clone(),
+        to_waypoint: false,
         cut: Default::default(),
+        leaving: Default::default(),
     });
     let open = facts.opened(&pod.shared.metrics, listed.live.counts.clone());
     let inbound::Accepted { socket, listed: there, open: open_there } = accepted;
     let outcome = tokio::select! {
         outcome = copy::sockets(stream, socket, &listed.live.counts) => ending(&outcome),
         () = there.live.cut.cancelled() => Some(inbound::CUT.to_owned()),
+        () = listed.live.cut.cancelled() => Some(PAST.to_owned()),
         () = server.drain.cutting() => Some("the server's proxy was stopped".to_owned()),
     };
     open.closed(outcome.clone());
@@ -250,11 +261,16 @@ async fn through(pod: &Arc<Pod>, stream: TcpStream, mut facts: Facts, original: 
         destination_identity: facts.destination_identity.clone(),
         session: Some(session),
         counts: Arc::default(),
+        to_waypoint: hop.is_waypoint,
         cut: Default::default(),
+        leaving: Default::default(),
     });
     let open = facts.opened(&pod.shared.metrics, listed.live.counts.clone());
-    let outcome = copy::tunnel(stream, tunnelled, &listed.live.counts, Side::Client).await;
-    open.closed(ending(&outcome));
+    let outcome = tokio::select! {
+        outcome = copy::tunnel(stream, tunnelled, &listed.live.counts, Side::Client) => ending(&outcome),
+        () = listed.live.cut.cancelled() => Some(PAST.to_owned()),
+    };
+    open.closed(outcome);
 }
 
 /// Opens a stream to the target. A pooled tunnel may have come to its end a moment ago (its peer is being replaced): nothing

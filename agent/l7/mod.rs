@@ -33,7 +33,7 @@ pub use self::{
     index::{Change, L7, Output, Settings},
     object::Sort,
     providers::Providers,
-    ruled::{Reach, Ruled, Turned},
+    ruled::{Reach, Ruled, Turned, Word},
 };
 
 #[cfg(test)]

@@ -22,15 +22,24 @@ pub enum Reach {
     Service(ServiceKey),
 }
 
+/// What is said about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Word {
+    /// Anything at all.
+    Anything,
+    /// Who may ask for what.
+    Guard,
+}
+
 /// All that resources say something about.
 #[derive(Debug, Default)]
 pub struct Ruled {
-    reaches: HashMap<Name, BTreeSet<Reach>>,
-    counts: HashMap<Reach, usize>,
+    reaches: HashMap<Name, BTreeSet<(Reach, Word)>>,
+    counts: HashMap<(Reach, Word), usize>,
 }
 
 /// What is said something about since a change, or no more.
-pub type Turned = Vec<(Reach, bool)>;
+pub type Turned = Vec<((Reach, Word), bool)>;
 
 impl Ruled {
     /// Takes in a change of a resource.
@@ -64,7 +73,14 @@ impl Ruled {
     }
 }
 
-fn reaches(resource: &Resource) -> BTreeSet<Reach> {
+fn reaches(resource: &Resource) -> BTreeSet<(Reach, Word)> {
+    let guards = matches!(resource, Resource::Authorization(_) | Resource::Authentication(_));
+    let words = [Some(Word::Anything), guards.then_some(Word::Guard)];
+    let reaches = about(resource);
+    words.into_iter().flatten().flat_map(|word| reaches.iter().map(move |reach| (reach.clone(), word))).collect()
+}
+
+fn about(resource: &Resource) -> BTreeSet<Reach> {
     let targeted = |targets: &[Target]| {
         let one = |target: &Target| match target {
             Target::AnyWaypoint => Reach::Mesh,

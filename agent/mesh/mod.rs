@@ -29,7 +29,7 @@ use self::{
 };
 use crate::{
     gateway::Serves,
-    l7::{Binding, Reach, Subject},
+    l7::{Binding, Reach, Subject, Word},
     policy::{self, Converted},
     status::Wanted,
 };
@@ -82,7 +82,7 @@ pub struct Mesh {
     vips: HashMap<IpAddr, ObjectKey>,
     allotment: Allotment,
     /// What waypoints have something to do about.
-    ruled: HashSet<Reach>,
+    ruled: HashSet<(Reach, Word)>,
     // What was published, so that a computation that yields nothing any more takes its resources back.
     endpoints: HashMap<ObjectKey, HashSet<String>>,
     converted: HashSet<String>,

@@ -127,7 +127,7 @@ impl Mesh {
         });
         out.waypoints.bindings.push((Subject::Service(service.key.clone()), bound.binding.clone()));
         let bound = self.spare(bound, &self.service_key(&service.key), out);
-        let BoundTo { waypoint, weighted_waypoints, condition, .. } = bound;
+        let BoundTo { waypoint, weighted_waypoints, condition, guarded, .. } = bound;
         out.statuses.push(Wanted {
             kind: Kind::Service,
             key: service.key.clone(),
@@ -162,6 +162,7 @@ impl Mesh {
             },
             canonical: true,
             visibility: Visibility::Public,
+            guarded,
             key: self.service_key(&service.key),
         };
         out.resources.push(publish::service(&resource));

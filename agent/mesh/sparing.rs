@@ -17,7 +17,7 @@ use source::{
 };
 
 use crate::{
-    l7::{Reach, Turned},
+    l7::{Reach, Turned, Word},
     mesh::{
         Mesh, Output,
         waypoints::{BoundTo, Labelled},
@@ -36,12 +36,13 @@ impl Mesh {
     pub(super) fn spare(&self, bound: BoundTo, service: &ServiceKey, out: &mut Output) -> BoundTo {
         let standing_by = if bound.spares(service) { bound.binding.waypoints() } else { BTreeSet::new() };
         out.waypoints.sparing.push((service.clone(), standing_by));
-        self.spared(&bound, service).unwrap_or(bound)
+        let guarded = bound.spares(service) && self.says(Word::Guard, service, &bound.binding.waypoints());
+        self.spared(&bound, service).unwrap_or(BoundTo { guarded, ..bound })
     }
 
     /// Leaves the waypoint of a service out; none unless that is asked for and it has nothing to do.
     pub(super) fn spared(&self, bound: &BoundTo, service: &ServiceKey) -> Option<BoundTo> {
-        if !bound.spares(service) || self.has_rules(service, &bound.binding.waypoints()) {
+        if !bound.spares(service) || self.says(Word::Anything, service, &bound.binding.waypoints()) {
             return None;
         }
         let mut spared = BoundTo { waypoint: None, weighted_waypoints: vec![], ..bound.clone() };
@@ -51,12 +52,14 @@ impl Mesh {
         Some(spared)
     }
 
-    fn has_rules(&self, service: &ServiceKey, waypoints: &BTreeSet<GatewayKey>) -> bool {
-        let namespace = |name: &Name| self.ruled.contains(&Reach::Namespace(name.clone()));
-        self.ruled.contains(&Reach::Mesh)
-            || self.ruled.contains(&Reach::Service(service.clone()))
+    /// Tells whether such a word is said about a service, its waypoints, or what is around them.
+    fn says(&self, word: Word, service: &ServiceKey, waypoints: &BTreeSet<GatewayKey>) -> bool {
+        let said = |reach: Reach| self.ruled.contains(&(reach, word));
+        let namespace = |name: &Name| said(Reach::Namespace(name.clone()));
+        said(Reach::Mesh)
+            || said(Reach::Service(service.clone()))
             || namespace(&service.namespace)
-            || waypoints.iter().any(|w| namespace(&w.namespace) || self.ruled.contains(&Reach::Waypoint(w.clone())))
+            || waypoints.iter().any(|w| namespace(&w.namespace) || said(Reach::Waypoint(w.clone())))
     }
 
     /// Takes in what there is something to do about, and no more.
@@ -69,12 +72,11 @@ impl Mesh {
                 self.ruled.remove(reach);
             }
         }
-        let single = turned.iter().filter_map(|(reach, _)| match reach {
+        let single = turned.iter().map(|((reach, _), _)| match reach {
             Reach::Service(service) => Some(service),
             _ => None,
         });
-        let single: BTreeSet<&ServiceKey> = single.collect();
-        if single.len() == turned.len() {
+        if let Some(single) = single.collect::<Option<BTreeSet<&ServiceKey>>>() {
             single.into_iter().for_each(|service| self.look_at(service, &mut out));
         } else {
             self.look_at_all(&mut out);

@@ -62,6 +62,8 @@ pub(super) struct BoundTo {
     pub(super) binding: Binding,
     /// Whether they are left out while they have nothing to do.
     pub(super) automatic: bool,
+    /// Whether they decide who may ask for what, so that nothing may go past them any more.
+    pub(super) guarded: bool,
 }
 
 /// Who names a waypoint by a label of its own.
@@ -321,7 +323,7 @@ impl Mesh {
         }
         let condition = condition.map(told);
         let automatic = self.is_automatic(object);
-        BoundTo { waypoint, weighted_waypoints: shares, condition, binding, automatic }
+        BoundTo { waypoint, weighted_waypoints: shares, condition, binding, automatic, guarded: false }
     }
 
     /// Finds the waypoint of a workload, for traffic to its own address. Pods have no status for such things: `lint` tells.

@@ -157,6 +157,8 @@ pub struct Service {
     pub ingress_use_waypoint: bool,
     /// Whose clients find it.
     pub visibility: Visibility,
+    /// Whether connections that were made past its waypoint, while that had nothing to do, have to end.
+    pub guarded: bool,
 }
 
 impl Service {

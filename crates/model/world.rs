@@ -563,6 +563,7 @@ mod tests {
             canonical: true,
             ingress_use_waypoint: false,
             visibility: Visibility::Public,
+            guarded: false,
         }
     }
 

@@ -21,6 +21,9 @@ use model::{
 
 use crate::proto::{security, workload as wire};
 
+/// The extension of a service that says that connections past its waypoint have to end. Proxies that do not know it leave them.
+const GUARDED: &str = "ambient.io/guarded";
+
 /// Tells what is wrong with a resource.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
@@ -277,6 +280,7 @@ pub fn service_from_wire(wire: wire::Service) -> Result<Service, Invalid> {
         },
         canonical: wire.canonical,
         ingress_use_waypoint: wire.ingress_use_waypoint,
+        guarded: wire.extensions.iter().any(|extension| extension.name == GUARDED),
         visibility: match wire.visibility {
             0 => Visibility::Public,
             1 => Visibility::Namespace,
@@ -321,7 +325,11 @@ pub fn service_to_wire(service: &Service) -> wire::Service {
             health_policy: balancer.allow_unhealthy.into(),
         }),
         ip_families: service.ip_families as i32,
-        extensions: vec![],
+        extensions: service
+            .guarded
+            .then(|| wire::Extension { name: GUARDED.to_owned(), config: None })
+            .into_iter()
+            .collect(),
         canonical: service.canonical,
         ingress_use_waypoint: service.ingress_use_waypoint,
         weighted_waypoints: service

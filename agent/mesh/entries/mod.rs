@@ -199,6 +199,7 @@ impl Mesh {
                 allow_unhealthy: passes,
             },
             ip_families: IpFamilies::Automatic,
+            guarded: bound.guarded,
             visibility,
         })
     }

@@ -12,7 +12,11 @@ fn web() -> ServiceKey {
 
 impl Told {
     fn turn(&mut self, reach: Reach, there: bool) {
-        let out = self.mesh.turned(vec![(reach, there)]);
+        self.turn_word(reach, Word::Anything, there);
+    }
+
+    fn turn_word(&mut self, reach: Reach, word: Word, there: bool) {
+        let out = self.mesh.turned(vec![((reach, word), there)]);
         self.take(out);
     }
 }
@@ -50,6 +54,16 @@ fn only_who_asks_for_it_is_spared_and_only_while_there_is_nothing_to_do() {
         assert_eq!(told.waypoint("web"), None, "{reach:?}");
         assert_eq!(told.sparing.len(), 1, "its waypoint serves it all the while");
     }
+    let guarded = |told: &Told| told.services["shop/web.shop.svc.cluster.local"].guarded;
+    told.turn(Reach::Mesh, true);
+    assert!(!guarded(&told), "a route lets nobody in or out");
+    told.turn_word(Reach::Mesh, Word::Guard, true);
+    assert!(guarded(&told));
+    told.service("shop", "web", &[(labels::L7, "always")]);
+    assert!(!guarded(&told), "nothing went past it");
+    told.service("shop", "web", &[AUTO]);
+    told.turn_word(Reach::Mesh, Word::Guard, false);
+    told.turn(Reach::Mesh, false);
     told.service("shop", "web", &[(labels::L7, "always")]);
     assert_eq!((told.waypoint("web"), told.sparing.len()), (OF_SHOP, 0));
     told.namespace("shop", &[(USE, "waypoint"), AUTO]);

@@ -2,6 +2,7 @@
 
 mod asked;
 mod tcp;
+mod tls;
 mod web;
 
 use std::{
@@ -17,6 +18,7 @@ use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
     signal::unix::{SignalKind, signal},
 };
+use tokio_rustls::TlsAcceptor;
 
 pub use self::web::Counts;
 use crate::wire::{self, Server};
@@ -45,11 +47,14 @@ pub struct ServeArgs {
     /// Serve uploads, and downloads after a line "SEND bytes"
     #[arg(long, value_name = "PORT")]
     bulk: Vec<u16>,
+    #[command(flatten)]
+    tls: tls::TlsArgs,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Service {
     Http,
+    Tls(TlsAcceptor),
     Tcp,
     First,
     Bulk,
@@ -71,18 +76,20 @@ async fn start(args: ServeArgs) -> io::Result<()> {
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let server = Server::new(args.name);
     let mut open = json!({ "name": &*server.name });
+    let secure = args.tls.tls.first().map(|_| args.tls.acceptor()).transpose()?;
     let services = [
         ("http", Service::Http, args.http),
         ("tcp", Service::Tcp, args.tcp),
         ("first", Service::First, args.first),
         ("bulk", Service::Bulk, args.bulk),
     ];
+    let services = services.into_iter().chain(secure.map(|secure| ("tls", Service::Tls(secure), args.tls.tls)));
     for (word, service, ports) in services {
         let mut opened = Vec::new();
         for port in ports {
             let listener = TcpListener::from_std(bind(Type::STREAM, port)?.into())?;
             opened.push(listener.local_addr()?.port());
-            tokio::spawn(accept(listener, service, server.clone()));
+            tokio::spawn(accept(listener, service.clone(), server.clone()));
         }
         open[word] = opened.into();
     }
@@ -133,7 +140,7 @@ async fn accept(listener: TcpListener, service: Service, server: Server) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                tokio::spawn(connection(stream, wire::plain(peer), service, server.clone()));
+                tokio::spawn(connection(stream, wire::plain(peer), service.clone(), server.clone()));
             }
             // Out of file descriptors, or a client that is gone already: others may still be served.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -146,6 +153,10 @@ async fn connection(stream: TcpStream, peer: SocketAddr, service: Service, serve
     let _ = stream.set_nodelay(true);
     let _ = match service {
         Service::Http => return web::serve(stream, peer, server).await,
+        Service::Tls(acceptor) => match acceptor.accept(stream).await {
+            Ok(stream) => return web::serve(stream, peer, server).await,
+            Err(error) => Err(error),
+        },
         Service::Tcp => tcp::echo(stream, &server.greeting(peer)).await,
         Service::First => tcp::first(stream, &server.greeting(peer)).await,
         Service::Bulk => tcp::bulk(stream).await,

@@ -130,6 +130,7 @@ impl Bench {
             canonical: true,
             ingress_use_waypoint: false,
             visibility: Visibility::Public,
+            guarded: false,
         };
         self.shared.store.update(|world| world.insert_service(service));
     }

@@ -476,5 +476,6 @@ fn service(name: &str) -> Service {
         canonical: true,
         ingress_use_waypoint: false,
         visibility: Visibility::Public,
+        guarded: false,
     }
 }

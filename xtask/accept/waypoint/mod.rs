@@ -5,7 +5,9 @@
 
 mod ask;
 mod cluster;
+mod egress;
 mod external;
+
 mod faults;
 mod fuzz;
 mod h2spec;
@@ -13,6 +15,7 @@ mod identity;
 mod limits;
 mod protocols;
 mod scene;
+mod skipped;
 mod table;
 mod telemetry;
 
@@ -23,13 +26,15 @@ use super::{Args, Report, sandbox::lab::Lab, stage};
 /// A part of the acceptance, which adds rows; an error is a step that could not be done.
 type Section = fn(&Lab, &mut Report) -> Result<(), String>;
 
-const SECTIONS: [(&str, Section); 9] = [
+const SECTIONS: [(&str, Section); 11] = [
     ("table", table::check),
     ("protocols", protocols::check),
     ("h2spec", h2spec::check),
     ("fuzz", fuzz::check),
     ("identity", identity::check),
     ("telemetry", telemetry::check),
+    ("egress", egress::check),
+    ("skipped", skipped::check),
     ("faults", faults::check),
     ("external", external::check),
     ("limits", limits::check),

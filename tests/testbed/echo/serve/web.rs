@@ -28,7 +28,7 @@ use hyper_util::{
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::asked;
 use crate::wire::{self, PAUSED, Pattern, Server};
@@ -86,7 +86,10 @@ impl Counts {
 }
 
 /// Serves one connection to its end, HTTP/1.1 or HTTP/2 as its first bytes tell.
-pub async fn serve(stream: TcpStream, peer: SocketAddr, server: Server) {
+pub async fn serve<S>(stream: S, peer: SocketAddr, server: Server)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let answer = service_fn(move |request| answer(request, peer, server.clone()));
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().max_buf_size(HEAD).max_headers(HEADERS).http2().max_header_list_size(HEAD as u32);
