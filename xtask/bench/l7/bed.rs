@@ -13,7 +13,7 @@ use std::{
 use identity::ca::{Authority, Pem};
 use model::Identity;
 use nix::sched::{CloneFlags, unshare};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::accept::chain;
 
@@ -198,12 +198,15 @@ impl Process {
         Duration::from_nanos(spent.sum())
     }
 
-    /// Returns its resident memory, MB.
-    pub fn resident(&self) -> f64 {
+    /// Returns its resident memory, and how much of that is mapped from files, MB.
+    pub fn resident(&self) -> Value {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib: Option<f64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        kib.map_or(f64::NAN, |kib| kib * 1024.0 / 1e6)
+        let size = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            let kib: Option<f64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+            kib.map(|kib| kib * 1024.0 / 1e6)
+        };
+        json!({ "all": size("VmRSS"), "mapped": size("RssFile") })
     }
 
     /// Returns the last that it said.

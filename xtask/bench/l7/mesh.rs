@@ -25,6 +25,8 @@ const ROUTES: &str = "httproutes.gateway.networking.k8s.io";
 const PODS: &str = "pods";
 /// The most rules of one route, by the Gateway API.
 const RULES: usize = 16;
+/// How long a role takes until it has let go of what only starting took.
+const SETTLED: Duration = Duration::from_secs(20);
 /// How long the control plane may take to start.
 const START: Duration = Duration::from_secs(20);
 
@@ -33,6 +35,7 @@ pub struct Mesh {
     _agent: Process,
     /// The waypoint.
     pub waypoint: Process,
+    started: Instant,
 }
 
 impl Mesh {
@@ -84,7 +87,12 @@ impl Mesh {
             waypoint.env(name, value);
         }
         let waypoint = bed.start("waypoint", Core::Proxy, &mut waypoint)?;
-        Ok(Self { _agent: agent, waypoint })
+        Ok(Self { _agent: agent, waypoint, started: Instant::now() })
+    }
+
+    /// Waits until what only starting took is no longer there.
+    pub fn settle(&self) {
+        thread::sleep(SETTLED.saturating_sub(self.started.elapsed()));
     }
 }
 

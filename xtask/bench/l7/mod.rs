@@ -178,6 +178,9 @@ impl Scene {
                 "envoyPlain": self.plain_envoy.resident(), "nginxPlain": self.nginx.resident(),
             })
         };
+        if wants(Section::Rates) {
+            self.mesh.settle();
+        }
         let rest = resident();
         if wants(Section::Rates) {
             report["rates"] = table::rates(&self.rates(args)?, &mut behind);
@@ -185,7 +188,9 @@ impl Scene {
         if wants(Section::Latency) {
             report["latency"] = table::latencies(&self.latencies(args)?, &mut behind);
         }
-        report["residentMb"] = table::memory(&rest, &resident(), &mut behind);
+        if wants(Section::Rates) {
+            report["residentMb"] = table::memory(&rest, &resident(), &mut behind);
+        }
         if wants(Section::Change) {
             let case = CASES.into_iter().find(|case| case.name == mesh::CHANGED).ok_or("no such service")?;
             let mut way = self.way(Via::Ours, case, &PORTS[0], "1k")?;
