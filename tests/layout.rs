@@ -19,8 +19,8 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ("sandbox", &["net", "runtime", "source"]),
     ("ambient", &["agent", "cni", "identity", "model", "net", "runtime", "sandbox", "source", "waypoint", "ztunnel"]),
     ("testbed", &[]),
-    // A tool on top of all: acceptances speak to the control plane as a hostile client would.
-    ("xtask", &["identity", "model", "testbed", "xds"]),
+    // A tool on top of all: acceptances speak to the control plane as a hostile client would, benchmarks through tunnels.
+    ("xtask", &["hbone", "identity", "model", "runtime", "testbed", "xds"]),
 ];
 
 #[test]

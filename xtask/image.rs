@@ -37,7 +37,12 @@ pub fn program(package: &str, name: &str, profile: &str) -> Result<PathBuf, Stri
         run(build.env("RUSTFLAGS", "-C target-feature=+crt-static"))?;
     }
     let folder = if profile == "dev" { "debug" } else { profile };
-    Ok(root().join("target").join(TARGET).join(folder).join(name))
+    Ok(target().join(TARGET).join(folder).join(name))
+}
+
+/// Returns the build folder, where cargo has it.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// Builds the tests of a library as a program, with all that it needs inside.
@@ -61,7 +66,7 @@ pub fn tests(package: &str, profile: &str) -> Result<PathBuf, String> {
 /// Builds the image.
 pub fn build(profile: &str, tag: &str) -> Result<Built, String> {
     let binary = binary(profile)?;
-    let archive = root().join("target/image/ambient.tar");
+    let archive = target().join("image/ambient.tar");
     let image = Image {
         name: tag,
         entrypoint: &["/usr/local/bin/ambient"],

@@ -13,6 +13,7 @@ use clap::ValueEnum;
 
 pub use self::{
     lab::{Ended, Lab},
+    lab::{chain, ended},
     report::Report,
 };
 

@@ -113,6 +113,31 @@ impl Packages {
         Ok(Root(root))
     }
 
+    /// Returns a package with all that it needs, unpacked in the cache; fetched if the cache has not this version.
+    ///
+    /// # Errors
+    /// No network, or an unwritable cache.
+    pub fn keep(&self, package: &str, cache: &Path) -> Result<Root, DebianError> {
+        let version = self.version(package)?.replace([':', '/'], "_");
+        let place = cache.join("packages").join(format!("{package}-{version}"));
+        if place.exists() {
+            return Ok(Root(place));
+        }
+        let failed = |error| DebianError::File(place.clone(), error);
+        folder(&cache.join("packages"))?;
+        let work = tempfile::tempdir_in(cache.join("packages")).map_err(failed)?;
+        let root = match self.unpack(&[package], work.path()) {
+            // A server keeps only the newest version of a package: the lists may be too old.
+            Err(DebianError::Failed { .. }) => self.update().and_then(|()| self.unpack(&[package], work.path()))?,
+            unpacked => unpacked?,
+        };
+        match fs::rename(&root.0, &place) {
+            Err(error) if !place.exists() => Err(failed(error)),
+            // Another run was first.
+            _ => Ok(Root(place)),
+        }
+    }
+
     fn options(&self, program: &str, archives: &Path) -> Command {
         let mut command = Command::new(program);
         let folders = [

@@ -9,7 +9,7 @@ mod manifest;
 #[cfg(test)]
 mod tests;
 
-pub use debian::DebianError;
+pub use debian::{DebianError, Packages, Root};
 pub use images::{ImageError, prepare, prepare_all};
 pub use manifest::{Deployment, Place, Probe, list, namespace};
 

@@ -1,66 +1,38 @@
-//! `cargo xtask bench NAME`: figures as ratios, plain and mesh side by side in one run, medians of several rounds.
+//! `cargo xtask bench l4`: plain and mesh side by side on the test cluster, as ratios.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::time::Duration;
 
-use clap::ValueEnum;
 use serde_json::json;
 use testbed::apps::{self, App, Deployment, Place};
 
+use super::{Args, machine, median};
 use crate::accept::Lab;
 
-/// What is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Name {
-    /// Bulk, requests and new connections through ztunnel
-    L4,
-}
-
-/// How it is run.
-#[derive(clap::Args)]
-pub struct Args {
-    /// What to measure
-    #[arg(value_enum)]
-    name: Name,
-    /// How many rounds; the medians are shown
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
-    /// Seconds that each single measurement takes
-    #[arg(long, default_value_t = 4)]
-    seconds: u32,
-    /// Name of the test cluster, which is brought up if it is not there
-    #[arg(long, default_value = "bench")]
-    cluster: String,
-    /// Leave the cluster up
-    #[arg(long)]
-    keep: bool,
-    /// Build profile of the image
-    #[arg(long, default_value = "ship")]
-    profile: String,
-    /// Also write the figures as JSON into this file
-    #[arg(long)]
-    json: Option<std::path::PathBuf>,
-}
-
 /// One kind of work; how to do it between two pods, and how the result is read.
-struct Work {
-    name: &'static str,
+pub struct Work {
+    /// What it is.
+    pub name: &'static str,
     /// The server: `near` on the client's node, `far` and `web` on the other.
-    server: &'static str,
+    pub server: &'static str,
     /// Whether less is better.
-    latency: bool,
-    unit: &'static str,
+    pub latency: bool,
+    /// What the result is measured in.
+    pub unit: &'static str,
     /// What the reference mesh reached on this kind of machine (baseline.md): a ratio, or microseconds added.
     reference: f64,
     goal: f64,
-    program: fn(&str, u32) -> Vec<String>,
-    read: fn(&str) -> Option<f64>,
+    /// The program, for a server's address and so many seconds.
+    pub program: fn(&str, u32) -> Vec<String>,
+    /// Reads what it printed.
+    pub read: fn(&str) -> Option<f64>,
 }
 
 fn words(text: &str) -> Vec<String> {
     text.split(' ').map(ToOwned::to_owned).collect()
 }
 
-const WORK: [Work; 6] = [
+/// All kinds of work.
+pub const WORK: [Work; 6] = [
     Work {
         name: "bulk TCP, 1 connection, node to node",
         server: "far",
@@ -209,10 +181,9 @@ fn measure(lab: &Lab, args: &Args) -> Result<(), String> {
         all.push(json!({ "work": work.name, "unit": work.unit, "plain": plain, "mesh": mesh, "ratio": ratio, "reference": work.reference, "goal": work.goal }));
     }
     println!("\nztunnel resident, MB per node: idle {idle:?}, after load {loaded:?}");
-    if let Some(path) = &args.json {
-        let report = json!({ "rounds": args.rounds, "seconds": args.seconds, "figures": all, "ztunnelIdleMb": idle, "ztunnelLoadedMb": loaded });
-        std::fs::write(path, report.to_string()).map_err(|e| format!("{} cannot be written: {e}", path.display()))?;
-    }
+    args.write(
+        &json!({ "rounds": args.rounds, "seconds": args.seconds, "figures": all, "ztunnelIdleMb": idle, "ztunnelLoadedMb": loaded }),
+    )?;
     if behind.is_empty() { Ok(()) } else { Err(format!("behind the reference: {}", behind.join("; "))) }
 }
 
@@ -230,11 +201,6 @@ fn once(lab: &Lab, space: &str, work: &Work, seconds: u32) -> Result<f64, String
     value.ok_or_else(|| format!("{} in {space}: {}", work.name, ended.all()))
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
 /// In each namespace a client on node0, and servers near it and far from it.
 fn manifests(space: &str) -> Result<String, String> {
     let mut objects = vec![apps::namespace(space, &[])];
@@ -248,15 +214,4 @@ fn manifests(space: &str) -> Result<String, String> {
         objects.extend(deployment.objects().ok_or("no such probe")?);
     }
     Ok(apps::list(objects).to_string())
-}
-
-/// Tells what machine the figures are from.
-fn machine() -> String {
-    let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
-    let model = read(Path::new("/proc/cpuinfo"));
-    let model =
-        model.lines().find_map(|l| l.strip_prefix("model name")?.split_once(':')).map_or("unknown", |(_, m)| m.trim());
-    let kernel = Command::new("uname").arg("-r").output().map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned());
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!("{cores} cores ({model}), kernel {}", kernel.unwrap_or_default())
 }
