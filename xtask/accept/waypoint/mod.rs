@@ -7,7 +7,6 @@ mod ask;
 mod cluster;
 mod egress;
 mod external;
-
 mod faults;
 mod fuzz;
 mod h2spec;
