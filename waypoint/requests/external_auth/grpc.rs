@@ -206,7 +206,6 @@ mod fuzz {
                 header: Some(crate::proto::HeaderValue { key, value, raw_value }),
                 append,
                 append_action,
-                ..HeaderValueOption::default()
             },
         )
     }
@@ -223,7 +222,6 @@ mod fuzz {
                     query_parameters_to_remove: headers_to_remove.clone(),
                     headers_to_remove,
                     query_parameters_to_set: parameters.into_iter().map(parameter).collect(),
-                    ..OkHttpResponse::default()
                 })
             },
         );
@@ -235,11 +233,8 @@ mod fuzz {
             })
         });
         let status = prop::option::of((0..17_i32).prop_map(|code| crate::proto::Status { code, ..Default::default() }));
-        (status, prop::option::of(prop_oneof![ok, denied])).prop_map(|(status, http_response)| CheckResponse {
-            status,
-            http_response,
-            ..CheckResponse::default()
-        })
+        (status, prop::option::of(prop_oneof![ok, denied]))
+            .prop_map(|(status, http_response)| CheckResponse { status, http_response })
     }
 
     proptest! {
