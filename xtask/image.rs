@@ -55,12 +55,12 @@ pub fn tests(package: &str, profile: &str) -> Result<PathBuf, String> {
         return Err(format!("the tests of {package} are not built: {}", output.status));
     }
     let messages = String::from_utf8_lossy(&output.stdout);
-    let mut programs = messages.lines().filter_map(|line| {
+    let mut programs = messages.lines().rev().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         let is_test = message["profile"]["test"] == true;
         message["executable"].as_str().filter(|_| is_test).map(PathBuf::from)
     });
-    programs.next_back().ok_or_else(|| format!("cargo names no tests of {package}"))
+    programs.next().ok_or_else(|| format!("cargo names no tests of {package}"))
 }
 
 /// Builds the image.

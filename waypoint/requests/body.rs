@@ -59,6 +59,15 @@ impl Answer {
         Self::Own(None)
     }
 
+    /// Leaves the body out (RFC 9110 9.3.2), which some endpoints of HTTP/2 send all the same.
+    #[must_use]
+    pub fn bare(self) -> Self {
+        if let Self::Passed(mut passed) = self {
+            passed.end();
+        }
+        Self::Own(None)
+    }
+
     /// Makes one of an endpoint's.
     #[must_use]
     pub fn passed(

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderValue, Request, Response, StatusCode, header::LOCATION, request::Parts};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header::LOCATION, request::Parts};
 use hyper::body::Incoming;
 use model::l7::{
     Normalization,
@@ -60,6 +60,8 @@ pub async fn answer(inbound: Arc<Inbound>, mut request: Request<Incoming>) -> Re
     headers::drop_named(&mut parts.headers);
     headers::introduce(&mut parts.headers, &inbound.shared.identity, &inbound.client.identity);
     let is_grpc = parts.headers.get(http::header::CONTENT_TYPE).is_some_and(|value| is_grpc(value.as_bytes()));
+    // Over HTTP/1 the server leaves the body out by itself.
+    let is_bare = parts.method == Method::HEAD && parts.version == Version::HTTP_2;
     let mut record = Record::new(&inbound, &parts, is_grpc);
     let mut after = After::default();
     let mut answer = match decide_over(&inbound, &mut parts, &replay, &mut record, &mut after).await {
@@ -78,7 +80,7 @@ pub async fn answer(inbound: Arc<Inbound>, mut request: Request<Incoming>) -> Re
     for (name, value) in after.headers {
         answer.headers_mut().append(name, value);
     }
-    answer
+    if is_bare { answer.map(Answer::bare) } else { answer }
 }
 
 /// Tells whether a content type is one of gRPC.

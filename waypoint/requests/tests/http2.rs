@@ -116,3 +116,26 @@ async fn what_a_client_may_not_say_is_refused() {
         assert_eq!(became, wanted, "{name}");
     }
 }
+
+/// Some endpoints send a body to HEAD, and answers that are made here have one.
+#[tokio::test]
+async fn an_answer_to_head_ends_with_its_headers() {
+    let bench = Bench::new();
+    bench.rule(|rule| rule.action = Action::Respond(DirectResponse { status: 200, body: "abc".into() }));
+    let mut stream = bench.connect(Spoken::Http2);
+    let said = [(":method", "HEAD"), (":scheme", "http"), (":path", "/"), (":authority", "web")];
+    let mut all = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    all.extend(frame(4, 0, 0, &[]));
+    all.extend(frame(1, 5, 1, &fields(&said)));
+    stream.write_all(&all).await.expect("taken");
+    let mut head = [0; 9];
+    loop {
+        timeout(Duration::from_secs(10), stream.read_exact(&mut head)).await.expect("in time").expect("a frame");
+        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        stream.read_exact(&mut payload).await.expect("all of it");
+        if head[3] == 1 {
+            break;
+        }
+    }
+    assert_eq!(head[4] & 1, 1, "the end of the stream");
+}

@@ -10,7 +10,7 @@ use std::{
 use crate::accept::{Ended, Report, lab::chain, sandbox::lab::Lab, stage};
 
 /// How many cases each generator makes.
-const CASES: u32 = 10_000;
+const CASES: u32 = 200_000;
 /// What the names of such tests have in common.
 const FILTER: &str = "fuzz";
 /// How many of them there are at least.
