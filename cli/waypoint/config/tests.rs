@@ -49,7 +49,9 @@ fn data() -> Value {
             {"authorization": {"namespace": "shop", "name": "only-get", "targets": [{"service": service("web")}],
                 "action": "deny", "rules": [{}, {}], "dryRun": true}},
             {"authorization": {"namespace": "istio-system", "name": "ask", "targets": ["anyWaypoint"],
-                "action": {"custom": "opa"}, "rules": []}},
+                "action": {"custom": {"provider": "opa"}}, "rules": []}},
+            {"rateLimit": {"namespace": "shop", "name": "few", "targets": [{"service": "shop/web.shop.svc.cluster.local"}], "dryRun": true,
+                "local": [{"requests": 1, "per": {"secs": 1, "nanos": 0}, "burst": 1}]}},
             {"authentication": {"namespace": "shop", "name": "jwt", "targets": [{"waypoint": "shop/waypoint"}], "rules": []}},
             {"settings": {"waypoint": "shop/waypoint", "traffic": "all", "rootNamespace": "istio-system",
                 "trustDomains": ["cluster.local"], "normalization": "base"}},
@@ -122,6 +124,7 @@ fn policies_are_shown_and_what_is_not_understood_is_told() {
         "KIND | NAMESPACE | NAME | ACTION | TARGET | RULES | DRY RUN",
         "AuthorizationPolicy | istio-system | ask | CUSTOM opa | every waypoint | 0 | no",
         "AuthorizationPolicy | shop | only-get | DENY | service web.shop.svc.cluster.local | 2 | yes",
+        "RateLimit | shop | few | - | service web.shop.svc.cluster.local | 1 | yes",
         "RequestAuthentication | shop | jwt | - | waypoint shop/waypoint | 0 | -",
     ];
     assert_eq!(squeezed(&tables::policies(&read)), wanted);

@@ -43,17 +43,6 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
             &json!({"stringData": {"tls.crt": chain, "tls.key": key, "ca.crt": servers.pem()}}),
         ))
     };
-    let ca = object("v1", "ConfigMap", "servers", &json!({"data": {"ca.crt": servers.pem()}}));
-    let target = json!([{"group": "networking.istio.io", "kind": "ServiceEntry", "name": "db"}]);
-    let backend_tls = object(
-        "gateway.networking.k8s.io/v1",
-        "BackendTLSPolicy",
-        "db",
-        &json!({"spec": {
-            "targetRefs": target,
-            "validation": {"hostname": SECURE, "caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": "servers"}]},
-        }}),
-    );
     let steps = [
         Step {
             name: "a Secret that is not there refuses",
@@ -93,16 +82,29 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
     }
     hidden(&scene, report)?;
     scene.delete(&rule("SIMPLE"))?;
-    let row = Step {
-        name: "BackendTLSPolicy on a ServiceEntry begins TLS, which this server refuses without a certificate",
-        write: ca + &backend_tls,
-        ask: "/",
-        want: "503",
-    };
-    told(&scene, report, &row)?;
-    scene.delete(&backend_tls)?;
+    backend_tls(&scene, report, &servers.pem())?;
     policies(&scene, report)?;
     routes(&scene, report)
+}
+
+/// A server that asks for no certificate, by a policy of the Gateway API.
+fn backend_tls(scene: &Scene<'_>, report: &mut Report, roots: &str) -> Result<(), String> {
+    let ca = object("v1", "ConfigMap", "servers", &json!({"data": {"ca.crt": roots}}));
+    let policy = |hostname: &str| {
+        let target = json!([{"group": "networking.istio.io", "kind": "ServiceEntry", "name": "open"}]);
+        let references = json!([{"group": "", "kind": "ConfigMap", "name": "servers"}]);
+        let spec = json!({"targetRefs": target, "validation": {"hostname": hostname, "caCertificateRefs": references}});
+        object("gateway.networking.k8s.io/v1", "BackendTLSPolicy", "open", &json!({"spec": spec}))
+    };
+    for (name, text, wanted) in [
+        ("BackendTLSPolicy on a ServiceEntry, before its ConfigMap is there", policy(SECURE), "503"),
+        ("BackendTLSPolicy with the authorities of a ConfigMap", ca, "200 open path=/o host=open.outside.test"),
+        ("BackendTLSPolicy with another name than the server's", policy("other.outside.test"), "503"),
+    ] {
+        scene.apply(&text)?;
+        asked(scene, report, name, ("fresh /o", "open.outside.test"), wanted)?;
+    }
+    scene.delete(&policy(SECURE))
 }
 
 fn authority() -> Result<Authority, String> {
@@ -158,6 +160,11 @@ fn outside(tls: &[(&str, &str)]) -> String {
     text += &server("bytes", &["--tcp", "9090"], 9090, 9090);
     let secure: Vec<String> = tls.iter().map(|(name, pem)| format!("{name}={pem}")).collect();
     let secure: Vec<&str> = secure.iter().map(String::as_str).collect();
+    let open: Vec<&str> = secure.iter().copied().filter(|argument| !argument.starts_with("--tls-clients")).collect();
+    text += &server("open", &[&["--tls", "8443"][..], &open].concat(), 8443, 8443);
+    let at_open = json!([{"address": "open.outside.svc.cluster.local"}]);
+    let port = json!([{"number": 80, "targetPort": 8443, "name": "http", "protocol": "HTTP"}]);
+    text += &entry("open", "open.outside.test", &json!({"resolution": "DNS", "endpoints": at_open, "ports": port}));
     text += &server("tls", &[&["--tls", "8443"][..], &secure].concat(), 8443, 8443);
     let at = |host: &str| json!([{"address": format!("{host}.outside.svc.cluster.local")}]);
     let ports = |number: u16, target: u16, protocol: &str| json!([{"number": number, "targetPort": target, "name": protocol.to_lowercase(), "protocol": protocol}]);
