@@ -127,7 +127,8 @@ async fn decide_over(
         None => {}
     }
     if let Some(auth) = &rule.external_auth {
-        after.headers = external_auth::ask(inbound, auth, parts, &authority, replay).await?;
+        // In a box: most requests ask nobody, and would carry room for it.
+        after.headers = Box::pin(external_auth::ask(inbound, auth, parts, &authority, replay)).await?;
     }
     match &rule.action {
         Action::Redirect(redirect) => {

@@ -56,13 +56,14 @@ where
     let stopping = drain.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let (inbound, stopping) = (inbound.clone(), stopping.clone());
-        async move {
+        // It is large, and what serves a connection moves it several times.
+        Box::pin(async move {
             let mut answer = exchange::answer(inbound, request).await;
             if spoken != Spoken::Http2 && stopping.is_draining() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(answer)
-        }
+        })
     });
     let io = TokioIo::new(stream);
     // The two have no type in common.
