@@ -49,7 +49,7 @@ pub async fn answer(inbound: Arc<Inbound>, mut request: Request<Incoming>) -> Re
     let replay = Replay::new(incoming);
     // Before anything looks: what a client says about itself, or about headers of ours, counts for nobody.
     headers::drop_named(&mut parts.headers);
-    headers::introduce(&mut parts.headers, &inbound.shared.identity, &inbound.client.identity);
+    headers::introduce(&mut parts.headers, inbound.introduction());
     let is_grpc = parts.headers.get(http::header::CONTENT_TYPE).is_some_and(|value| is_grpc(value.as_bytes()));
     let mut record = Record::new(&inbound, &parts, is_grpc);
     let mut after = After::default();

@@ -30,7 +30,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
 use self::check::MAX_HEAD;
-pub use self::{headers::REQUEST_ID, mirror::MIRRORS, replay::Replay};
+pub use self::{
+    headers::{REQUEST_ID, introduction},
+    mirror::MIRRORS,
+    replay::Replay,
+};
 use crate::{inbound::Inbound, sniff::Spoken};
 
 /// The most headers of a request.
@@ -53,7 +57,8 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let client = inbound.client.address;
-    let stopping = drain.clone();
+    // Shared: a copy of a stop costs more than one of a pointer to it.
+    let stopping = Arc::new(drain.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let (inbound, stopping) = (inbound.clone(), stopping.clone());
         // It is large, and what serves a connection moves it several times.
