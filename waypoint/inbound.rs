@@ -1,9 +1,13 @@
 //! One stream of a tunnel: who asks, what is asked for, and what is spoken.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use hbone::{baggage, forwarded, server::Connect, tunnel::header};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use identity::tls::Session;
 use model::{
     Identity, Peer, Policy, Service, Workload, World,
@@ -70,6 +74,8 @@ pub struct Inbound {
     pub destination: SocketAddr,
     /// What its requests are counted under.
     pub at_hand: AtHand,
+    /// What its requests tell backends of who asks: the same for all of them.
+    pub introduction: OnceLock<Option<HeaderValue>>,
 }
 
 /// Why a stream is not served.
@@ -86,6 +92,12 @@ enum Refusal {
 }
 
 impl Inbound {
+    /// Returns what tells a backend who asks.
+    pub fn introduction(&self) -> Option<&HeaderValue> {
+        let made = || requests::introduction(&self.shared.identity, &self.client.identity);
+        self.introduction.get_or_init(made).as_ref()
+    }
+
     /// Returns the policy of an endpoint's own that refuses this client. The endpoint's proxy, which sees this waypoint as who
     /// asks, cannot know.
     pub fn refused_at(&self, endpoint: &Endpoint) -> Option<Name> {
@@ -162,7 +174,14 @@ pub async fn serve(shared: Arc<Shared>, connect: Connect, ends: Ends, drain: Dra
         Err(error) => return debug!(peer = %ends.peer, %error, "the client left"),
     };
     let declared = target.protocol();
-    let inbound = Arc::new(Inbound { shared, client, target, destination, at_hand: AtHand::default() });
+    let inbound = Arc::new(Inbound {
+        shared,
+        client,
+        target,
+        destination,
+        at_hand: AtHand::default(),
+        introduction: OnceLock::new(),
+    });
     let patience = match declared {
         Declared::Stream => return stream::serve(inbound, stream, None).await,
         Declared::Http | Declared::Tls => HTTP_PATIENCE,

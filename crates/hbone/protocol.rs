@@ -330,6 +330,14 @@ impl Protocol {
     }
 
     fn data(&mut self, stream: u32, bytes: &[u8]) {
+        // Who reads here himself saves no call of the kernel by it: gathering would be one more copy, and large pieces of memory.
+        if let Some(flow) =
+            self.flows.get_mut(&stream).filter(|flow| flow.sink.is_none() && flow.remote == Remote::Open)
+        {
+            let passed = flow.deliver(bytes);
+            self.consume(stream, passed);
+            return;
+        }
         if self.gathered_for != stream || self.gathered.len() + bytes.len() > GATHERED {
             self.pass_on();
         }

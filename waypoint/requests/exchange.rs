@@ -58,7 +58,7 @@ pub async fn answer(inbound: Arc<Inbound>, mut request: Request<Incoming>) -> Re
     let replay = Replay::new(incoming);
     // Before anything looks: what a client says about itself, or about headers of ours, counts for nobody.
     headers::drop_named(&mut parts.headers);
-    headers::introduce(&mut parts.headers, &inbound.shared.identity, &inbound.client.identity);
+    headers::introduce(&mut parts.headers, inbound.introduction());
     let is_grpc = parts.headers.get(http::header::CONTENT_TYPE).is_some_and(|value| is_grpc(value.as_bytes()));
     // Over HTTP/1 the server leaves the body out by itself.
     let is_bare = parts.method == Method::HEAD && parts.version == Version::HTTP_2;
@@ -148,7 +148,9 @@ async fn decide_over(
         None => {}
     }
     if let Some(auth) = &rule.external_auth {
-        after.granted(external_auth::ask(inbound, auth, parts, &authority, replay).await?, record);
+        // In a box: most requests ask nobody, and would carry room for it.
+        let granted = Box::pin(external_auth::ask(inbound, auth, parts, &authority, replay)).await?;
+        after.granted(granted, record);
     }
     match &rule.action {
         Action::Redirect(redirect) => {

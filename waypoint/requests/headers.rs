@@ -91,11 +91,17 @@ pub fn of_trailers(trailers: &mut HeaderMap) {
     }
 }
 
+/// Returns what tells a backend who asks.
+#[must_use]
+pub fn introduction(own: &Identity, client: &Identity) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!("By={own};URI={client}")).ok()
+}
+
 /// Tells a backend who asks: what the client itself says about that is removed first.
-pub fn introduce(headers: &mut HeaderMap, own: &Identity, client: &Identity) {
+pub fn introduce(headers: &mut HeaderMap, introduction: Option<&HeaderValue>) {
     headers.remove(CLIENT_CERTIFICATE);
-    if let Ok(value) = HeaderValue::from_str(&format!("By={own};URI={client}")) {
-        headers.insert(CLIENT_CERTIFICATE, value);
+    if let Some(value) = introduction {
+        headers.insert(CLIENT_CERTIFICATE, value.clone());
     }
     if !headers.contains_key(&REQUEST_ID) {
         let (high, low): (u64, u64) = (rand::random(), rand::random());
@@ -111,6 +117,10 @@ pub fn introduce(headers: &mut HeaderMap, own: &Identity, client: &Identity) {
         if let Ok(value) = HeaderValue::from_str(&id) {
             headers.insert(REQUEST_ID, value);
         }
+    }
+    if let Some(id) = headers.get_mut(&REQUEST_ID) {
+        // It never comes again: in the table of a connection (RFC 7541 2.3.2) it would only take the place of what does.
+        id.set_sensitive(true);
     }
     headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
 }

@@ -39,7 +39,12 @@ use self::{
     check::{MAX_HEAD, MAX_HEADERS},
     guard::Guard,
 };
-pub use self::{headers::REQUEST_ID, mirror::MIRRORS, rate_limit::Limits, replay::Replay};
+pub use self::{
+    headers::{REQUEST_ID, introduction},
+    mirror::MIRRORS,
+    rate_limit::Limits,
+    replay::Replay,
+};
 use crate::{inbound::Inbound, sniff::Spoken};
 
 /// How many streams a client may have open on one connection of HTTP/2.
@@ -76,10 +81,13 @@ async fn serve1<S>(inbound: Arc<Inbound>, guard: Guard<S>, drain: Drain)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (client, stopping, told) = (inbound.client.address, drain.clone(), guard.told());
+    let (client, told) = (inbound.client.address, guard.told());
+    // Shared: a copy of a stop costs more than one of a pointer to it.
+    let stopping = Arc::new(drain.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         let (inbound, stopping, told) = (inbound.clone(), stopping.clone(), told.clone());
-        async move {
+        // It is large, and what serves a connection moves it several times.
+        Box::pin(async move {
             if let Some(fault) = told.take() {
                 request.extensions_mut().insert(fault);
             }
@@ -90,7 +98,7 @@ where
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(answer)
-        }
+        })
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -119,7 +127,8 @@ where
     let client = inbound.client.address;
     let service = service_fn(move |request: Request<Incoming>| {
         let inbound = inbound.clone();
-        async move { Ok::<_, Infallible>(exchange::answer(inbound, request).await) }
+        // As above.
+        Box::pin(async move { Ok::<_, Infallible>(exchange::answer(inbound, request).await) })
     });
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())

@@ -40,7 +40,8 @@ pub struct Record {
     inbound: Arc<Inbound>,
     effective: Arc<Effective>,
     begun: Instant,
-    facts: Facts,
+    // In a box: a record moves with its request from hand to hand.
+    facts: Box<Facts>,
     body: Option<Arc<Replay>>,
     messages: Messages,
     busy: Option<Busy>,
@@ -58,7 +59,7 @@ impl Record {
         let service = inbound.target.service();
         let effective = shared.store.l7().telemetry(&shared.config.waypoint, service.map(|s| &s.key));
         let path = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
-        let facts = Facts {
+        let facts = Box::new(Facts {
             time: SystemTime::now(),
             duration: Duration::ZERO,
             method: parts.method.clone(),
@@ -85,7 +86,7 @@ impl Record {
             headers: looks(&effective).then(|| parts.headers.clone()),
             answered: None,
             context: context(inbound, &effective.tracing, &parts.headers),
-        };
+        });
         let (body, busy) = (None, None);
         let (inbound, flight) = (inbound.clone(), shared.flights.begin());
         let messages = Messages::default();
@@ -241,7 +242,7 @@ impl Record {
         let mut tags = Tags::default();
         for (metric, changes) in &effective.metrics {
             let value = |e: &model::l7::expression::Expression| {
-                e.value(facts).map_or_else(|_| UNKNOWN.to_owned(), |value| value.to_string())
+                e.value(&**facts).map_or_else(|_| UNKNOWN.to_owned(), |value| value.to_string())
             };
             tags.0.extend(changes.tags.iter().map(|(name, tag)| (*metric, name.clone(), tag.as_ref().map(value))));
         }
@@ -284,7 +285,7 @@ impl Record {
     fn log(&self) {
         let exporters = &self.inbound.shared.exporters;
         for logging in &self.effective.logging {
-            if logging.filter.as_ref().is_some_and(|filter| !filter.holds(&self.facts)) {
+            if logging.filter.as_ref().is_some_and(|filter| !filter.holds(&*self.facts)) {
                 continue;
             }
             match exporters.sink(&logging.provider).as_deref() {

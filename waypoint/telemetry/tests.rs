@@ -113,6 +113,7 @@ async fn send(shared: &Arc<Shared>, to: SocketAddr, request: Request<Full<Bytes>
         target: Target::Workload(Arc::new(workload), to),
         destination: to,
         at_hand: AtHand::default(),
+        introduction: std::sync::OnceLock::new(),
     };
     let (near, far) = tokio::io::duplex(1 << 16);
     tokio::spawn(requests::serve(Arc::new(inbound), far, None, Spoken::Http1, Drain::new()));

@@ -117,7 +117,7 @@ impl Tokens {
     pub async fn admit(&self, rules: &[&JwtRule], parts: &mut Parts) -> Result<Option<Arc<Believed>>, Fault> {
         let mut judged = self.judge(rules, parts, now());
         if let Err(Refused { ask: Some(place), .. }) = &judged
-            && self.remotes.refresh(place).await
+            && Box::pin(self.remotes.refresh(place)).await
         {
             judged = self.judge(rules, parts, now());
         }

@@ -4,6 +4,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{Hash, Hasher},
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -27,7 +28,7 @@ const IDLE: Duration = Duration::from_secs(300);
 const MAX_IDLE: usize = 256;
 
 /// What makes two requests share a connection.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     /// Where it goes.
     pub address: SocketAddr,
@@ -41,6 +42,13 @@ pub struct Key {
     pub name: Option<Name>,
     /// Whose it is, where the connection says so.
     pub client: Option<SocketAddr>,
+}
+
+/// The texts of the identity are left out: it belongs to the address nearly always, and each request asks by this key.
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.address, self.version, self.connection, self.client).hash(state);
+    }
 }
 
 /// Sends requests on a connection of HTTP/1.

@@ -136,6 +136,7 @@ impl Drop for Checkout {
     }
 }
 
+// What is rare is in boxes: a request that finds a connection would carry room for it all the way, and be moved with it.
 impl Upstreams {
     /// Waits for a connection, or for leave to make one.
     async fn wait<C>(
@@ -153,6 +154,19 @@ impl Upstreams {
         if let Some(permit) = limits.connect(pool) {
             return Ok(Place::New(permit, pending));
         }
+        Box::pin(self.queue(shared, endpoint, key, find, pending)).await
+    }
+
+    /// Waits where as many connections are open as may be.
+    async fn queue<C>(
+        &self,
+        shared: &Shared,
+        endpoint: &Endpoint,
+        key: &Key,
+        find: impl Fn(&Self, &Key) -> Option<C>,
+        pending: Permit,
+    ) -> Result<Place<C>, Failure> {
+        let (limits, pool) = (&endpoint.limits, &endpoint.traffic.pool);
         let _waiting = Waiting::new(self, key);
         let until = tokio::time::Instant::now() + PATIENCE;
         loop {
@@ -204,7 +218,7 @@ impl Upstreams {
                 Place::Kept((sender, terms)) => (sender, terms, true),
                 Place::New(permit, _pending) => {
                     let terms = Terms::new(&endpoint.traffic.pool, &endpoint.limits, permit);
-                    (connect1(shared, endpoint, terms.permit.clone()).await?, terms, false)
+                    (Box::pin(connect1(shared, endpoint, terms.permit.clone())).await?, terms, false)
                 }
             };
             match sender.try_send_request(request).await {
@@ -233,7 +247,7 @@ impl Upstreams {
         loop {
             let ((mut sender, streams, terms), reused) = match self.wait(shared, endpoint, &key, Self::many).await? {
                 Place::Kept(kept) => (kept, true),
-                Place::New(permit, _pending) => (self.connect2(shared, endpoint, &key, permit).await?, false),
+                Place::New(permit, _pending) => (Box::pin(self.connect2(shared, endpoint, &key, permit)).await?, false),
             };
             // Counted until it is dropped, whatever comes of the request.
             let (upstreams, key) = (self.clone(), key.clone());

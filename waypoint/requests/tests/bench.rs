@@ -208,6 +208,7 @@ impl Bench {
             target: Target::Service(service, PORT),
             destination: SocketAddr::new(IpAddr::from([192, 0, 2, 10]), PORT),
             at_hand: AtHand::default(),
+            introduction: std::sync::OnceLock::new(),
         })
     }
 

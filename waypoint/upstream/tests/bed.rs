@@ -349,6 +349,7 @@ impl Bed {
             target: Target::Service(service, 80),
             destination: self.destination,
             at_hand: AtHand::default(),
+            introduction: std::sync::OnceLock::new(),
         })
     }
 
