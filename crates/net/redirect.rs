@@ -3,12 +3,17 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
+use std::{thread, time::Duration};
 
 use crate::netlink;
 use crate::netns::{self, Netns};
 use crate::rules::{HOST_TABLE, Mode, OUTBOUND_PORT, POD_TABLE, host_table, pod_table};
 use crate::streams::Stream;
 use crate::{nft, route, streams};
+
+/// How often sockets are looked at before a stream is said to bypass ztunnel, and how far apart.
+const LOOKS: usize = 4;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// A change that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -64,19 +69,30 @@ pub fn served_streams(pod: &Netns) -> Result<usize, Error> {
     inside(pod, || Ok(streams::list()?.iter().filter(|s| s.is_served_by_ztunnel()).count()))
 }
 
-/// The streams that leave this enrolled pod without ztunnel: those older than its enrolment.
+/// The streams that leave this enrolled pod without ztunnel: those older than its enrolment. Blocks for some tens of milliseconds if
+/// there are any.
 pub fn bypassing_streams(pod: &Netns) -> Result<Vec<Stream>, Error> {
-    inside(pod, || Ok(streams::bypassing(&streams::list()?)))
+    let look = || inside(pod, || Ok(streams::bypassing(&streams::list()?)));
+    let mut found = look()?;
+    // The kernel lists one socket after the other: of a stream that begins or ends meanwhile one end may be in the list and the other
+    // not. That passes, and what is older than the enrolment stays.
+    for _ in 1..LOOKS {
+        if found.is_empty() {
+            break;
+        }
+        thread::sleep(BETWEEN_LOOKS);
+        let again = look()?;
+        found.retain(|stream| again.contains(stream));
+    }
+    Ok(found)
 }
 
 /// Cuts the streams that leave this enrolled pod without ztunnel, so that applications open them again, through it.
-/// Returns how many there were.
+/// Returns how many there were. Blocks as [`bypassing_streams`] does.
 pub fn cut_bypassing_streams(pod: &Netns) -> Result<usize, Error> {
-    inside(pod, || {
-        let bypassing = streams::bypassing(&streams::list()?);
-        bypassing.iter().try_for_each(streams::destroy)?;
-        Ok(bypassing.len())
-    })
+    let bypassing = bypassing_streams(pod)?;
+    inside(pod, || bypassing.iter().try_for_each(streams::destroy))?;
+    Ok(bypassing.len())
 }
 
 /// Whether a connection of the pod, named by its own end, was redirected to ztunnel.

@@ -5,7 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use net::netns::Netns;
@@ -247,6 +247,33 @@ async fn streams_survive_enrolment_and_unenrolment_ipv4() {
 #[tokio::test]
 async fn streams_survive_enrolment_and_unenrolment_ipv6() {
     streams_survive("fd01::1", "fd01::2").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_come_and_go_are_not_taken_for_older_ones() {
+    let w = World::new();
+    w.serve(&w.node, 9000);
+    w.start_proxy();
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..3)
+        .map(|_| {
+            let (pod, stop) = (w.pod.clone(), stop.clone());
+            std::thread::spawn(move || {
+                while !stop.load(SeqCst) {
+                    let mut stream = pod.run(|| std::net::TcpStream::connect("10.1.0.1:9000").unwrap()).unwrap();
+                    let _ = std::io::Read::read(&mut stream, &mut [0; 64]).unwrap();
+                }
+            })
+        })
+        .collect();
+    let pod = w.pod.clone();
+    let looks = move || (0..300).map(|_| redirect::bypassing_streams(&pod).unwrap().len()).sum::<usize>();
+    let found = tokio::task::spawn_blocking(looks).await.unwrap();
+    stop.store(true, SeqCst);
+    clients.into_iter().for_each(|client| client.join().unwrap());
+    assert!(w.proxied() > 100, "{} streams are no load", w.proxied());
+    assert_eq!(found, 0);
 }
 
 async fn older_streams_are_cut(node_ip: &str, pod_ip: &str) {
