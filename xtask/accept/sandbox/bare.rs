@@ -19,6 +19,8 @@ use crate::accept::{
 const STORY: f64 = 15.0;
 /// Somebody without rights.
 const NOBODY: &str = "65534";
+/// Lets nobody make a namespace of users, and tells the story without root's rights.
+const NO_NAMESPACES: &str = "echo 0 >/proc/sys/user/max_user_namespaces && exec \"$0\" sandbox --rootless";
 /// The number of steps of the story.
 const STEPS: usize = 12;
 
@@ -69,6 +71,17 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
     look.arg("bare").args(["--root", &root]).args(linked).args(["--", "sandbox", "status"]);
     let other = ended(look.env_clear().env("PATH", "/usr/bin:/bin"))?;
     report.row("the bare root starts the program at all", other.all(), "no sandbox", other.out.trim() == "no sandbox");
+    nowhere(lab, report)
+}
+
+/// A machine that gives no namespaces is told so, and what to do. The limit is that of a user namespace of the test's own.
+fn nowhere(lab: &Lab, report: &mut Report) -> Result<(), String> {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "sh", "-c", NO_NAMESPACES]).arg(&lab.ambient);
+    let told = ended(&mut command)?;
+    let words = ["gives no namespaces", "run it as root", "--privileged", "user.max_user_namespaces"];
+    let good = told.code == 1 && words.iter().all(|word| told.err.contains(word));
+    report.row("where there are no namespaces", told.err.trim(), format!("exit 1, {}", words.join(", ")), good);
     Ok(())
 }
 

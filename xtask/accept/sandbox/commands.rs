@@ -38,11 +38,40 @@ const SAID: [Said; 21] = [
     Said(&["sandbox", "top"], 0, &["MEMORY", "ambient-agent", "all"]),
 ];
 
+/// From a namespace without a waypoint to one without it again.
+const WAYPOINT: [Said; 6] = [
+    Said(&["waypoint", "apply", "-n", SHOP, "--enroll-namespace", "--wait", "--timeout", "40s"], 0, &["waypoint"]),
+    Said(&["waypoint", "list", "-n", SHOP], 0, &["waypoint", "service", "True", "2/2"]),
+    Said(&["waypoint", "status", "-n", SHOP], 0, &["ready", "shop/web"]),
+    Said(&["waypoint", "config", "backends", "-n", SHOP], 0, &["web.shop.svc.cluster.local"]),
+    Said(&["verify", "client.shop", "web.shop:80"], 0, &["✔", " yes ", "secured"]),
+    Said(&["waypoint", "delete", "waypoint", "-n", SHOP, "--yes"], 0, &["waypoint"]),
+];
+
+/// Of the story's own sandbox, which stays.
+const KEPT: [Said; 3] = [
+    Said(&["sandbox", "status"], 0, &["frontend-", "waypoint-", "Running"]),
+    Said(&["verify", "-n", SHOP], 0, &["secured"]),
+    Said(&["sandbox", "down"], 0, &["nothing is left of it"]),
+];
+
 pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
     let (sandbox, _) = scene::up(lab, "commands", 2)?;
     let (fine, _) = until(std::time::Duration::from_secs(10), || scene::fault(&sandbox).is_ok());
     report.holds("the scene is well", fine, "");
-    for Said(arguments, code, words) in SAID {
+    said(&sandbox, &SAID, report)?;
+    enrolled(&sandbox, report)?;
+    json(&sandbox, report)?;
+    exec(&sandbox, report)?;
+    said(&sandbox, &WAYPOINT, report)?;
+    target(lab, report)?;
+    let kept = lab.sandbox("kept");
+    said(&kept, &[Said(&["sandbox", "demo", "--keep"], 0, &["goes on", "sandbox down"])], report)?;
+    said(&kept, &KEPT, report)
+}
+
+fn said(sandbox: &Sandbox<'_>, rows: &[Said], report: &mut Report) -> Result<(), String> {
+    for &Said(arguments, code, words) in rows {
         let ended = sandbox.run(arguments)?;
         let all = ended.all();
         let missing: Vec<&&str> = words.iter().filter(|w| !all.contains(**w)).collect();
@@ -50,10 +79,7 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
         let said = if good { format!("exit {code}") } else { format!("exit {}: {all}", ended.code) };
         report.row(arguments.join(" "), said, format!("exit {code}, {}", words.join(" ")), good);
     }
-    enrolled(&sandbox, report)?;
-    json(&sandbox, report)?;
-    exec(&sandbox, report)?;
-    target(lab, report)
+    Ok(())
 }
 
 /// A namespace that is taken in and let go again.
