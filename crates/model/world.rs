@@ -256,20 +256,20 @@ impl World {
     }
 
     /// Finds the service behind a virtual address, preferring the client's namespace, then the canonical one, then the
-    /// longest prefix. A pod is no part of a range.
+    /// longest prefix. What is a pod's is no service's.
     #[must_use]
     pub fn service_at(&self, network: &Name, address: IpAddr, client_namespace: &str) -> Option<&Arc<Service>> {
         let address = address.to_canonical();
+        // Somebody's address or range would take the pods of others away.
+        if self.workload_at(network, address).is_some_and(|w| w.is_pod()) {
+            return None;
+        }
         let rank = |s: &Arc<Service>| (&*s.key.namespace == client_namespace, s.canonical);
         if let Some(holders) = self.by_vip.get(&NetworkAddress { network: network.clone(), address }) {
             let seen = holders.values().filter(|s| s.is_seen_from(client_namespace));
             if let Some(found) = seen.max_by_key(|s| rank(s)) {
                 return Some(found);
             }
-        }
-        // Somebody's range would take the pods of others away.
-        if self.by_cidr.is_empty() || self.workload_at(network, address).is_some_and(|w| w.is_pod()) {
-            return None;
         }
         let length = |s: &Arc<Service>| {
             let hit = |c: &&Cidr| c.network == *network && c.contains(address);
@@ -661,7 +661,11 @@ mod tests {
         world.insert_workload(pod("server", 2, Protocol::Hbone, &[]));
         world.insert_workload(written("c/networking.istio.io/WorkloadEntry/ns/vm"));
         assert_eq!(at(&world).as_deref(), Some("c//Pod/ns/server"));
-        // Nor by a range that it lies in; what is no pod's is the range's.
+        // Nor as a service's, nor by a range that it lies in; what is no pod's is the range's.
+        let mut taker = service("taker", 1);
+        taker.vips = vec![NetworkAddress { network: "".into(), address: [10, 0, 0, 2].into() }];
+        world.insert_service(taker);
+        assert!(world.service_at(&"".into(), [10, 0, 0, 2].into(), "ns").is_none());
         let mut range = service("range", 1);
         range.vips.clear();
         range.cidr_vips = vec![Cidr { network: "".into(), address: [10, 0, 0, 0].into(), length: 8 }];
