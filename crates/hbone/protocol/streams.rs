@@ -86,8 +86,11 @@ impl Protocol {
     pub fn drop_flow(&mut self, stream: u32) {
         let Some(flow) = self.flows.remove(&stream) else { return };
         match flow.remote {
-            // RFC 9113 8.1: the answer is whole, the rest of the question is not needed.
-            Remote::Open if flow.refused || flow.local_ended => self.reset(stream, code::NO_ERROR),
+            // RFC 9113 8.1: the answer is whole, the rest of the question is not needed. A client has no such word: whoever drops
+            // an answer that still comes breaks it off.
+            Remote::Open if flow.refused || (flow.local_ended && self.role == Role::Server) => {
+                self.reset(stream, code::NO_ERROR)
+            }
             Remote::Open => self.reset(stream, code::CANCEL),
             Remote::Ended if !flow.local_ended => self.reset(stream, code::CANCEL),
             Remote::Ended | Remote::Reset(_) => {}

@@ -599,6 +599,31 @@ async fn a_whole_answer_survives_the_reset_behind_it() {
     copied.await.expect("no panic").expect("in order");
 }
 
+/// A client that has said all and drops the answer breaks it off: nothing of it may look whole to the server.
+#[tokio::test]
+async fn an_answer_that_is_dropped_was_not_taken_in_order() {
+    let (client, server) = parties();
+    let (near, far) = pair().await;
+    let (told, heard) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let acceptor = tokio_rustls::TlsAcceptor::from(server.server.clone());
+        let mut connection =
+            h2::server::handshake(acceptor.accept(far).await.expect("a handshake")).await.expect("HTTP/2");
+        let (_request, mut respond) = connection.accept().await.expect("a stream").expect("open");
+        let mut send = respond.send_response(Response::new(()), false).expect("answers");
+        send.send_data(Bytes::from(vec![9; 10]), false).expect("sends");
+        tokio::spawn(async move { told.send(poll_fn(|context| send.poll_reset(context)).await.ok()) });
+        while connection.accept().await.is_some() {}
+    });
+    let peer = ([127, 0, 0, 1], 15008).into();
+    let tunnel = Tunnel::start(near, peer, &client, &[identity("server")]).await.expect("a tunnel");
+    let (mut stream, _) = tunnel.open("10.0.0.1:80", HeaderMap::new()).await.expect("a stream");
+    stream.shutdown().await.expect("ended");
+    drop(stream);
+    let reason = timeout(WAIT, heard).await.expect("in time").expect("told");
+    assert_eq!(reason, Some(h2::Reason::CANCEL));
+}
+
 #[tokio::test]
 async fn a_stream_is_read_and_written_without_a_socket() {
     let mesh = Mesh::start().await;
