@@ -7,15 +7,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::{Request, Response, Uri, response::Parts};
 use http_body_util::{BodyExt, Collected, Limited};
+use hyper::body::Incoming;
 use model::l7::route::BackendTarget;
 use tower::Service;
 
 use super::replay::Outgoing;
 use crate::{
     inbound::Inbound,
-    upstream::{self, Endpoint, Hints, Version, Wanted},
+    upstream::{self, Busy, Checkout, Endpoint, Hints, Version, Wanted},
 };
 
 /// The largest answer, bytes.
@@ -57,6 +58,42 @@ pub async fn endpoint(inbound: &Inbound, target: &BackendTarget) -> Result<Endpo
     Ok(upstream::choose(inbound, &wanted, &[], &mut Hints::default()).await?)
 }
 
+/// The rest of an answer, behind its head.
+pub struct Rest {
+    body: Incoming,
+    checkout: Checkout,
+    _busy: Busy,
+}
+
+impl Rest {
+    /// Reads it to its end.
+    ///
+    /// # Errors
+    /// It does not end, or is too large.
+    pub async fn whole(self) -> Result<Collected<Bytes>, Failure> {
+        let body = Limited::new(self.body, MAX_ANSWER).collect().await;
+        let body = body.map_err(|error| Failure::Answer(error.to_string()))?;
+        self.checkout.done();
+        Ok(body)
+    }
+}
+
+/// Sends a request and takes the head of the answer.
+///
+/// # Errors
+/// A question that does not arrive, or an answer that does not.
+pub async fn head(
+    inbound: &Arc<Inbound>,
+    endpoint: &Endpoint,
+    version: Version,
+    request: Request<Outgoing>,
+) -> Result<(Parts, Rest), Failure> {
+    let busy = endpoint.load.begin(None);
+    let (answer, checkout) = inbound.shared.upstreams().send(&inbound.shared, endpoint, version, request).await?;
+    let (parts, body) = answer.into_parts();
+    Ok((parts, Rest { body, checkout, _busy: busy }))
+}
+
 /// Sends a request and takes the whole answer.
 ///
 /// # Errors
@@ -67,13 +104,8 @@ pub async fn send(
     version: Version,
     request: Request<Outgoing>,
 ) -> Result<Response<Collected<Bytes>>, Failure> {
-    let _busy = endpoint.load.begin(None);
-    let (answer, checkout) = inbound.shared.upstreams().send(&inbound.shared, endpoint, version, request).await?;
-    let (parts, incoming) = answer.into_parts();
-    let body =
-        Limited::new(incoming, MAX_ANSWER).collect().await.map_err(|error| Failure::Answer(error.to_string()))?;
-    checkout.done();
-    Ok(Response::from_parts(parts, body))
+    let (parts, rest) = head(inbound, endpoint, version, request).await?;
+    Ok(Response::from_parts(parts, rest.whole().await?))
 }
 
 /// What a client of gRPC sends its calls through.

@@ -170,8 +170,8 @@ async fn decide_over(
             let backend = backend.ok_or_else(|| broken("its rule has no backend".to_owned()))?;
             let wanted = Wanted::of_backend(&backend.target, inbound.target.port()).map_err(broken)?;
             let cookie_path = session::path(&rule, parts.uri.path());
-            headers::request(parts, &mut authority, &rule.filters, prefix);
-            headers::request(parts, &mut authority, &backend.filters, prefix);
+            headers::request(parts, &mut authority, &rule.filters, prefix)?;
+            headers::request(parts, &mut authority, &backend.filters, prefix)?;
             let filters = backend.filters.clone();
             let mut plan = Plan::new(wanted, authority, Some(rule), begun);
             plan.backend_filters = filters;
@@ -192,7 +192,8 @@ fn normalize(parts: &mut Parts, how: Normalization) -> Result<(), Refusal> {
         Ok(std::borrow::Cow::Owned(normal)) => normal,
         Err(error) => return Err(Refusal { reason: error.to_string(), ..Refusal::bad("") }),
     };
-    headers::set_path(parts, &normal);
+    let query = parts.uri.query().map(str::to_owned);
+    headers::set_target(parts, &normal, query.as_deref())?;
     if parts.uri.path() == normal { Ok(()) } else { Err(Refusal::bad("the path is none")) }
 }
 

@@ -90,9 +90,12 @@ pub async fn forward(
     // Held for as long as a repetition is under way.
     let mut _repeating = None;
     loop {
-        let mut endpoint = match upstream::choose(inbound, &plan.wanted, &tried, &mut hints).await {
-            Ok(endpoint) => endpoint,
-            Err(failure) => return unavailable(&failure, "no healthy upstream\n").answer(is_grpc, record),
+        // A name may have to be found first.
+        let chosen = within(whole, upstream::choose(inbound, &plan.wanted, &tried, &mut hints)).await;
+        let mut endpoint = match chosen {
+            None => return late().answer(is_grpc, record),
+            Some(Ok(endpoint)) => endpoint,
+            Some(Err(failure)) => return unavailable(&failure, "no healthy upstream\n").answer(is_grpc, record),
         };
         if let Some(policy) = inbound.refused_at(&endpoint) {
             record.endpoint(&endpoint);
@@ -143,11 +146,7 @@ pub async fn forward(
                 }
                 answer
             }
-            Tried::TimedOut => {
-                let reason = "the request took too long";
-                let body = "upstream request timeout\n";
-                Refusal::new(StatusCode::GATEWAY_TIMEOUT, "UT", body, reason).answer(is_grpc, record)
-            }
+            Tried::TimedOut => late().answer(is_grpc, record),
             // It is not for the endpoint that it ended so.
             Tried::Failed(_) if replay.is_broken() => {
                 Refusal::bad("the body broke off, or is none").answer(is_grpc, record)
@@ -268,17 +267,24 @@ async fn attempt(
         }
         upstreams.send(shared, endpoint, version, make(version)).await
     };
-    let outcome = match deadline {
-        Some(deadline) => match timeout_at(deadline, sending).await {
-            Ok(outcome) => outcome,
-            Err(_) => return Tried::TimedOut,
-        },
-        None => sending.await,
-    };
-    match outcome {
-        Ok(answered) => Tried::Answered(Box::new(answered)),
-        Err(error) => Tried::Failed(error),
+    match within(deadline, sending).await {
+        None => Tried::TimedOut,
+        Some(Ok(answered)) => Tried::Answered(Box::new(answered)),
+        Some(Err(error)) => Tried::Failed(error),
     }
+}
+
+/// Waits for something until a moment, if there is one; none if it is not there by then.
+async fn within<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, work).await.ok(),
+        None => Some(work.await),
+    }
+}
+
+fn late() -> Refusal {
+    let body = "upstream request timeout\n";
+    Refusal::new(StatusCode::GATEWAY_TIMEOUT, "UT", body, "the request took too long")
 }
 
 /// Makes a request as it goes to an endpoint.

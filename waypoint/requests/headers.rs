@@ -14,6 +14,8 @@ use model::{
     l7::filter::{Filter, HeaderChange, Rewrite},
 };
 
+use super::refusal::Refusal;
+
 /// Headers that are for one connection only (RFC 9110 7.6.1).
 const HOP: [&str; 5] = ["keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "upgrade"];
 /// Fields that say where a message ends, who sent it or how it is read: in trailers nobody expects them (RFC 9110 6.5.1).
@@ -142,7 +144,15 @@ pub fn change(headers: &mut HeaderMap, change: &HeaderChange) {
 }
 
 /// Changes a request as rules say; `prefix` is how much of the path the match took.
-pub fn request(parts: &mut Parts, authority: &mut String, filters: &[Filter], prefix: Option<usize>) {
+///
+/// # Errors
+/// A path that cannot be sent.
+pub fn request(
+    parts: &mut Parts,
+    authority: &mut String,
+    filters: &[Filter],
+    prefix: Option<usize>,
+) -> Result<(), Refusal> {
     for filter in filters {
         match filter {
             Filter::RequestHeaders(wanted) => {
@@ -152,34 +162,43 @@ pub fn request(parts: &mut Parts, authority: &mut String, filters: &[Filter], pr
                 }
                 change(&mut parts.headers, wanted);
             }
-            Filter::Rewrite(wanted) => rewrite(parts, authority, wanted, prefix),
+            Filter::Rewrite(wanted) => rewrite(parts, authority, wanted, prefix)?,
             Filter::ResponseHeaders(_) => {}
         }
     }
+    Ok(())
 }
 
-fn rewrite(parts: &mut Parts, authority: &mut String, wanted: &Rewrite, prefix: Option<usize>) {
+fn rewrite(parts: &mut Parts, authority: &mut String, wanted: &Rewrite, prefix: Option<usize>) -> Result<(), Refusal> {
     if let Some(new) = &wanted.authority {
         (**new).clone_into(authority);
     }
     if let Some(new) = &wanted.path {
         let path = new.apply(parts.uri.path(), prefix);
-        set_path(parts, &path);
+        let query = parts.uri.query().map(str::to_owned);
+        set_target(parts, &path, query.as_deref())?;
     }
+    Ok(())
 }
 
-/// Gives a request another path; the query stays. What is no path changes nothing.
-pub fn set_path(parts: &mut Parts, path: &str) {
-    let text = match parts.uri.query() {
+/// Gives a request another path and query.
+///
+/// # Errors
+/// The two are none, or are too long; nothing is changed then.
+pub fn set_target(parts: &mut Parts, path: &str, query: Option<&str>) -> Result<(), Refusal> {
+    let text = match query {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
     };
-    let Ok(new) = text.parse::<PathAndQuery>() else { return };
-    let mut uri = std::mem::take(&mut parts.uri).into_parts();
-    uri.path_and_query = Some(new);
-    if let Ok(uri) = Uri::from_parts(uri) {
-        parts.uri = uri;
-    }
+    let none = |error: http::Error| {
+        let reason =
+            format!("what rules or the external authorization make of its path and query cannot be sent: {error}");
+        Refusal { reason, ..Refusal::bad("") }
+    };
+    let mut uri = parts.uri.clone().into_parts();
+    uri.path_and_query = Some(text.parse::<PathAndQuery>().map_err(|error| none(error.into()))?);
+    parts.uri = Uri::from_parts(uri).map_err(|error| none(error.into()))?;
+    Ok(())
 }
 
 /// Changes an answer as rules say.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, net::SocketAddr};
 
-use http::{HeaderName, HeaderValue, StatusCode, Uri, Version as HttpVersion, request::Parts};
+use http::{HeaderName, HeaderValue, StatusCode, Version as HttpVersion, request::Parts};
 use model::{Identity, l7::route::BackendTarget, workload::Name};
 
 use super::{Changes, Question, Said, denied};
@@ -19,6 +19,7 @@ use crate::{
     requests::{
         REQUEST_ID,
         ask::{Failure, grpc},
+        headers,
         refusal::Refusal,
     },
 };
@@ -97,8 +98,8 @@ fn read(answer: CheckResponse) -> Said {
     match (allowed, answer.http_response) {
         (true, Some(HttpResponse::OkResponse(ok))) => Said::Allow(changes(ok)),
         (true, None) if answer.status.is_some() => Said::Allow(Changes::default()),
-        (_, Some(HttpResponse::DeniedResponse(denied))) => Said::Deny(Box::new(refusal(denied))),
-        _ => Said::Deny(Box::new(denied("the external authorization refuses it".to_owned()))),
+        (_, Some(HttpResponse::DeniedResponse(denied))) => Said::Deny(Box::new(refusal(denied)), None),
+        _ => Said::Deny(Box::new(denied("the external authorization refuses it".to_owned())), None),
     }
 }
 
@@ -148,9 +149,12 @@ pub struct Query {
 
 impl Query {
     /// Makes them.
-    pub fn apply(&self, parts: &mut Parts) {
+    ///
+    /// # Errors
+    /// The query cannot be sent once it is changed: what the authorization says must not be left out.
+    pub fn apply(&self, parts: &mut Parts) -> Result<(), Refusal> {
         if self.set.is_empty() && self.remove.is_empty() {
-            return;
+            return Ok(());
         }
         let query = parts.uri.query().unwrap_or_default();
         let gone = |name: &str| self.remove.iter().any(|n| n == name) || self.set.iter().any(|(n, _)| n == name);
@@ -160,11 +164,27 @@ impl Query {
         }
         written.extend_pairs(&self.set);
         let query = written.finish();
-        let text = if query.is_empty() { parts.uri.path().to_owned() } else { format!("{}?{query}", parts.uri.path()) };
-        if let Ok(path) = text.parse() {
-            let mut uri = std::mem::take(&mut parts.uri).into_parts();
-            uri.path_and_query = Some(path);
-            parts.uri = Uri::from_parts(uri).unwrap_or_default();
+        let path = parts.uri.path().to_owned();
+        headers::set_target(parts, &path, Some(&*query).filter(|query| !query.is_empty()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_that_grows_too_long_is_refused_and_not_left_as_it_was() {
+        let change = Query { set: vec![("user".to_owned(), "alice".to_owned())], remove: vec!["admin".to_owned()] };
+        let rows = [(10, true), (22_000, false)];
+        for (length, passes) in rows {
+            // Each of these takes three bytes once it is written again.
+            let uri = format!("/x?admin=1&user=me&p={}", "~".repeat(length));
+            let (mut parts, ()) = http::Request::get(uri).body(()).expect("valid").into_parts();
+            let told = change.apply(&mut parts);
+            assert_eq!(told.is_ok(), passes, "{length}");
+            let query = parts.uri.query().unwrap_or_default();
+            assert_eq!(passes, !query.contains("admin") && query.contains("user=alice"), "{length}");
         }
     }
 }
@@ -237,12 +257,12 @@ mod fuzz {
             let (mut parts, ()) = request.body(()).expect("valid").into_parts();
             match read(answer) {
                 Said::Allow(changes) => {
-                    let told = changes.apply(&mut parts);
+                    let told = changes.apply(&mut parts).expect("short");
                     prop_assert!(told.iter().all(|(name, _)| !super::super::OURS.contains(name)));
                     prop_assert!(parts.headers["host"] == "web" && parts.headers["x-forwarded-client-cert"] == "me");
                     prop_assert_eq!(parts.uri.path(), "/x");
                 }
-                Said::Deny(refusal) => {
+                Said::Deny(refusal, _) => {
                     prop_assert!(refusal.status.as_u16() >= 200);
                     prop_assert!(refusal.headers.iter().all(|(name, _)| !super::super::OURS.contains(name)));
                     prop_assert!(refuses || parts.headers["host"] == "web");

@@ -1,17 +1,16 @@
 //! Asking by the same request: 200 lets it pass, any other answer goes to the client.
 
-use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
+    HeaderMap, HeaderName, HeaderValue, StatusCode, Version,
     header::{AUTHORIZATION, CONTENT_TYPE, DATE, LOCATION, SERVER, WWW_AUTHENTICATE},
+    response::Parts,
     uri::PathAndQuery,
 };
-use http_body_util::Collected;
 use model::l7::{external_auth::HttpAuth, route::BackendTarget, text::TextMatch};
 
 use super::{Changes, Headers, OURS, Question, Said};
 use crate::requests::{
-    ask::{Failure, endpoint, send},
+    ask::{Failure, Rest, endpoint, head},
     forward, headers,
     refusal::Refusal,
     replay::Outgoing,
@@ -31,14 +30,16 @@ pub async fn ask(question: &Question<'_>, target: &BackendTarget, how: &HttpAuth
     }
     let path = question.parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let path = format!("{}{path}", how.path.trim_end_matches('/'));
-    let path =
-        path.parse::<PathAndQuery>().map_err(|error| Failure::Target(format!("{path:?} is no path: {error}")))?;
+    // The client's path made it so: no failure of whom to ask, which might let it pass.
+    let Ok(path) = path.parse::<PathAndQuery>() else {
+        return Ok(Said::Deny(Box::new(Refusal::bad("the path is too long for the external authorization")), None));
+    };
     parts.uri = path.into();
     let body = question.body.as_ref().map(|(bytes, _)| bytes.clone()).unwrap_or_default();
     let version = forward::version(&parts, &endpoint);
     let request = forward::request(&parts, question.authority, &endpoint, version, Outgoing::own(body));
-    let answer = send(question.inbound, &endpoint, version, request).await?;
-    read(answer, how)
+    let (parts, rest) = head(question.inbound, &endpoint, version, request).await?;
+    read(parts, rest, how).await
 }
 
 /// Returns the headers that are told.
@@ -59,8 +60,7 @@ fn any(patterns: &[TextMatch], name: &HeaderName) -> bool {
     patterns.iter().any(|pattern| pattern.matches(name.as_str()))
 }
 
-fn read(answer: Response<Collected<Bytes>>, how: &HttpAuth) -> Result<Said, Failure> {
-    let (mut parts, body) = answer.into_parts();
+async fn read(mut parts: Parts, rest: Rest, how: &HttpAuth) -> Result<Said, Failure> {
     if how.errors_fail && parts.status.is_server_error() {
         return Err(Failure::Status(parts.status.to_string()));
     }
@@ -77,14 +77,14 @@ fn read(answer: Response<Collected<Bytes>>, how: &HttpAuth) -> Result<Said, Fail
             None => !is_own(name),
         });
         let answer = pairs(&|name| any(&how.client_headers, name));
+        rest.whole().await?;
         return Ok(Said::Allow(Changes { set, answer, ..Changes::default() }));
     }
     let mut refusal = Refusal::new(parts.status, "UAEX", "", "the external authorization refuses it");
-    refusal.body = body.to_bytes();
     // Without these the answer would not be what it is (Envoy, `allowed_client_headers`).
     refusal.headers = pairs(&|name| match &how.refusal_headers {
         Some(taken) => [WWW_AUTHENTICATE, LOCATION].contains(name) || any(taken, name),
         None => true,
     });
-    Ok(Said::Deny(Box::new(refusal)))
+    Ok(Said::Deny(Box::new(refusal), Some(rest)))
 }

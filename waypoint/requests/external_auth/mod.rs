@@ -17,11 +17,13 @@ use bytes::Bytes;
 use model::l7::external_auth::{AuthProtocol, ExternalAuth};
 use tokio::time::timeout;
 
-use super::{headers::CLIENT_CERTIFICATE, refusal::Refusal, replay::Replay};
+use super::{ask::Rest, headers::CLIENT_CERTIFICATE, refusal::Refusal, replay::Replay};
 use crate::inbound::Inbound;
 
 /// How long the answer may take where nothing is said.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the page of a refusal may take behind its head.
+const PAGE: Duration = Duration::from_secs(2);
 /// How long the client may take to send as much of its body as is told.
 const BODY: Duration = Duration::from_secs(60);
 /// How much of a body is told at most, whatever a rule says, bytes.
@@ -43,12 +45,11 @@ pub struct Question<'q> {
 }
 
 /// What was said.
-#[derive(Debug)]
 enum Said {
     /// It may pass, changed like this.
     Allow(Changes),
-    /// The client gets this instead.
-    Deny(Box<Refusal>),
+    /// The client gets this instead, with the rest of the answer as its body if there is one.
+    Deny(Box<Refusal>, Option<Rest>),
 }
 
 /// What changes of a request that may pass.
@@ -96,8 +97,16 @@ pub async fn ask(
         }
     };
     let failure = match timeout(auth.timeout.unwrap_or(PATIENCE), asking).await {
-        Ok(Ok(Said::Allow(changes))) => return Ok(Granted { headers: changes.apply(parts), failure: None }),
-        Ok(Ok(Said::Deny(refusal))) => return Err(*refusal),
+        Ok(Ok(Said::Allow(changes))) => return Ok(Granted { headers: changes.apply(parts)?, failure: None }),
+        // A no is a no, whatever becomes of the page that explains it.
+        Ok(Ok(Said::Deny(mut refusal, rest))) => {
+            if let Some(rest) = rest
+                && let Ok(Ok(body)) = timeout(PAGE, rest.whole()).await
+            {
+                refusal.body = body.to_bytes();
+            }
+            return Err(*refusal);
+        }
         Ok(Err(failure)) => format!("the external authorization could not be asked: {failure}"),
         Err(_) => "the external authorization did not answer in time".to_owned(),
     };
@@ -130,7 +139,7 @@ fn denied(reason: String) -> Refusal {
 }
 
 impl Changes {
-    fn apply(self, parts: &mut Parts) -> Headers {
+    fn apply(self, parts: &mut Parts) -> Result<Headers, Refusal> {
         let headers = &mut parts.headers;
         self.remove.iter().filter(|name| !OURS.contains(name)).for_each(|name| drop(headers.remove(name)));
         // The first of a name takes the place of what the client sent: several stand beside each other.
@@ -139,7 +148,7 @@ impl Changes {
         for (name, value) in self.append.into_iter().filter(|(name, _)| !OURS.contains(name)) {
             headers.append(name, value);
         }
-        self.query.apply(parts);
-        self.answer
+        self.query.apply(parts)?;
+        Ok(self.answer)
     }
 }

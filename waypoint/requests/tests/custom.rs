@@ -23,6 +23,8 @@ use crate::proto::{CheckResponse, Status, authorization_server::AuthorizationSer
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const ALLOW: &str = "HTTP/1.1 200 OK\r\nx-user: alice\r\nx-later: 1\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n";
 const DENY: &str = "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic\r\nx-later: 1\r\ncontent-length: 2\r\n\r\nno";
+/// A no whose page does not come.
+const CUT: &str = "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic\r\ncontent-length: 9999999\r\n\r\nno";
 const FAILS: &str = "HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n";
 const POST: &str = "POST /x HTTP/1.1\r\nhost: web\r\nx-user: evil\r\nx-b: 1\r\ncontent-length: 6\r\n\r\nabcdef";
 
@@ -67,7 +69,7 @@ async fn who_is_asked_lets_requests_pass_or_refuses_them() {
     let soon = |ask: ExternalAuth| ExternalAuth { timeout: Some(Duration::from_millis(200)), ..ask };
     let told = |max: u32, whole_body: bool| ExternalAuth { max_body: Some(max), whole_body, ..usual() };
     // Who is asked and what it answers, or none if nobody is there; the status, and whether the request passes.
-    let rows: [(ExternalAuth, Option<&'static str>, u16); 14] = [
+    let rows: [(ExternalAuth, Option<&'static str>, u16); 16] = [
         (usual(), Some(ALLOW), 200),
         (usual(), Some(DENY), 401),
         (usual(), Some(FAILS), 403),
@@ -77,6 +79,8 @@ async fn who_is_asked_lets_requests_pass_or_refuses_them() {
         (open.clone(), None, 200),
         (open.clone(), Some(FAILS), 200),
         (open.clone(), Some(DENY), 401),
+        (open.clone(), Some(CUT), 401),
+        (soon(open.clone()), Some(CUT), 401),
         (soon(usual()), Some(""), 403),
         (soon(open), Some(""), 200),
         (told(6, true), Some(ALLOW), 200),
