@@ -20,30 +20,27 @@ pub const REQUESTS_IN_FLIGHT: &str = "ambient_requests_in_flight";
 #[repr(align(64))]
 struct Count(AtomicI64);
 
-/// Counts requests, each thread for itself.
+/// Counts requests, each thread for itself: its count, and the number of those who hold it, are on its own line.
 #[derive(Clone, Debug)]
-pub struct InFlight(Arc<[Count]>);
+pub struct InFlight(Arc<[Arc<Count>]>);
 
 /// One request; dropped, it has ended.
 #[derive(Debug)]
-pub struct Flight {
-    counts: InFlight,
-    shard: usize,
-}
+pub struct Flight(Arc<Count>);
 
 impl InFlight {
     /// Makes counts for this many threads.
     #[must_use]
     pub fn new(threads: usize) -> Self {
-        Self((0..threads.max(1)).map(|_| Count::default()).collect())
+        Self((0..threads.max(1)).map(|_| Arc::default()).collect())
     }
 
     /// Begins a request.
     #[must_use]
     pub fn begin(&self) -> Flight {
-        let shard = shards::current() % self.0.len();
-        self.0[shard].0.fetch_add(1, Ordering::Relaxed);
-        Flight { counts: self.clone(), shard }
+        let count = &self.0[shards::current() % self.0.len()];
+        count.0.fetch_add(1, Ordering::Relaxed);
+        Flight(count.clone())
     }
 
     /// Returns how many are under way.
@@ -56,7 +53,7 @@ impl InFlight {
 impl Drop for Flight {
     fn drop(&mut self) {
         // Where it began: a request may end on another thread.
-        self.counts.0[self.shard].0.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
