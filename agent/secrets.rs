@@ -55,7 +55,6 @@ pub struct News {
     found: Result<Option<Data>, Name>,
 }
 
-#[derive(Default)]
 struct Watch {
     tasks: Vec<JoinHandle<()>>,
     own: Option<Result<Option<Data>, Name>>,
@@ -73,36 +72,41 @@ pub struct Secrets {
     client: Client,
     sender: mpsc::Sender<News>,
     watches: HashMap<ObjectKey, Watch>,
+    /// Those for which there is no place.
+    refused: BTreeSet<ObjectKey>,
 }
 
 impl Secrets {
     /// Makes one that watches nothing yet.
     #[must_use]
     pub fn new(client: Client, sender: mpsc::Sender<News>) -> Self {
-        Self { client, sender, watches: HashMap::new() }
+        Self { client, sender, watches: HashMap::new(), refused: BTreeSet::new() }
     }
 
     /// Watches these and no others. Only within a runtime.
     pub fn follow(&mut self, wanted: &BTreeSet<ObjectKey>) -> Changed {
         let gone = self.watches.extract_if(|key, _| !wanted.contains(key));
         let mut changed: Changed = gone.map(|(key, _)| (key, None)).collect();
+        changed.extend(self.refused.extract_if(.., |key| !wanted.contains(key)).map(|key| (key, None)));
         for key in wanted {
             if self.watches.contains_key(key) {
                 continue;
             }
-            let mut watch = Watch::default();
             if self.watches.len() >= MOST {
-                let why = format!("more than {MOST} Secrets are named by rules: {} is not read", key.name);
-                changed.push((key.clone(), Some(Err(why.into()))));
-                (watch.own, watch.authorities) = (Some(Ok(None)), Some(Ok(None)));
-            } else {
-                let start = |part| {
-                    let api = Api::namespaced(self.client.clone(), &key.namespace);
-                    tokio::spawn(follow(api, key.clone(), part, self.sender.clone()))
-                };
-                watch.tasks = vec![start(Part::Own), start(Part::Authorities)];
+                if self.refused.insert(key.clone()) {
+                    let why = format!("more than {MOST} Secrets are named by rules: {} is not read", key.name);
+                    changed.push((key.clone(), Some(Err(why.into()))));
+                }
+                continue;
             }
-            self.watches.insert(key.clone(), watch);
+            // There may be a place since.
+            self.refused.remove(key);
+            let start = |part| {
+                let api = Api::namespaced(self.client.clone(), &key.namespace);
+                tokio::spawn(follow(api, key.clone(), part, self.sender.clone()))
+            };
+            let tasks = vec![start(Part::Own), start(Part::Authorities)];
+            self.watches.insert(key.clone(), Watch { tasks, own: None, authorities: None });
         }
         changed
     }

@@ -58,9 +58,11 @@ impl fmt::Display for Refusal {
 
 impl From<scale::Refusal> for Refusal {
     fn from(refusal: scale::Refusal) -> Self {
+        let told = runtime::error::chain(&refusal);
         match refusal {
-            scale::Refusal::Slow | scale::Refusal::Serve(_) => Self::Waits(refusal.to_string()),
-            _ => Self::Refused(refusal.to_string()),
+            scale::Refusal::Taken(_) => Self::Refused(told),
+            scale::Refusal::Api(kube::Error::Api(answer)) if (400..500).contains(&answer.code) => Self::Refused(told),
+            scale::Refusal::Api(_) | scale::Refusal::Slow | scale::Refusal::Serve(_) => Self::Waits(told),
         }
     }
 }

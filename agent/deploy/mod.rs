@@ -41,7 +41,7 @@ use self::{
 use crate::{
     config::Waypoints,
     gateway::{self, CLASS, Names},
-    scale::Scale,
+    scale::{Registrar, Scale},
 };
 
 pub use self::objects::MANAGED_BY;
@@ -166,7 +166,7 @@ fn class_key() -> ObjectKey {
 pub struct Deployer {
     client: Client,
     settings: Waypoints,
-    scale: Scale,
+    registrar: Registrar,
     inbox: Inbox,
     live: Live,
     parameters: Parameters,
@@ -192,7 +192,7 @@ impl Deployer {
         Self {
             client,
             settings,
-            scale,
+            registrar: Registrar::new(scale),
             inbox,
             live,
             parameters,
@@ -277,9 +277,6 @@ impl Deployer {
         };
         let input = Input { gateway, settings: &self.settings, overlays: &overlays };
         let wanted = objects::render(&input)?;
-        if wanted.iter().any(Wanted::asks_for_requests) {
-            self.scale.ensure().await?;
-        }
         let hashes: Vec<String> = wanted.iter().map(|w| w.hash.clone()).collect();
         let before = self.rendered.get(&gateway.key);
         let (first, new) = (before.is_none(), before != Some(&hashes));
@@ -293,6 +290,10 @@ impl Deployer {
             apply::carry_out(&self.client, gateway, &plan, &mut self.live).await?;
         }
         self.rendered.insert(gateway.key.clone(), hashes);
+        // Last: a waypoint that nobody scales is better than none.
+        if wanted.iter().any(Wanted::asks_for_requests) {
+            self.registrar.ensure().await?;
+        }
         Ok(())
     }
 

@@ -243,7 +243,7 @@ impl L7 {
         }
     }
 
-    /// Notes what a route came to, for the policies over it.
+    /// Notes what a route came to, for the policies over it and the routes beside it.
     fn note_route(&mut self, kind: OriginKind, key: &ObjectKey, there: bool, resources: &[Resource]) {
         let rules = || {
             resources.iter().filter_map(|resource| match resource {
@@ -252,7 +252,7 @@ impl L7 {
             })
         };
         let route = there.then(|| Route {
-            services: rules().map(|rule| rule.parent.service.clone()).collect(),
+            at: rules().map(|rule| (rule.parent.service.clone(), (rule.parent.port, rule.consumer.clone()))).collect(),
             rules: rules().filter_map(|rule| rule.origin.rule.clone()).collect(),
         });
         let mut touched = BTreeSet::new();
@@ -302,9 +302,6 @@ impl L7 {
             Sort::GRPCRoute => Some(OriginKind::GRPCRoute),
             _ => None,
         };
-        if sort == Sort::GRPCRoute {
-            self.attach_grpc(key, &made.resources);
-        }
         if let Some(kind) = kind {
             self.note_route(kind, key, self.has(sort, key), &made.resources);
         }
@@ -320,19 +317,6 @@ impl L7 {
             Some(_) => {}
             None => drop(self.statuses.remove(&name)),
         }
-    }
-
-    /// Notes where a GRPCRoute is: routes of HTTP do not count there.
-    fn attach_grpc(&mut self, key: &ObjectKey, resources: &[Resource]) {
-        let at = resources.iter().filter_map(|resource| match resource {
-            Resource::HttpRule(rule) => Some((rule.parent.service.clone(), (rule.parent.port, rule.consumer.clone()))),
-            _ => None,
-        });
-        let mut touched = BTreeSet::new();
-        self.known.set_grpc(key, &at.collect::<Vec<_>>(), &mut touched);
-        let watching = |topic| self.watching.get(topic).into_iter().flatten().cloned();
-        let units: Vec<Unit> = touched.iter().flat_map(watching).collect();
-        self.dirty.extend(units);
     }
 
     fn secure(&mut self, key: &ObjectKey, created: &str, tls: Option<&destination::backend_tls::BackendTls>) {

@@ -47,13 +47,21 @@ pub enum Topic {
     Secret(ObjectKey),
 }
 
-/// A route, as far as policies ask.
+/// A route, as far as policies and other routes ask.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Route {
-    /// The services that it is for.
-    pub services: BTreeSet<ServiceKey>,
+    /// The services that it is for, and where at each.
+    pub at: BTreeSet<(ServiceKey, Attachment)>,
     /// The names of its rules.
     pub rules: BTreeSet<Name>,
+}
+
+impl Route {
+    /// Returns the services that it is for.
+    #[must_use]
+    pub fn services(&self) -> BTreeSet<ServiceKey> {
+        self.at.iter().map(|(service, _)| service.clone()).collect()
+    }
 }
 
 /// Where a route is attached: a port or all, and the namespace of the clients if only those of one are meant.
@@ -85,8 +93,8 @@ pub struct Known {
     grants: HashMap<String, BTreeMap<String, ReferenceGrantSpec>>,
     delegates: HashMap<ObjectKey, Arc<VirtualServiceSpec>>,
     authorities: HashMap<ObjectKey, Name>,
-    grpc: HashMap<ServiceKey, BTreeMap<ObjectKey, BTreeSet<Attachment>>>,
-    grpc_at: HashMap<ObjectKey, BTreeSet<ServiceKey>>,
+    /// The GRPCRoutes among them, by their services.
+    grpc: HashMap<ServiceKey, BTreeSet<ObjectKey>>,
     routes: HashMap<(OriginKind, ObjectKey), Route>,
     /// Why Secrets cannot be used; of those that can nothing is kept but that.
     secrets: HashMap<ObjectKey, Option<Name>>,
@@ -213,34 +221,6 @@ impl Known {
         touched.insert(Topic::Delegate(key.clone()));
     }
 
-    /// Takes in what a GRPCRoute is attached to.
-    pub fn set_grpc(&mut self, route: &ObjectKey, at: &[(ServiceKey, Attachment)], touched: &mut Touched) {
-        let mut new: BTreeMap<&ServiceKey, BTreeSet<Attachment>> = BTreeMap::new();
-        for (service, attachment) in at {
-            new.entry(service).or_default().insert(attachment.clone());
-        }
-        let old = self.grpc_at.remove(route).unwrap_or_default();
-        for service in old.iter().filter(|service| !new.contains_key(service)) {
-            if let Some(routes) = self.grpc.get_mut(service) {
-                routes.remove(route);
-                if routes.is_empty() {
-                    self.grpc.remove(service);
-                }
-            }
-            touched.insert(Topic::Grpc(service.clone()));
-        }
-        if !new.is_empty() {
-            self.grpc_at.insert(route.clone(), new.keys().map(|service| (*service).clone()).collect());
-        }
-        for (service, attachments) in new {
-            let routes = self.grpc.entry(service.clone()).or_default();
-            if routes.get(route) != Some(&attachments) {
-                routes.insert(route.clone(), attachments);
-                touched.insert(Topic::Grpc(service.clone()));
-            }
-        }
-    }
-
     /// Takes in the authorities of a ConfigMap, PEM.
     pub fn set_authorities(&mut self, key: &ObjectKey, pem: Option<Name>, touched: &mut Touched) {
         if self.authorities.get(key) == pem.as_ref() {
@@ -264,18 +244,32 @@ impl Known {
         }
         touched.insert(Topic::Secret(key.clone()));
     }
-}
 
-impl Known {
     /// Takes in what a route came to.
     pub fn set_route(&mut self, kind: OriginKind, key: &ObjectKey, route: Option<Route>, touched: &mut Touched) {
         let name = (kind, key.clone());
         if self.routes.get(&name) == route.as_ref() {
             return;
         }
-        match route {
-            Some(route) => drop(self.routes.insert(name, route)),
-            None => drop(self.routes.remove(&name)),
+        let old = match &route {
+            Some(route) => self.routes.insert(name, route.clone()),
+            None => self.routes.remove(&name),
+        };
+        if kind == OriginKind::GRPCRoute {
+            let services = |route: &Option<Route>| route.as_ref().map(Route::services).unwrap_or_default();
+            let (old, new) = (services(&old), services(&route));
+            for service in old.union(&new) {
+                let routes = self.grpc.entry(service.clone()).or_default();
+                if new.contains(service) {
+                    routes.insert(key.clone())
+                } else {
+                    routes.remove(key)
+                };
+                if routes.is_empty() {
+                    self.grpc.remove(service);
+                }
+                touched.insert(Topic::Grpc(service.clone()));
+            }
         }
         touched.insert(Topic::Route(kind, key.clone()));
     }
@@ -339,9 +333,12 @@ impl<'k> Lookup<'k> {
     #[must_use]
     pub fn grpc(&self, service: &ServiceKey, (port, consumer): &Attachment) -> Option<&'k ObjectKey> {
         self.ask(Topic::Grpc(service.clone()));
-        let routes = self.known.grpc.get(service)?;
-        let covers = |(theirs, clients): &Attachment| clients == consumer && (theirs.is_none() || theirs == port);
-        routes.iter().find(|(_, attachments)| attachments.iter().any(covers)).map(|(route, _)| route)
+        let all = self.known.grpc.get(service)?;
+        let covers = |(of, (theirs, clients)): &(ServiceKey, Attachment)| {
+            of == service && clients == consumer && (theirs.is_none() || theirs == port)
+        };
+        let route = |key: &ObjectKey| self.known.routes.get(&(OriginKind::GRPCRoute, key.clone()));
+        all.iter().find(|key| route(key).is_some_and(|route| route.at.iter().any(covers)))
     }
 
     /// Returns the key of a service of Kubernetes, whether it is there or not.

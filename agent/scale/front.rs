@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use arc_swap::ArcSwapOption;
 use http::{Request, StatusCode};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::body::Incoming;
 use identity::tls::provider;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
-use runtime::http::text;
+use runtime::http::{self as server, text};
 use rustls::{
     RootCertStore, ServerConfig,
     pki_types::{CertificateDer, pem::PemObject},
@@ -18,7 +18,7 @@ use rustls::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
-    time::{Instant, timeout},
+    time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::{debug, warn};
@@ -30,7 +30,7 @@ use crate::serve;
 const PROOF: (&str, &str) = ("kube-system", "extension-apiserver-authentication");
 const AUTHORITY: &str = "requestheader-client-ca-file";
 const NAMES: &str = "requestheader-allowed-names";
-/// How long the certificate holds, and how old a configuration may be.
+/// How long the certificate holds, and how often both are made anew.
 const CERTIFICATE: Duration = Duration::from_secs(24 * 3600);
 const FRESH: Duration = Duration::from_secs(60);
 /// How long a handshake, and reading what the API server says of itself, may take.
@@ -45,7 +45,6 @@ struct Trust {
     tls: Arc<ServerConfig>,
     /// The common names that may ask; none is anybody whom the authority knows.
     names: Vec<String>,
-    read: Instant,
 }
 
 /// Why nobody is believed.
@@ -69,46 +68,39 @@ enum Distrust {
 /// The port is taken.
 pub async fn serve(scale: &Scale) -> Result<(), Refusal> {
     let listener = serve::listen(scale.settings.port).await.map_err(|error| Refusal::Serve(error.into()))?;
-    tokio::spawn(accept(scale.clone(), listener));
+    let trust = Arc::new(ArcSwapOption::empty());
+    tokio::spawn(renew(scale.clone(), trust.clone()));
+    tokio::spawn(accept(scale.clone(), listener, trust));
     Ok(())
 }
 
-async fn accept(scale: Scale, listener: TcpListener) {
-    let free = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut trust: Option<Arc<Trust>> = None;
-    loop {
-        let accepted = async {
-            let permit = free.clone().acquire_owned().await;
-            (permit, listener.accept().await)
-        };
-        let (permit, accepted) =
-            tokio::select! { () = scale.drain.draining() => return, accepted = accepted => accepted };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                // Out of descriptors, usually: without a pause this loop would spin.
-                warn!(%error, "accept failed");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        if trust.as_ref().is_none_or(|trust| trust.read.elapsed() > FRESH) {
+/// Keeps up whom the server believes. What held a minute ago holds until something else is known.
+async fn renew(scale: Scale, trust: Arc<ArcSwapOption<Trust>>) {
+    let renewing = async {
+        loop {
             match timeout(HANDSHAKE, read(&scale)).await.unwrap_or(Err(Distrust::Slow)) {
-                Ok(read) => trust = Some(Arc::new(read)),
-                // What held a minute ago holds until something else is known.
+                Ok(read) => trust.store(Some(Arc::new(read))),
                 Err(error) => warn!(error = runtime::error::chain(&error), "whom custom metrics are told is unknown"),
             }
+            sleep(FRESH).await;
         }
-        let Some(trust) = trust.clone() else { continue };
+    };
+    tokio::select! { () = scale.drain.draining() => {}, () = renewing => {} }
+}
+
+async fn accept(scale: Scale, listener: TcpListener, trust: Arc<ArcSwapOption<Trust>>) {
+    let free = Arc::new(Semaphore::new(CONNECTIONS));
+    while let Some((stream, permit)) = server::next(&listener, &free, &scale.drain).await {
+        let Some(trust) = trust.load_full() else { continue };
         let scale = scale.clone();
         tokio::spawn(async move {
-            answer(scale, &trust, stream).await;
+            answer(&scale, &trust, stream).await;
             drop(permit);
         });
     }
 }
 
-async fn answer(scale: Scale, trust: &Trust, stream: TcpStream) {
+async fn answer(scale: &Scale, trust: &Trust, stream: TcpStream) {
     let acceptor = TlsAcceptor::from(trust.tls.clone());
     let stream = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
@@ -116,25 +108,13 @@ async fn answer(scale: Scale, trust: &Trust, stream: TcpStream) {
         Err(_) => return debug!("TLS handshake took too long"),
     };
     let is_believed = named(&stream).is_some_and(|name| trust.names.is_empty() || trust.names.contains(&name));
-    let drain = scale.drain.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
-        let scale = scale.clone();
-        async move {
-            Ok::<_, std::convert::Infallible>(match is_believed {
-                true => api::answer(&scale, &request).await,
-                false => text(StatusCode::FORBIDDEN, "want the API server's proof\n"),
-            })
+    server::connection(stream, IDLE, &scale.drain, |request: Request<Incoming>| async move {
+        match is_believed {
+            true => api::answer(scale, &request).await,
+            false => text(StatusCode::FORBIDDEN, "want the API server's proof\n"),
         }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE)
-        .max_buf_size(16 << 10)
-        .serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
-        ended = connection => if let Err(error) = ended { debug!(%error, "connection ended") },
-        () = drain.cutting() => {}
-    }
+    })
+    .await;
 }
 
 /// Returns the common name of the client's certificate, which the handshake has checked.
@@ -163,5 +143,5 @@ async fn read(scale: &Scale) -> Result<Trust, Distrust> {
         .map(|builder| builder.with_client_cert_verifier(verifier))
         .and_then(|builder| builder.with_single_cert(chain, key))
         .map_err(|error| Distrust::Own(error.into()))?;
-    Ok(Trust { tls: Arc::new(tls), names, read: Instant::now() })
+    Ok(Trust { tls: Arc::new(tls), names })
 }

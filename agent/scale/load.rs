@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http::{Request, StatusCode, header::HOST};
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1;
+use hyper::{body::Body, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt, api::ListParams};
@@ -23,6 +23,8 @@ const PATH: &str = "/stats/prometheus";
 /// How long a pod may take to answer, and how large the answer may be.
 const PATIENCE: Duration = Duration::from_secs(2);
 const LARGEST: usize = 64 << 20;
+/// How much of a line is looked at.
+const LINE: usize = 256;
 /// How many are asked at once, and the most that one question is about.
 const AT_ONCE: usize = 32;
 const MOST: u32 = 1000;
@@ -110,8 +112,7 @@ async fn ask(address: IpAddr) -> Result<u64, Silent> {
         if answer.status() != StatusCode::OK {
             return Err(Silent::Status(answer.status()));
         }
-        let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(Silent::Body)?.to_bytes();
-        find(&String::from_utf8_lossy(&body)).ok_or(Silent::Missing)
+        look(Limited::new(answer.into_body(), LARGEST)).await
     };
     // Together: the connection moves what the request waits for, and ends with it.
     tokio::pin!(asked);
@@ -121,28 +122,61 @@ async fn ask(address: IpAddr) -> Result<u64, Silent> {
     }
 }
 
-/// Finds the metric in a page of metrics (OpenMetrics 1.0, text format). It is a gauge without labels.
-fn find(page: &str) -> Option<u64> {
-    let value = page.lines().find_map(|line| line.strip_prefix(METRIC)?.strip_prefix(' '))?;
+/// Reads a page of metrics (OpenMetrics 1.0, text format) as far as the metric, and keeps no more of it than a line: what a pod
+/// answers is its own choice.
+async fn look<B>(mut page: B) -> Result<u64, Silent>
+where
+    B: Body<Data = Bytes, Error = Box<dyn std::error::Error + Send + Sync>> + Unpin,
+{
+    let mut line: Vec<u8> = Vec::new();
+    while let Some(frame) = page.frame().await {
+        let Ok(data) = frame.map_err(Silent::Body)?.into_data() else { continue };
+        for (at, piece) in data.split(|byte| *byte == b'\n').enumerate() {
+            // Another piece begins another line.
+            if at > 0 {
+                if let Some(count) = find(&line) {
+                    return Ok(count);
+                }
+                line.clear();
+            }
+            line.extend_from_slice(&piece[..piece.len().min(LINE - line.len().min(LINE))]);
+        }
+    }
+    find(&line).ok_or(Silent::Missing)
+}
+
+/// Reads the metric from its line. It is a gauge without labels.
+fn find(line: &[u8]) -> Option<u64> {
+    let value = std::str::from_utf8(line).ok()?.strip_prefix(METRIC)?.strip_prefix(' ')?;
     value.split(' ').next()?.parse::<i64>().ok().map(|count| count.max(0).unsigned_abs())
 }
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+
     use super::*;
 
-    #[test]
-    fn the_metric_is_found() {
+    #[tokio::test]
+    async fn the_metric_is_found() {
         let rows = [
             ("# TYPE ambient_requests_in_flight gauge\nambient_requests_in_flight 12\n# EOF\n", Some(12)),
             ("ambient_requests_in_flight -1 1700000000\n", Some(0)),
             ("ambient_requests_in_flight{a=\"b\"} 12\n", None),
             ("ambient_requests_in_flight_total 12\n", None),
             ("ambient_requests_in_flight x\n", None),
+            ("ambient_requests_in_flight 7", Some(7)),
             ("", None),
         ];
         for (page, wanted) in rows {
-            assert_eq!(find(page), wanted, "{page}");
+            let page = format!("{}\n{page}", "x".repeat(10 * LINE));
+            for size in [1, 7, page.len()] {
+                let pieces: Vec<_> =
+                    page.as_bytes().chunks(size).map(|c| Ok(Frame::data(Bytes::copy_from_slice(c)))).collect();
+                let found = look(StreamBody::new(stream::iter(pieces))).await.ok();
+                assert_eq!(found, wanted, "{page} by {size}");
+            }
         }
     }
 }

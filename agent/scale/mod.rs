@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 use identity::ca::Authority;
 use kube::Client;
 use runtime::Drain;
-use tokio::{sync::Mutex, time::Instant};
+use tokio::time::Instant;
 
 pub use self::registration::Refusal;
 
@@ -37,44 +37,51 @@ pub struct Settings {
     pub port: u16,
 }
 
-/// The server of the metric, which starts when the first waypoint asks for it. Copies share it.
+/// What the server of the metric needs. Copies share it.
 #[derive(Clone)]
 pub struct Scale {
     client: Client,
     authority: Arc<Authority>,
     settings: Arc<Settings>,
     drain: Drain,
-    state: Arc<Mutex<State>>,
 }
 
-#[derive(Default)]
-struct State {
+impl Scale {
+    /// Names it; nothing is done yet.
+    #[must_use]
+    pub fn new(client: Client, authority: Arc<Authority>, settings: Settings, drain: Drain) -> Self {
+        Self { client, authority, settings: Arc::new(settings), drain }
+    }
+}
+
+/// Starts the server when the first waypoint asks for it, and keeps it registered.
+pub struct Registrar {
+    scale: Scale,
     serves: bool,
     looked: Option<Instant>,
 }
 
-impl Scale {
+impl Registrar {
     /// Makes one that does nothing yet.
     #[must_use]
-    pub fn new(client: Client, authority: Arc<Authority>, settings: Settings, drain: Drain) -> Self {
-        Self { client, authority, settings: Arc::new(settings), drain, state: Arc::default() }
+    pub fn new(scale: Scale) -> Self {
+        Self { scale, serves: false, looked: None }
     }
 
     /// Sees to it that autoscalers can ask for the metric.
     ///
     /// # Errors
     /// Another server has the API, or this one cannot have it.
-    pub async fn ensure(&self) -> Result<(), Refusal> {
-        let mut state = self.state.lock().await;
-        if state.looked.is_some_and(|looked| looked.elapsed() < AGAIN) {
+    pub async fn ensure(&mut self) -> Result<(), Refusal> {
+        if self.looked.is_some_and(|looked| looked.elapsed() < AGAIN) {
             return Ok(());
         }
-        if !state.serves {
-            front::serve(self).await?;
-            state.serves = true;
+        if !self.serves {
+            front::serve(&self.scale).await?;
+            self.serves = true;
         }
-        registration::register(self).await?;
-        state.looked = Some(Instant::now());
+        registration::register(&self.scale).await?;
+        self.looked = Some(Instant::now());
         Ok(())
     }
 }

@@ -35,7 +35,7 @@ pub enum Refusal {
     #[error("the server of custom metrics cannot start")]
     Serve(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The API refuses.
-    #[error("custom metrics cannot be registered: {0}")]
+    #[error("custom metrics cannot be registered")]
     Api(#[from] kube::Error),
     /// No answer.
     #[error("custom metrics cannot be registered: the API server did not answer within {PATIENCE:?}")]

@@ -1,6 +1,6 @@
 //! Small HTTP/1 servers for operators: admin, metrics, readiness.
 
-use std::{borrow::Cow, convert::Infallible, future::Future, time::Duration};
+use std::{borrow::Cow, convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header::CONTENT_TYPE};
@@ -8,7 +8,11 @@ use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::registry::Registry;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tracing::{debug, warn};
 
 use crate::{drain::Drain, logging, readiness::Readiness};
@@ -27,37 +31,58 @@ where
     H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
-    let free = std::sync::Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        let permit =
-            tokio::select! { () = drain.draining() => return, permit = free.clone().acquire_owned() => permit };
-        let accepted = tokio::select! { () = drain.draining() => return, accepted = listener.accept() => accepted };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                // Out of descriptors, usually: without a pause this loop would spin.
-                warn!(%error, "accept failed");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
+    let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    while let Some((stream, permit)) = next(&listener, &free, &drain).await {
         let (handler, drain) = (handler.clone(), drain.clone());
         tokio::spawn(async move {
-            let service = service_fn(move |request| {
-                let answer = handler(request);
-                async move { Ok::<_, Infallible>(answer.await) }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADER_TIMEOUT)
-                .max_buf_size(8192)
-                .serve_connection(TokioIo::new(stream), service);
-            tokio::select! {
-                result = connection => if let Err(error) = result { debug!(%error, "connection ended") },
-                () = drain.cutting() => {}
-            }
+            connection(stream, HEADER_TIMEOUT, &drain, handler).await;
             drop(permit);
         });
+    }
+}
+
+/// Waits for a place among so many connections, and for the next one; none after the stop.
+pub async fn next(
+    listener: &TcpListener,
+    free: &Arc<Semaphore>,
+    drain: &Drain,
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let accepted = async {
+        // It is never closed.
+        let permit = free.clone().acquire_owned().await.ok()?;
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => return Some((stream, permit)),
+                Err(error) => {
+                    // Out of descriptors, usually: without a pause this loop would spin.
+                    warn!(%error, "accept failed");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    };
+    tokio::select! { () = drain.draining() => None, accepted = accepted => accepted }
+}
+
+/// Serves the requests of one connection; `idle` is how long it may be without, and a request's head take to arrive.
+pub async fn connection<I, H, F>(stream: I, idle: Duration, drain: &Drain, handler: H)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+    H: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Answer>,
+{
+    let service = service_fn(move |request| {
+        let answer = handler(request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(idle)
+        .max_buf_size(8192)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        result = connection => if let Err(error) = result { debug!(%error, "connection ended") },
+        () = drain.cutting() => {}
     }
 }
 

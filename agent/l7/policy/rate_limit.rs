@@ -161,10 +161,11 @@ fn attach_route(key: &ObjectKey, route: &RouteRef, lookup: &Lookup<'_>) -> Attac
         out.lost.push(format!("{:?} {} has no rule of the name {rule}", route.kind, route.name));
         return out;
     }
-    if found.services.is_empty() {
+    let services = found.services();
+    if services.is_empty() {
         out.lost.push(format!("{:?} {} has no service of the mesh as its parent", route.kind, route.name));
     }
-    for service in &found.services {
+    for service in &services {
         if lookup.waypoint(service).is_none() {
             out.unbound.push(format!(
                 "{} has no waypoint: label it or its namespace with istio.io/use-waypoint",
