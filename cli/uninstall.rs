@@ -38,11 +38,11 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ambient uninstall                shows the plan and asks
-  ambient uninstall -y --purge     no question; Istio's definitions and all policies go too
+  ambient uninstall -y --purge     no question; the resource definitions and all policies go too
 
 Labels `none` stay as they are. Interrupted, it may be run again: it goes on from what is there.")]
 pub struct Args {
-    /// Delete Istio's resource definitions too, and with them all objects of these kinds
+    /// Delete the resource definitions too (Istio's, and RateLimit), and with them all objects of these kinds
     #[arg(long)]
     purge: bool,
     /// Do not ask
@@ -195,7 +195,7 @@ fn show(plan: &Plan, purge: bool, screen: &Screen) {
         screen.say(format!("  delete Secret {CA_SECRET}: a later installation makes a new root"));
     }
     if !purge {
-        screen.say("  keep Istio's resource definitions and their objects (--purge deletes them)");
+        screen.say("  keep the resource definitions and their objects (--purge deletes them)");
     }
 }
 

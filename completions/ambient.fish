@@ -107,7 +107,7 @@ complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -s i -l istio
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -l purge -d 'Delete Istio\'s resource definitions too, and with them all objects of these kinds'
+complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -l purge -d 'Delete the resource definitions too (Istio\'s, and RateLimit), and with them all objects of these kinds'
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -s y -l yes -l skip-confirmation -d 'Do not ask'
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -l force -d 'Go on where pods are not released; these have no network until they are restarted'
 complete -c ambient -n "__fish_ambient_using_subcommand uninstall" -l dry-run -d 'Show the plan and do nothing'
