@@ -98,7 +98,10 @@ fn on(lab: &Lab, suite: &Suite, args: &Args) -> Result<(), String> {
     }
     let reports = root().join("docs/conformance");
     fs::create_dir_all(&reports).map_err(|e| format!("{}: {e}", reports.display()))?;
-    let report = reports.join(concat!("ambient-", env!("CARGO_PKG_VERSION"), ".yaml"));
+    let kept = reports.join(concat!("ambient-", env!("CARGO_PKG_VERSION"), ".yaml"));
+    // That of an earlier run must not stand for this one's.
+    let report = root().join("target/conformance.yaml");
+    let _ = fs::remove_file(&report);
     let mut command = told(lab, suite, args, &report);
     eprintln!("+ {command:?}");
     let status = command.status().map_err(|e| format!("the suite does not start: {e}"))?;
@@ -107,7 +110,13 @@ fn on(lab: &Lab, suite: &Suite, args: &Args) -> Result<(), String> {
     }
     // A wait for the report to be on the disk: the suite writes it last.
     let (written, _) = crate::accept::lab::until(Duration::from_secs(5), || args.run.is_some() || report.exists());
-    if written { Ok(()) } else { Err("the suite wrote no report".to_owned()) }
+    if !written {
+        return Err("the suite wrote no report".to_owned());
+    }
+    match args.run {
+        Some(_) => Ok(()),
+        None => fs::copy(&report, &kept).map(drop).map_err(|e| format!("{}: {e}", kept.display())),
+    }
 }
 
 fn told(lab: &Lab, suite: &Suite, args: &Args, report: &Path) -> Command {

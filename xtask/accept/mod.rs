@@ -24,7 +24,7 @@ pub enum Name {
     Spine,
     /// The mesh on one machine, without Kubernetes: the story, faults, and nothing left
     Sandbox,
-    /// Layer 7 on a sandbox: every field of the objects, protocols, identity, telemetry, faults
+    /// Layer 7: on sandboxes every field of the objects, protocols, identity, telemetry, egress, limits and faults; on a cluster how waypoints roll and scale
     Waypoint,
 }
 
@@ -34,7 +34,7 @@ pub struct Args {
     /// What to accept
     #[arg(value_enum)]
     name: Name,
-    /// Run only these sections
+    /// Run only these sections; a wrong name lists them
     #[arg(long, visible_alias = "section", value_name = "SECTION", value_delimiter = ',')]
     only: Vec<String>,
     /// Name of the test cluster

@@ -54,6 +54,7 @@ const ROWS: &[Row] = &[
             // Somebody else's answer takes longer than a token.
             ("/ x-t:$T-b x-echo-delay:400", "200"),
             ("/ x-t:$T", "200"),
+            ("x20 / x-t:$T-c", "200~<50 429~>49"),
         ],
     },
     Row {

@@ -12,6 +12,8 @@ use crate::accept::{Report, lab::until, sandbox::lab::Lab};
 
 /// How long what was written may take to be in effect.
 const EFFECT: Duration = Duration::from_secs(10);
+/// How long what is not to change is looked at.
+const STAYS: Duration = Duration::from_secs(2);
 /// How long requests go on, seconds, and when something is written meanwhile.
 const LOAD: (f64, Duration) = (8.0, Duration::from_secs(2));
 
@@ -42,10 +44,16 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
         ("always", label("always"), "", true),
     ];
     for (name, text, kind, through) in rows {
-        if !text.is_empty() {
-            scene.apply(&text)?;
-        }
-        let (held, _) = until(EFFECT, || is_through(&scene).is_ok_and(|found| found == through));
+        // Rules begin where the service is spared.
+        let before = (!kind.is_empty()).then_some(false);
+        let is_so = || is_through(&scene).is_ok_and(|found| found == through);
+        let (was_so, _) = until(EFFECT, || before.is_none_or(|before| is_through(&scene).is_ok_and(|f| f == before)));
+        scene.apply(&text)?;
+        // What is to stay as it was must do so for longer than a change takes.
+        let held = match before == Some(through) {
+            true => was_so && !until(STAYS, || !is_so()).0,
+            false => until(EFFECT, is_so).0,
+        };
         let word = |through: bool| if through { "through the waypoint" } else { "direct" };
         report.row(name, word(is_through(&scene)?), word(through), held);
         if !kind.is_empty() {

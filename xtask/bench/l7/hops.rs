@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use testbed::apps::{self, App, Deployment, Place};
 
 use crate::{
-    accept::Lab,
+    accept::lab::{Lab, chain},
     bench::{Args, l4, median},
 };
 
@@ -25,6 +25,7 @@ pub fn measure(args: &Args) -> Result<Value, String> {
 
 fn on(lab: &Lab, args: &Args) -> Result<Value, String> {
     lab.load_apps()?;
+    lab.define(&testbed::conformance::definitions().map_err(chain)?)?;
     let installed = lab.install(&[])?;
     if !installed.ok() {
         return Err(format!("no installation: {}", installed.all()));
