@@ -29,8 +29,9 @@ pub struct Stream {
     pub local: SocketAddr,
     /// The other end.
     pub remote: SocketAddr,
-    /// `SO_MARK`.
-    pub mark: u32,
+    /// `SO_MARK`. Older kernels do not tell that of a socket which its program has closed, and which waits for the peer to close
+    /// too (FIN_WAIT2 kept as a time-wait socket).
+    pub mark: Option<u32>,
 }
 
 impl Stream {
@@ -39,19 +40,24 @@ impl Stream {
     /// HBONE connections themselves do not count: they are pooled, and stay open without streams.
     pub fn is_served_by_ztunnel(&self) -> bool {
         let redirected = [OUTBOUND_PORT, INBOUND_PLAINTEXT_PORT].contains(&self.local.port());
-        let ours = self.mark & MARK_MASK == ZTUNNEL_MARK;
+        let ours = self.mark.is_some_and(is_ours);
         let tunnel = self.local.port() == HBONE_PORT || self.remote.port() == HBONE_PORT;
         redirected || (ours && !tunnel)
     }
+}
+
+fn is_ours(mark: u32) -> bool {
+    mark & MARK_MASK == ZTUNNEL_MARK
 }
 
 /// The streams of a pod that leave it without ztunnel: those older than its enrolment. Probes of the
 /// node do not count.
 ///
 /// The application's end of a served stream looks like any other; it is known by ztunnel's end, whose
-/// remote address it is.
+/// remote address it is. A socket of which no mark is told has no program any more: it may have been ztunnel's, and
+/// nothing runs through it past ztunnel.
 pub fn bypassing(all: &[Stream]) -> Vec<Stream> {
-    let marked = |s: &Stream| s.mark & MARK_MASK == ZTUNNEL_MARK;
+    let marked = |s: &Stream| s.mark.is_none_or(is_ours);
     let at_outbound = |s: &&Stream| s.local.port() == OUTBOUND_PORT;
     let redirected: HashSet<SocketAddr> = all.iter().filter(at_outbound).map(|s| s.remote).collect();
     let spoofed: HashSet<(SocketAddr, SocketAddr)> =
@@ -129,6 +135,31 @@ fn stream(answer: &[u8]) -> Option<Stream> {
     Some(Stream {
         local: SocketAddr::new(address(8)?, port(4)?),
         remote: SocketAddr::new(address(24)?, port(6)?),
-        mark: mark.map_or(0, |m| u32::from_ne_bytes(*m)),
+        mark: mark.map(|m| u32::from_ne_bytes(*m)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_without_a_program_is_no_older_stream() {
+        let of = |local: &str, remote: &str, mark| Stream {
+            local: local.parse().unwrap_or_else(|e| panic!("{local}: {e}")),
+            remote: remote.parse().unwrap_or_else(|e| panic!("{remote}: {e}")),
+            mark,
+        };
+        let older = of("10.0.0.1:4000", "10.0.0.2:80", Some(0));
+        let (application, spoofed) = ("10.0.0.1:80", "10.0.0.3:4000");
+        for (all, want) in [
+            (vec![older], vec![older]),
+            (vec![of("10.0.0.1:4001", "10.0.0.2:15008", Some(ZTUNNEL_MARK))], vec![]),
+            (vec![of("10.0.0.1:4001", "10.0.0.2:15008", None)], vec![]),
+            // The application has not closed yet, ztunnel has.
+            (vec![of(application, spoofed, Some(0)), of(spoofed, application, None)], vec![]),
+        ] {
+            assert_eq!(bypassing(&all), want, "{all:?}");
+        }
+    }
 }

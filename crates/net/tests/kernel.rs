@@ -276,6 +276,45 @@ async fn streams_that_come_and_go_are_not_taken_for_older_ones() {
     assert_eq!(found, 0);
 }
 
+/// What the kernel keeps of a socket that was closed first, until the peer closes too, carries no mark any more.
+async fn what_ztunnel_closed_is_no_older_stream(node_ip: &str, pod_ip: &str) {
+    let w = World::new();
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    let at = |ip: &str, port| SocketAddr::new(ip.parse().unwrap(), port);
+    // Towards a peer, as a tunnel; and towards the application of the pod, with the client's address.
+    let cases = [
+        (&w.node, at(node_ip, rules::HBONE_PORT), None, false),
+        (&w.node, at(node_ip, 9001), None, false),
+        (&w.pod, at(pod_ip, 8001), Some(at(node_ip, 0)), true),
+    ];
+    for (there, to, bind, local) in cases {
+        let listener = w.listener(there, &to.to_string());
+        let options = ConnectOptions {
+            mark: Some(rules::ZTUNNEL_MARK),
+            transparent: bind.is_some(),
+            bind,
+            local,
+            ..ConnectOptions::default()
+        };
+        let socket = sockets::tcp_socket(Some(&w.pod), to.into(), &options).unwrap();
+        let stream = timeout(WAIT, sockets::connect(socket, to)).await.expect("connect timed out").unwrap();
+        let (mut held, _) = timeout(WAIT, listener.accept()).await.expect("nobody came").unwrap();
+        drop(stream);
+        assert_eq!(timeout(WAIT, held.read(&mut [0; 1])).await.expect("no end").unwrap(), 0);
+        assert_eq!(redirect::bypassing_streams(&w.pod).unwrap(), [], "{to}");
+    }
+}
+
+#[tokio::test]
+async fn what_ztunnel_closed_is_no_older_stream_ipv4() {
+    what_ztunnel_closed_is_no_older_stream("10.1.0.1", "10.1.0.2").await;
+}
+
+#[tokio::test]
+async fn what_ztunnel_closed_is_no_older_stream_ipv6() {
+    what_ztunnel_closed_is_no_older_stream("fd01::1", "fd01::2").await;
+}
+
 async fn older_streams_are_cut(node_ip: &str, pod_ip: &str) {
     let at = |ip: &str, port: u16| SocketAddr::new(ip.parse().unwrap(), port).to_string();
     let (out, inward) = (at(node_ip, 9000), at(pod_ip, 8000));
