@@ -49,6 +49,13 @@ impl Ended {
         format!("{} {}", self.out.trim(), self.err.trim()).trim().to_owned()
     }
 
+    /// Its exit code, and what `verify` holds against the pair, so that a row that fails says why.
+    pub fn verdict(&self) -> String {
+        let against: Vec<&str> = self.out.lines().filter_map(|line| line.trim().strip_prefix("✘ ")).collect();
+        let because = if against.is_empty() { String::new() } else { format!(": {}", against.join("; ")) };
+        format!("exit {}{because}", self.code)
+    }
+
     /// The last line that it printed, read as JSON.
     pub fn json(&self) -> Value {
         self.out.lines().rev().find_map(|line| serde_json::from_str(line).ok()).unwrap_or(Value::Null)
@@ -245,19 +252,28 @@ impl Lab {
 
     /// Returns the resident memory of a role on a node, MB; of several processes the largest.
     pub fn resident(&self, node: &Node, role: &str) -> Option<f64> {
-        let script = format!(
-            "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -q -- '--role {role} *$' && \
-             grep VmRSS $p/status; done"
-        );
-        let out = self.on_node(node, &script).ok()?.out;
+        let out = self.on_node(node, &of_role(role, "grep VmRSS $p/status")).ok()?.out;
         let sizes = out.lines().filter_map(|l| l.split_whitespace().nth(1)?.parse::<f64>().ok());
         sizes.reduce(f64::max).map(|kib| kib * 1024.0 / 1e6)
+    }
+
+    /// Kills the processes of a role on a node without a word, and returns how many there were.
+    pub fn kill(&self, node: &Node, role: &str) -> Result<usize, String> {
+        let ended = self.on_node(node, &of_role(role, "kill -9 ${p#/proc/} && echo killed"))?;
+        Ok(ended.out.lines().count())
     }
 
     /// Returns the node of this name.
     pub fn node(&self, name: &str) -> Result<&Node, String> {
         self.cluster.nodes().iter().find(|n| n.name == name).ok_or_else(|| format!("no node {name}"))
     }
+}
+
+/// Returns a script for a node that does something for each process of a role, `$p` being its folder in `/proc`.
+fn of_role(role: &str, what: &str) -> String {
+    format!(
+        "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -q -- '--role {role} *$' && {what}; done; true"
+    )
 }
 
 /// Writes an error with its causes.

@@ -122,7 +122,7 @@ fn strict(lab: &Lab, report: &mut Report, ways: &Ways) -> Result<(), String> {
             let verify = lab.ambient(&["verify", "deploy/client", "svc/far:7000", "-n", SHOP])?;
             report.row(
                 "verify under STRICT: plaintext is refused",
-                format!("exit {}", verify.code),
+                verify.verdict(),
                 "exit 0, with that evidence",
                 verify.ok() && verify.out.contains("plaintext is refused"),
             );

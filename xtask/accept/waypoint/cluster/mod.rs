@@ -1,5 +1,6 @@
 //! What only a real Kubernetes shows: autoscalers, rolling updates, the way over two nodes.
 
+mod outages;
 mod roll;
 mod scale;
 
@@ -29,7 +30,8 @@ const START: Duration = Duration::from_secs(180);
 type Section = fn(&Lab, &mut Report) -> Result<(), String>;
 
 /// The sections.
-pub const SECTIONS: [(&str, Section); 2] = [("roll", roll::check), ("scale", scale::check)];
+pub const SECTIONS: [(&str, Section); 3] =
+    [("roll", roll::check), ("outages", outages::check), ("scale", scale::check)];
 
 /// Brings a cluster up and runs what is asked for.
 pub fn check(args: &Args, report: &mut Report) -> Result<(), String> {
@@ -108,6 +110,12 @@ fn unharmed(report: &mut Report, requirement: &str, result: &Value, least: u64) 
     let measured = format!("{failed} of {total} failed {} {}", result["statuses"], result["example"]);
     let good = *failed == 0 && total >= least && result["statuses"].as_object().is_some_and(|all| all.len() == 1);
     report.row(requirement, measured, format!("0 of {least} or more"), good);
+}
+
+/// Runs a command that must end well.
+fn ran(lab: &Lab, arguments: &[&str]) -> Result<(), String> {
+    let ended = lab.ambient(arguments)?;
+    if ended.ok() { Ok(()) } else { Err(format!("ambient {}: {}", arguments.join(" "), ended.all())) }
 }
 
 /// Returns how many pods of the waypoint are ready.

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Load, SHOP, replicas, unharmed};
+use super::{Load, SHOP, ran, replicas, unharmed};
 use crate::accept::{
     Report,
     lab::{Lab, until},
@@ -49,11 +49,6 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-fn ran(lab: &Lab, arguments: &[&str]) -> Result<(), String> {
-    let ended = lab.ambient(arguments)?;
-    if ended.ok() { Ok(()) } else { Err(format!("ambient {}: {}", arguments.join(" "), ended.all())) }
 }
 
 fn added(lab: &Lab) -> Result<(), String> {
