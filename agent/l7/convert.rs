@@ -341,13 +341,17 @@ fn rate_limit(key: &ObjectKey, versions: &mut Versions<RateLimitSpec>, generatio
     let mut faults = versions.faults.clone();
     let mut made = None;
     match versions.now.as_deref().map(read) {
-        Some(Ok(converted)) if faults.is_empty() => {
-            versions.approve(generation);
-            made = Some(converted);
-        }
+        Some(Ok(converted)) if faults.is_empty() => match converted.refused() {
+            None => {
+                versions.approve(generation);
+                made = Some(converted);
+            }
+            Some(why) => faults.push(why),
+        },
         Some(Err(wrong)) => faults.extend(wrong),
         _ => {}
     }
+    // The version that stays asks nobody either that is not its to ask, and all else of it has its effect.
     let made = made.or_else(|| versions.good.as_ref().and_then(|(_, spec)| read(spec).ok()));
     // What cannot be read at all has the targets of the version that stays.
     let targets = match (&versions.now, &made) {

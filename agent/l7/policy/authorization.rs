@@ -64,7 +64,8 @@ pub fn convert(
             Some(provider) => {
                 faults.extend(spec.is_some_and(|s| s.rules.is_empty()).then(|| NEVER.to_owned()));
                 faults.extend(rules.iter().any(of_token).then(|| TOKENS.to_owned()));
-                let ask = lookup.providers().authorizer(&provider.name).and_then(|found| found.ask(lookup));
+                let found = lookup.providers().authorizer(&provider.name);
+                let ask = found.and_then(|found| found.ask(lookup).map_err(|why| why.to_string()));
                 unasked = ask.as_ref().err().cloned();
                 Action::Custom(Box::new(Custom { provider: (*provider.name).into(), ask: ask.ok() }))
             }

@@ -26,7 +26,7 @@ use super::{Attachment, Targeted, authorization};
 use crate::l7::{
     hosts::full,
     known::Lookup,
-    providers::external_auth::service,
+    providers::external_auth::{Named, Unusable},
     status::{Condition, joined},
 };
 
@@ -50,7 +50,7 @@ pub struct Converted {
     /// What became of each target.
     pub targets: Vec<Attached>,
     /// Why the server cannot be asked.
-    pub unresolved: Option<String>,
+    pub unresolved: Option<Unusable>,
     /// It has a server.
     pub global: bool,
 }
@@ -112,6 +112,17 @@ pub fn convert(key: &ObjectKey, spec: &RateLimitSpec, lookup: &Lookup<'_>) -> Re
     };
     let limit = (!limit.targets.is_empty()).then_some(limit);
     Ok(Converted { limit, targets, unresolved, global: has_global })
+}
+
+impl Converted {
+    /// Says what is wrong with the object although it can be read: a server that is not its to ask.
+    #[must_use]
+    pub fn refused(&self) -> Option<String> {
+        match &self.unresolved {
+            Some(why @ Unusable::Hidden(..)) => Some(format!("global: {why}")),
+            Some(Unusable::Missing(_)) | None => None,
+        }
+    }
 }
 
 fn route(target: &TargetWithSection) -> Option<RouteRef> {
@@ -210,7 +221,7 @@ fn global(
     key: &ObjectKey,
     global: &written::Global,
     lookup: &Lookup<'_>,
-    unresolved: &mut Option<String>,
+    unresolved: &mut Option<Unusable>,
 ) -> Result<GlobalLimit, String> {
     if global.domain.is_empty() {
         return Err("domain is empty".to_owned());
@@ -232,9 +243,11 @@ fn global(
     };
     let descriptors = global.descriptors.iter().enumerate().map(one).collect::<Result<_, _>>()?;
     // A service that is not there yet is no fault of the object: what stands beside it has its effect.
-    let target = service(namespace, &host, global.port.get(), lookup).unwrap_or_else(|why| {
-        *unresolved = Some(format!("global: {why}"));
-        BackendTarget::Invalid(why.into())
+    let named = Named { namespace, host: &host, port: global.port.get() };
+    let target = named.find(&key.namespace, lookup).unwrap_or_else(|why| {
+        let target = BackendTarget::Invalid(why.to_string().into());
+        *unresolved = Some(why);
+        target
     });
     Ok(GlobalLimit {
         target,
@@ -280,7 +293,7 @@ pub fn status(
     targets: &[Attached],
     faults: &[String],
     effect: &str,
-    global: Option<Option<&String>>,
+    global: Option<Option<&Unusable>>,
 ) -> Vec<(ParentReference, Vec<Condition>)> {
     let one = |target: &Attached| {
         let attachment = &target.attachment;
@@ -295,7 +308,13 @@ pub fn status(
             Condition::holds("Accepted", "Accepted", "waypoints enforce it")
         };
         let resolved = global.map(|unresolved| match unresolved {
-            Some(why) => Condition::fails("ResolvedRefs", "BackendNotFound", why.clone()),
+            Some(why @ Unusable::Missing(_)) => {
+                Condition::fails("ResolvedRefs", "BackendNotFound", format!("global: {why}"))
+            }
+            // Gateway API, RouteReasonRefNotPermitted: a reference to what is there, and is not to be used from here.
+            Some(why @ Unusable::Hidden(..)) => {
+                Condition::fails("ResolvedRefs", "RefNotPermitted", format!("global: {why}"))
+            }
             None => Condition::holds("ResolvedRefs", "ResolvedRefs", "the rate limit service is there"),
         });
         (target.reference.clone(), [accepted].into_iter().chain(resolved).collect())

@@ -16,7 +16,11 @@ use serde_json::Value;
 use source::api::duration;
 
 use super::typed;
-use crate::l7::{hosts::full, known::Lookup, text::header_name};
+use crate::l7::{
+    hosts::full,
+    known::{Lookup, Service},
+    text::header_name,
+};
 
 /// How long the answer may take where nothing is said (Istio).
 const TIMEOUT: Duration = Duration::from_secs(600);
@@ -198,11 +202,12 @@ impl Authorizer {
     /// Makes what waypoints are told: of a service of the mesh.
     ///
     /// # Errors
-    /// There is no such service, or it has no such port.
-    pub fn ask(&self, lookup: &Lookup<'_>) -> Result<ExternalAuth, String> {
+    /// There is no such service, it has no such port, or the mesh's configuration, which names it, may not see it.
+    pub fn ask(&self, lookup: &Lookup<'_>) -> Result<ExternalAuth, Unusable> {
         let Common { timeout, fail_open, status_on_error, max_body, whole_body } = self.common.clone();
+        let named = Named { namespace: self.namespace.as_deref(), host: &self.host, port: self.port };
         Ok(ExternalAuth {
-            target: service(self.namespace.as_deref(), &self.host, self.port, lookup)?,
+            target: named.find(lookup.root(), lookup)?,
             protocol: self.protocol.clone(),
             max_body,
             whole_body,
@@ -213,30 +218,70 @@ impl Authorizer {
     }
 }
 
-/// Finds a service of the mesh that waypoints ask: `[NAMESPACE/]HOST`, as Istio's providers name it.
-///
-/// # Errors
-/// There is none, or several, or it has no such port.
-pub fn service(namespace: Option<&str>, host: &str, port: u16, lookup: &Lookup<'_>) -> Result<BackendTarget, String> {
-    let host = full(host, namespace.unwrap_or_default(), lookup.domain());
-    let is_meant = |key: &ServiceKey| namespace.is_none_or(|namespace| *key.namespace == *namespace);
-    let found: Vec<_> = lookup.host(&host).filter(|(key, _)| is_meant(key)).collect();
-    let native = found.iter().find(|(_, service)| service.native);
-    let (key, service) = match (&found[..], native) {
-        ([one], _) | (_, Some(one)) => *one,
-        ([], None) => {
-            let within = namespace.map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default();
-            return Err(format!(
-                "service {host} is not there{within}: a Service or a ServiceEntry has to have this host"
-            ));
+/// A service of the mesh that waypoints ask: `[NAMESPACE/]HOST` and a port, as Istio's providers name it.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'a> {
+    /// The namespace of the service, where it is said.
+    pub namespace: Option<&'a str>,
+    /// Its host.
+    pub host: &'a str,
+    /// Its port.
+    pub port: u16,
+}
+
+/// Tells why a service cannot be asked.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Unusable {
+    /// It is not there, or not as it is named: it may come.
+    #[error("{0}")]
+    Missing(String),
+    /// It is there, and whoever names it may not see it (`exportTo`).
+    #[error(
+        "service {0} is not shown to namespace {1}: the exportTo of its ServiceEntry has to name that namespace, or *"
+    )]
+    Hidden(String, String),
+}
+
+impl Named<'_> {
+    /// Finds the service, as those of a namespace see it.
+    ///
+    /// # Errors
+    /// There is none, or several, it has no such port, or it is not theirs to see.
+    pub fn find(&self, viewer: &str, lookup: &Lookup<'_>) -> Result<BackendTarget, Unusable> {
+        let (host, key, service) = self.service(viewer, lookup)?;
+        if !service.ports.contains_key(&self.port) {
+            let ports: Vec<String> = service.ports.keys().map(u16::to_string).collect();
+            let why = format!("service {host} has no port {}; it has {}", self.port, ports.join(", "));
+            return Err(Unusable::Missing(why));
         }
-        (_, None) => return Err(format!("several namespaces have the host {host}: write NAMESPACE/{host}")),
-    };
-    if !service.ports.contains_key(&port) {
-        let ports: Vec<String> = service.ports.keys().map(u16::to_string).collect();
-        return Err(format!("service {host} has no port {port}; it has {}", ports.join(", ")));
+        Ok(BackendTarget::Service { service: key.clone(), port: Some(self.port), subset: None })
     }
-    Ok(BackendTarget::Service { service: key.clone(), port: Some(port), subset: None })
+
+    fn service<'k>(
+        &self,
+        viewer: &str,
+        lookup: &Lookup<'k>,
+    ) -> Result<(String, &'k ServiceKey, &'k Service), Unusable> {
+        let namespace = self.namespace;
+        let host = full(self.host, namespace.unwrap_or_default(), lookup.domain());
+        let is_meant = |key: &ServiceKey| namespace.is_none_or(|namespace| *key.namespace == *namespace);
+        let meant = lookup.host(&host).filter(|(key, _)| is_meant(key));
+        let (seen, hidden): (Vec<_>, Vec<_>) = meant.partition(|(_, service)| service.audience.has(viewer));
+        let native = seen.iter().find(|(_, service)| service.native);
+        match (&seen[..], native) {
+            (&[(key, service)], _) | (_, Some(&(key, service))) => Ok((host, key, service)),
+            ([], None) if !hidden.is_empty() => Err(Unusable::Hidden(host, viewer.to_owned())),
+            ([], None) => {
+                let within = namespace.map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default();
+                Err(Unusable::Missing(format!(
+                    "service {host} is not there{within}: a Service or a ServiceEntry has to have this host"
+                )))
+            }
+            (_, None) => {
+                Err(Unusable::Missing(format!("several namespaces have the host {host}: write NAMESPACE/{host}")))
+            }
+        }
+    }
 }
 
 #[cfg(test)]

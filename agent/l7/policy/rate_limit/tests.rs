@@ -219,3 +219,53 @@ fn a_server_that_is_not_there_is_told_and_asked_when_it_comes() {
     let target = json!({"service": {"service": "shop/limiter.shop.svc.cluster.local", "port": 80}});
     assert_has(&mesh.of("ratelimit/")[0]["global"]["target"], &target, "it came");
 }
+
+#[test]
+fn a_server_that_is_hidden_refuses_the_limit_and_what_was_right_stays() {
+    let shown = |export: &[&str]| json!({"hosts": ["limits.example"], "ports": [{"number": 80, "name": "grpc"}], "resolution": "DNS", "exportTo": export});
+    let limits = |service: &str| global(&json!({"service": service}));
+    let hidden = "global: service limits.example is not shown to namespace shop: the exportTo of its ServiceEntry";
+    let fine = "Accepted=Accepted ResolvedRefs=ResolvedRefs";
+    let asked = json!({"service": {"service": "web/limits.example", "port": 80}});
+    for (export, service, told, target) in [
+        (&["*"][..], "limits.example", fine, asked.clone()),
+        (&[], "web/limits.example", fine, asked.clone()),
+        (&["shop"], "web/limits.example", fine, asked.clone()),
+        (&[".", "shop"], "limits.example", fine, asked.clone()),
+        (&["."], "limits.example", "Accepted!Invalid", json!(null)),
+        (&["."], "web/limits.example", "Accepted!Invalid", json!(null)),
+        (&["~"], "web/limits.example", "Accepted!Invalid", json!(null)),
+        (&["other", "istio-system"], "web/limits.example", "Accepted!Invalid", json!(null)),
+        // It is not there at all: it may come.
+        (&["*"], "other/limits.example", "Accepted=Accepted ResolvedRefs!BackendNotFound", json!({})),
+    ] {
+        let mut mesh = Mesh::new();
+        mesh.entry("web/e", shown(export));
+        mesh.put(Sort::RateLimit, "shop/l", spec(&limits(service)));
+        let said = mesh.messages(Sort::RateLimit, "shop/l");
+        assert_eq!(mesh.told(Sort::RateLimit, "shop/l"), told, "{export:?} {service}: {said}");
+        let found = mesh.of("ratelimit/").first().map_or(&Value::Null, |limit| &limit["global"]["target"]);
+        assert_has(found, &target, &format!("{export:?} {service}"));
+        assert_eq!(said.contains(hidden) && said.contains("it has no effect"), target.is_null(), "{said}");
+    }
+
+    // What named a service that may be seen stays when the next version names one that may not.
+    let mut mesh = of(&global(&json!({"service": "orders-v2"})));
+    mesh.entry("web/e", shown(&["."]));
+    mesh.put(Sort::RateLimit, "shop/l", spec(&limits("limits.example")));
+    let said = mesh.messages(Sort::RateLimit, "shop/l");
+    assert!(said.contains(hidden) && said.contains("what generation 1 says stays in effect"), "{said}");
+    let before = json!({"service": {"service": "shop/orders-v2.shop.svc.cluster.local", "port": 80}});
+    assert_has(&mesh.of("ratelimit/")[0]["global"]["target"], &before, "stays");
+
+    // And what is beside a server that was hidden since, with nobody asked any more.
+    let mut both = limits("limits.example");
+    both["local"] = local(&json!({}))["local"].clone();
+    mesh.entry("web/e", shown(&["shop"]));
+    mesh.put(Sort::RateLimit, "shop/l", spec(&both));
+    assert_has(mesh.of("ratelimit/")[0], &json!({"local": [{}], "global": {"target": asked}}), "shown");
+    mesh.entry("web/e", shown(&["."]));
+    assert_eq!(mesh.told(Sort::RateLimit, "shop/l"), "Accepted!Invalid ResolvedRefs!RefNotPermitted");
+    assert_has(mesh.of("ratelimit/")[0], &json!({"local": [{}]}), "hidden since");
+    assert!(mesh.of("ratelimit/")[0]["global"]["target"]["invalid"].is_string(), "hidden since");
+}

@@ -1,7 +1,9 @@
+use model::l7::external_auth::ExternalAuth;
 use serde_json::{Value, json};
 
 use crate::l7::{
     Providers, Sort,
+    hosts::Audience,
     known::{Claim, Known, Lookup, Service},
     tests::{Mesh, assert_has, key},
 };
@@ -10,23 +12,32 @@ use crate::l7::{
 fn lookup(providers: &Value, check: impl FnOnce(&Lookup<'_>)) {
     let providers = Providers::read(&providers.to_string()).expect("a list");
     let mut known = Known::new("cluster.local".into(), "istio-system".into(), providers);
-    let mut put = |namespace: &str, host: &str, native: bool| {
+    let mut put = |namespace: &str, host: &str, native: bool, export: &[&str]| {
+        let export: Vec<String> = export.iter().map(|namespace| (*namespace).to_owned()).collect();
         let service = Service {
             created: String::new(),
             ports: [(80, String::new())].into(),
             native,
-            audience: crate::l7::hosts::Audience::Everybody,
+            audience: Audience::of(&export, namespace),
         };
         let claim = Claim { entry: (!native).then(String::new), key: key(&format!("{namespace}/x")) };
         let service_key = model::workload::ServiceKey { namespace: namespace.into(), hostname: host.into() };
         known.set_service(&service_key, &claim, Some(service), &mut std::collections::BTreeSet::default());
     };
-    put("a", "opa.a.svc.cluster.local", true);
-    put("a", "opa.example", false);
-    put("b", "opa.example", false);
-    put("a", "both.example", true);
-    put("b", "both.example", false);
+    put("a", "opa.a.svc.cluster.local", true, &[]);
+    put("a", "opa.example", false, &[]);
+    put("b", "opa.example", false, &["*"]);
+    put("a", "both.example", true, &[]);
+    put("b", "both.example", false, &[]);
+    put("a", "own.example", false, &["."]);
+    put("a", "others.example", false, &["b", "istio-system"]);
+    put("b", "others.example", false, &["~"]);
+    put("istio-system", "root.example", false, &["."]);
     check(&Lookup::new(&known));
+}
+
+fn ask(lookup: &Lookup<'_>) -> Result<ExternalAuth, String> {
+    lookup.providers().authorizer("p").and_then(|found| found.ask(lookup).map_err(|why| why.to_string()))
 }
 
 fn grpc(fields: &Value) -> Value {
@@ -53,6 +64,9 @@ fn providers_say_who_is_asked_and_how() {
         (grpc(&json!({"service": "a/opa"})), json!({"target": to("a", "opa.a.svc.cluster.local")})),
         (grpc(&json!({"service": "b/opa.example"})), json!({"target": to("b", "opa.example")})),
         (grpc(&json!({"service": "both.example"})), json!({"target": to("a", "both.example")})),
+        // What the mesh's configuration names is seen from the root namespace, and what that may not see does not count.
+        (grpc(&json!({"service": "others.example"})), json!({"target": to("a", "others.example")})),
+        (grpc(&json!({"service": "root.example"})), json!({"target": to("istio-system", "root.example")})),
         (
             grpc(&json!({"timeout": "2s", "failOpen": true, "clearRouteCache": true, "statusOnError": "503",
                 "includeRequestBodyInCheck": {"maxRequestBytes": 10, "packAsBytes": true}})),
@@ -80,7 +94,7 @@ fn providers_say_who_is_asked_and_how() {
     ];
     for (providers, wanted) in rows {
         lookup(&providers, |lookup| {
-            let ask = lookup.providers().authorizer("p").and_then(|found| found.ask(lookup));
+            let ask = ask(lookup);
             let ask = ask.unwrap_or_else(|why| panic!("{providers}: {why}"));
             assert_has(&serde_json::to_value(&ask).expect("serialises"), &wanted, &providers.to_string());
         });
@@ -102,6 +116,11 @@ fn what_cannot_be_asked_says_why() {
         (grpc(&json!({"service": "none.example"})), "service none.example is not there: a Service or a ServiceEntry"),
         (grpc(&json!({"service": "c/opa.example"})), "is not there in namespace c"),
         (grpc(&json!({"service": "opa.example"})), "several namespaces have the host opa.example"),
+        (
+            grpc(&json!({"service": "own.example"})),
+            "service own.example is not shown to namespace istio-system: the exportTo of its ServiceEntry",
+        ),
+        (grpc(&json!({"service": "b/others.example"})), "others.example is not shown to namespace istio-system"),
         (grpc(&json!({"statusOnError": "200"})), "statusOnError: 200 is no status of an error"),
         (grpc(&json!({"timeout": "0s"})), "timeout has to be more than 0"),
         (grpc(&json!({"timeout": "soon"})), "soon"),
@@ -114,8 +133,7 @@ fn what_cannot_be_asked_says_why() {
     ];
     for (providers, wanted) in rows {
         lookup(&providers, |lookup| {
-            let ask = lookup.providers().authorizer("p").and_then(|found| found.ask(lookup));
-            let why = ask.expect_err("it cannot be asked");
+            let why = ask(lookup).expect_err("it cannot be asked");
             assert!(why.contains(wanted), "{providers}: {why}");
         });
     }
