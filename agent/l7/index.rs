@@ -160,9 +160,6 @@ impl L7 {
             let told = self.labels.set(&key.namespace, &name, Some(labels));
             self.tell_labels(told);
         }
-        // Those that it describes no longer are not found by their hosts.
-        let before = Lookup::new(&self.known).entry(&key.namespace, &key.name);
-        self.dirty.extend(before.iter().cloned().map(Unit::Destination));
         let services = entry.zip(spec.as_ref()).map(|(entry, spec)| services(key, entry, spec)).unwrap_or_default();
         let created = entry.map(|e| e.created.clone()).unwrap_or_default();
         self.change(|known, touched| known.set_entry(key, &created, services, touched))
@@ -236,9 +233,8 @@ impl L7 {
     fn touch(&mut self, touched: BTreeSet<Topic>) {
         for topic in touched {
             self.dirty.extend(self.watching.get(&topic).into_iter().flatten().cloned());
-            if let Topic::Host(host) = &topic {
-                let services = Lookup::new(&self.known).host(host).map(|(key, _)| key.clone());
-                self.dirty.extend(services.map(Unit::Destination));
+            if let Topic::Service(service) = topic {
+                self.dirty.insert(Unit::Destination(service));
             }
         }
     }

@@ -29,6 +29,8 @@ use crate::l7::{
 pub enum Topic {
     /// The services of a host.
     Host(Name),
+    /// A service and its waypoints: of those of one host, whoever asks for one asks for no other.
+    Service(ServiceKey),
     /// All hosts below a domain.
     Below(Name),
     /// The services of a ServiceEntry.
@@ -152,6 +154,7 @@ impl Known {
         }
         if !same {
             touched.insert(Topic::Host(key.hostname.clone()));
+            touched.insert(Topic::Service(key.clone()));
         }
         if was_empty != is_empty {
             touched.extend(above(&key.hostname).map(|domain| Topic::Below(domain.into())));
@@ -168,11 +171,12 @@ impl Known {
     ) {
         let claim = Claim { entry: Some(created.to_owned()), key: key.clone() };
         let keys: Vec<ServiceKey> = services.iter().map(|(key, _)| key.clone()).collect();
+        let stay: BTreeSet<&ServiceKey> = keys.iter().collect();
         let (old_claim, old) = self.entries.remove(key).unwrap_or_else(|| (claim.clone(), vec![]));
         if old != keys {
             touched.insert(Topic::Entry(key.clone()));
         }
-        for gone in old.iter().filter(|k| old_claim != claim || !keys.contains(k)) {
+        for gone in old.iter().filter(|k| old_claim != claim || !stay.contains(k)) {
             self.set_service(gone, &old_claim, None, touched);
         }
         for (key, service) in services {
@@ -189,10 +193,10 @@ impl Known {
             return;
         }
         match &subject {
-            Subject::Service(key) => drop(touched.insert(Topic::Host(self.service_key(key).hostname))),
+            Subject::Service(key) => drop(touched.insert(Topic::Service(self.service_key(key)))),
             Subject::Entry(key) => {
                 let services = self.entries.get(key).into_iter().flat_map(|(_, services)| services);
-                touched.extend(services.map(|service| Topic::Host(service.hostname.clone())));
+                touched.extend(services.cloned().map(Topic::Service));
             }
         }
         if binding == Binding::default() {
@@ -350,7 +354,7 @@ impl<'k> Lookup<'k> {
     /// Returns the service of a key.
     #[must_use]
     pub fn service(&self, key: &ServiceKey) -> Option<&'k Service> {
-        self.ask(Topic::Host(key.hostname.clone()));
+        self.ask(Topic::Service(key.clone()));
         self.known.hosts.get(&key.hostname)?.get(key)?.values().next()
     }
 
@@ -387,7 +391,7 @@ impl<'k> Lookup<'k> {
     /// Returns what a service is bound to, if a label names a waypoint.
     #[must_use]
     pub fn binding(&self, key: &ServiceKey) -> Option<&'k Binding> {
-        self.ask(Topic::Host(key.hostname.clone()));
+        self.ask(Topic::Service(key.clone()));
         let (claim, _) = self.known.hosts.get(&key.hostname)?.get(key)?.first_key_value()?;
         self.known.bindings.get(&claim.subject())
     }

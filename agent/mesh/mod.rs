@@ -24,7 +24,7 @@ use source::{
 use xds::server;
 
 use self::{
-    entries::{Allotment, Claim, Entry, External},
+    entries::{Allotment, Claims, Entry, External, Selectors},
     waypoints::{State, User},
 };
 use crate::{
@@ -58,6 +58,8 @@ struct InNamespace {
     pods: BTreeMap<String, Pod>,
     services: BTreeMap<String, object::Service>,
     entries: BTreeMap<String, Entry>,
+    /// What its entries select.
+    selectors: Selectors,
     /// WorkloadEntries.
     externals: BTreeMap<String, External>,
     slices: BTreeMap<String, object::EndpointSlice>,
@@ -75,7 +77,7 @@ pub struct Mesh {
     /// Who names a waypoint by a label of its own.
     users: HashMap<ObjectKey, BTreeSet<User>>,
     /// Who describes which host by a ServiceEntry; the first counts.
-    hosts: HashMap<String, BTreeSet<Claim>>,
+    hosts: HashMap<String, Claims>,
     /// Which ServiceEntries write which address.
     written: HashMap<IpAddr, BTreeSet<ObjectKey>>,
     /// The addresses of services of Kubernetes.

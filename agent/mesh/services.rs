@@ -79,7 +79,7 @@ impl Mesh {
         if old.is_some() != new.is_some() {
             let host = self.service_key(key).hostname;
             if self.hosts.contains_key(&*host) {
-                self.publish_host(&host, &key.namespace, out);
+                self.publish_named(&host, &key.namespace, out);
             }
         }
         let addresses = |s: Option<&object::Service>| s.map(|s| s.addresses.clone()).unwrap_or_default();

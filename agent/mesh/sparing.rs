@@ -97,15 +97,11 @@ impl Mesh {
             found.filter(automatic).into_iter().for_each(|service| self.publish_service(service, out));
             return;
         }
-        let claims = self.hosts.get(&*service.hostname).into_iter().flatten();
-        let own: BTreeSet<&ObjectKey> =
-            claims.map(|c| &c.key).filter(|key| *key.namespace == *service.namespace).collect();
-        for key in own {
-            let Some(entry) = self.entry_of(key) else { continue };
-            let object = Labelled { namespace: &key.namespace, labels: &entry.labels, annotations: &entry.annotations };
-            if self.is_automatic(object) {
-                self.publish_entry(key, out);
-            }
+        let Some(key) = self.describer(&service.hostname, &service.namespace) else { return };
+        let Some(entry) = self.entry_of(key) else { return };
+        let object = Labelled { namespace: &key.namespace, labels: &entry.labels, annotations: &entry.annotations };
+        if self.is_automatic(object) {
+            self.publish_entry(key, out);
         }
     }
 

@@ -11,9 +11,9 @@ use std::{
 use model::{service::Cidr, workload::NetworkAddress};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use source::{api::service_entry::AllottedAddress, object::ObjectKey};
+use source::object::ObjectKey;
 
-use super::read::{Entry, block, whole};
+use super::read::{Entry, whole};
 use crate::mesh::Mesh;
 
 /// How many addresses there are: 240.240.0.0/16 without its first and last one; of 2001:2::/48 the same parts are used.
@@ -58,7 +58,7 @@ impl Allotment {
         &mut self,
         key: &ObjectKey,
         hosts: &BTreeSet<&String>,
-        told: &[AllottedAddress],
+        told: &HashMap<String, Vec<IpAddr>>,
         is_written: impl Fn(IpAddr) -> bool,
     ) {
         let mut mine = self.by_entry.remove(key).unwrap_or_default();
@@ -71,13 +71,16 @@ impl Allotment {
             }
             let own = (key.clone(), (*host).clone());
             let is_free = |pair: &Pair| pair.iter().all(|a| !self.holders.contains_key(a) && !is_written(*a));
-            let before = told.iter().filter(|a| a.host == **host).find_map(|a| part(a.value.parse().ok()?));
+            let before = told.get(*host).into_iter().flatten().find_map(|address| part(*address));
             let before = before.map(pair).filter(|pair| is_free(pair));
             let found = before.or_else(|| {
+                if !self.complete {
+                    return None;
+                }
                 let name = format!("{}/{}/{host}", key.namespace, key.name);
                 let hash = Sha256::digest(name.as_bytes());
                 let first = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]) % MOST;
-                let mut all = (0..MOST).map(|step| pair((first + step) % MOST)).filter(|_| self.complete);
+                let mut all = (0..MOST).map(|step| pair((first + step) % MOST));
                 all.find(|pair| is_free(pair))
             });
             if let Some(found) = found {
@@ -96,8 +99,9 @@ impl Mesh {
     pub(super) fn allot(&mut self, key: &ObjectKey) {
         let entry = self.namespaces.get(&key.namespace).and_then(|s| s.entries.get(&key.name));
         let hosts: BTreeSet<&String> = entry.into_iter().flat_map(Entry::wants_addresses).collect();
-        let told = entry.map(Entry::told).unwrap_or_default();
-        self.allotment.settle(key, &hosts, &told, |address| self.written.contains_key(&address));
+        let nothing = HashMap::new();
+        let told = entry.map_or(&nothing, |entry| &entry.told);
+        self.allotment.settle(key, &hosts, told, |address| self.written.contains_key(&address));
     }
 
     /// Takes in that all entries are known: from now on addresses are found for those that have none.
@@ -124,7 +128,7 @@ impl Mesh {
     pub(super) fn addresses_of(&self, key: &ObjectKey, entry: &Entry, host: &str) -> (Vec<NetworkAddress>, Vec<Cidr>) {
         let network = self.network();
         let (mut vips, mut ranges) = (Vec::new(), Vec::new());
-        for (address, length) in entry.spec.iter().flat_map(|s| &s.addresses).filter_map(|text| block(text)) {
+        for &(address, length) in &entry.blocks {
             let network = network.clone();
             if length == whole(address) {
                 vips.push(NetworkAddress { network, address });
@@ -132,11 +136,9 @@ impl Mesh {
                 ranges.push(Cidr { network, address, length });
             }
         }
-        let told = entry.told();
         let mine = self.allotment.by_entry.get(key).and_then(|hosts| hosts.get(host)).into_iter().flatten();
-        let is_told = |address: &&IpAddr| {
-            told.iter().any(|t| t.host == host && t.value.parse::<IpAddr>().is_ok_and(|value| value == **address))
-        };
+        let told = entry.told.get(host);
+        let is_told = |address: &&IpAddr| told.is_some_and(|told| told.contains(address));
         vips.extend(mine.filter(is_told).map(|address| NetworkAddress { network: network.clone(), address: *address }));
         (vips, ranges)
     }
@@ -144,15 +146,17 @@ impl Mesh {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use source::api::service_entry::AllottedAddress;
+
+    use super::{super::read::by_host, *};
 
     fn key(name: &str) -> ObjectKey {
         ObjectKey { namespace: "shop".into(), name: name.into() }
     }
 
-    fn told(pairs: &[(&str, &str)]) -> Vec<AllottedAddress> {
+    fn told(pairs: &[(&str, &str)]) -> HashMap<String, Vec<IpAddr>> {
         let one = |(host, value): &(&str, &str)| AllottedAddress { host: (*host).into(), value: (*value).into() };
-        pairs.iter().map(one).collect()
+        by_host(&pairs.iter().map(one).collect::<Vec<_>>())
     }
 
     #[test]
@@ -188,12 +192,12 @@ mod tests {
         assert_ne!(second, pair(6), "another has it");
         // The same name leads to the same address, or to the next free one.
         let mut other = Allotment { complete: true, ..Allotment::default() };
-        other.settle(&key("two"), &[&b].into(), &[], free);
+        other.settle(&key("two"), &[&b].into(), &told(&[]), free);
         assert_eq!(other.by_entry[&key("two")][&b], second);
         let mut third = Allotment { complete: true, ..Allotment::default() };
-        third.settle(&key("two"), &[&b].into(), &[], |address| second.contains(&address));
+        third.settle(&key("two"), &[&b].into(), &told(&[]), |address| second.contains(&address));
         assert_eq!(part(third.by_entry[&key("two")][&b][0]), part(second[0]).map(|p| (p + 1) % MOST));
-        all.settle(&key("two"), &BTreeSet::new(), &[], free);
+        all.settle(&key("two"), &BTreeSet::new(), &told(&[]), free);
         assert_eq!(all.holders.len(), 2, "and what nobody wants is free");
     }
 }

@@ -12,7 +12,7 @@ use source::{
 };
 use xds::ADDRESS_TYPE;
 
-use super::{external::Facts, read::Entry};
+use super::{external::Facts, read::Entry, service_key};
 use crate::mesh::{Mesh, Output, publish};
 
 impl Mesh {
@@ -20,10 +20,11 @@ impl Mesh {
     pub(in crate::mesh) fn publish_endpoints(&self, key: &ObjectKey, out: &mut Output) {
         let Some(entry) = self.entry_of(key) else { return };
         let waypoint = self.bind_workload(&entry.labels, &key.namespace, "endpoint");
+        let described: Vec<&String> = entry.hosts().filter(|host| self.describes(key, host)).collect();
         let mut told = BTreeSet::new();
         for written in entry.endpoints() {
             let uid = self.endpoint_uid(key, &written.address);
-            let services = self.services_behind(key, entry, &written);
+            let services = behind(key, entry, &described, &written);
             let facts = Facts { uid: &uid, key, spec: &written, labels: &written.labels, services };
             if let Some(workload) = self.external(facts).filter(|_| !told.contains(&uid)) {
                 out.resources.push(publish::workload(&Workload { waypoint: waypoint.clone(), ..workload }));
@@ -47,20 +48,6 @@ impl Mesh {
         format!("{cluster}/networking.istio.io/ServiceEntry/{}/{}/{address}", key.namespace, key.name)
     }
 
-    /// Returns the services that an endpoint of an entry is one of, with its ports.
-    fn services_behind(
-        &self,
-        key: &ObjectKey,
-        entry: &Entry,
-        endpoint: &WorkloadEntrySpec,
-    ) -> BTreeMap<ServiceKey, Ports> {
-        let stands_for_itself = entry.stands_for_itself();
-        let hosts = entry.hosts().filter(|host| self.describes(key, host));
-        let hosts = hosts.filter(|host| !stands_for_itself || **host == endpoint.address);
-        let service = |host: &String| ServiceKey { namespace: (*key.namespace).into(), hostname: (**host).into() };
-        hosts.map(|host| (service(host), entry.ports_on(&endpoint.ports))).collect()
-    }
-
     /// Returns the services of entries that select something of a namespace, with its ports; it may have others of its own.
     pub(in crate::mesh) fn selected_by_entries(
         &self,
@@ -68,20 +55,24 @@ impl Mesh {
         labels: &Map,
         own: &BTreeMap<String, u16>,
     ) -> BTreeMap<ServiceKey, Ports> {
-        let entries = self.namespaces.get(namespace).into_iter().flat_map(|s| &s.entries);
         let mut found = BTreeMap::new();
+        let Some(space) = self.namespaces.get(namespace) else { return found };
+        let candidates = space.selectors.candidates(labels).into_iter();
+        let entries = candidates.filter_map(|name| Some((name, space.entries.get(name)?)));
         for (name, entry) in entries.filter(|(_, entry)| entry.selects(labels)) {
             let key = ObjectKey { namespace: namespace.to_owned(), name: name.clone() };
-            for host in entry.hosts().filter(|host| self.describes(&key, host)) {
-                let service = ServiceKey { namespace: namespace.into(), hostname: (**host).into() };
-                found.insert(service, entry.ports_on(own));
-            }
+            let ports = entry.ports_on(own);
+            let hosts = entry.hosts().filter(|host| self.describes(&key, host));
+            found.extend(hosts.map(|host| (service_key(&key, host), ports.clone())));
         }
         found
     }
 
     /// Publishes what an entry selects, or selected.
     pub(super) fn select(&self, entries: [Option<&Entry>; 2], namespace: &str, out: &mut Output) {
+        if entries.iter().flatten().all(|entry| entry.selector().is_none()) {
+            return;
+        }
         let hit = |labels: &Map| entries.iter().flatten().any(|entry| entry.selects(labels));
         let Some(space) = self.namespaces.get(namespace) else { return };
         let pod = |pod: &&Pod| hit(&pod.labels);
@@ -89,4 +80,21 @@ impl Mesh {
         let external = space.externals.values().filter(|e| hit(&e.labels));
         external.for_each(|external| self.publish_external(external, out));
     }
+}
+
+/// Returns the services that an endpoint of an entry is one of, with its ports, of the hosts that the entry describes, in order.
+fn behind(
+    key: &ObjectKey,
+    entry: &Entry,
+    described: &[&String],
+    endpoint: &WorkloadEntrySpec,
+) -> BTreeMap<ServiceKey, Ports> {
+    let ports = entry.ports_on(&endpoint.ports);
+    // A host that stands for itself is the endpoint of no other one.
+    let hosts = if entry.stands_for_itself() {
+        described.binary_search(&&endpoint.address).map_or(&[][..], |at| &described[at..=at])
+    } else {
+        described
+    };
+    hosts.iter().map(|host| (service_key(key, host), ports.clone())).collect()
 }

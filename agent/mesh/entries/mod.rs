@@ -4,27 +4,25 @@
 //! namespaces the same order says whose is canonical.
 
 mod addresses;
+mod claims;
 mod endpoints;
 mod external;
 mod read;
+mod selectors;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
     Service,
-    service::{IpFamilies, LoadBalancer, LoadBalancerMode, Visibility},
+    service::{IpFamilies, LoadBalancer, LoadBalancerMode},
     workload::ServiceKey,
 };
 use serde_json::{Value, json};
 use source::{Kind, Object, labels, object::ObjectKey};
 use xds::ADDRESS_TYPE;
 
-use self::read::ports;
-pub(super) use self::{
-    addresses::Allotment,
-    external::External,
-    read::{Claim, Entry},
-};
+pub(super) use self::{addresses::Allotment, claims::Claims, external::External, read::Entry, selectors::Selectors};
+use self::{claims::First, read::ports};
 use crate::{
     l7::{Binding, Subject},
     mesh::{
@@ -50,67 +48,77 @@ impl Mesh {
             None => space.entries.remove(&key.name),
         };
         let (old, new) = (old.as_ref(), new.as_ref());
+        space.selectors.set(&key.name, new.and_then(Entry::selector));
         self.refer(User::Entry(key.clone()), [old, new].map(|e| e.map(|e| &e.labels)), &key.namespace);
+        let hosts: BTreeSet<&String> = [old, new].into_iter().flatten().flat_map(Entry::hosts).collect();
+        let before: BTreeMap<&String, First> =
+            hosts.into_iter().map(|host| (host, self.first(host, &key.namespace))).collect();
         self.claim(key, old, new);
         self.allot(key);
-        let hosts: BTreeSet<&String> = [old, new].into_iter().flatten().flat_map(Entry::hosts).collect();
-        hosts.into_iter().for_each(|host| self.publish_host(host, &key.namespace, out));
+        let mut others = BTreeSet::new();
+        for (host, before) in before {
+            let now = self.first(host, &key.namespace);
+            if before.own != now.own {
+                others.extend([before.own.clone(), now.own.clone()].into_iter().flatten());
+            }
+            self.publish_host(host, &self.concerned(host, &key.namespace, [&before, &now]), out);
+        }
+        self.publish_endpoints(key, out);
         self.tell_entry(key, out);
         self.remove_endpoints(key, [old, new], out);
-        self.select([old, new], &key.namespace, out);
+        if !old.zip(new).is_some_and(|(old, new)| old.selects_as(new)) {
+            self.select([old, new], &key.namespace, out);
+        }
+        // Those that describe a host since, or no more.
+        others.remove(key);
+        others.iter().for_each(|other| self.publish_behind(other, out));
     }
 
-    /// Notes which hosts and addresses an entry describes.
-    fn claim(&mut self, key: &ObjectKey, old: Option<&Entry>, new: Option<&Entry>) {
-        if let Some(old) = old {
-            let claim = old.claim(key);
-            for host in old.hosts() {
-                if let Some(claims) = self.hosts.get_mut(host) {
-                    claims.remove(&claim);
-                    if claims.is_empty() {
-                        self.hosts.remove(host);
-                    }
-                }
-            }
-            for address in old.addresses() {
-                if let Some(entries) = self.written.get_mut(&address) {
-                    entries.remove(key);
-                    if entries.is_empty() {
-                        self.written.remove(&address);
-                    }
-                }
-            }
+    /// Returns the namespaces whose service of a host is another now: that of the change, and those that are canonical since or were.
+    fn concerned<'a>(&'a self, host: &str, namespace: &'a str, [old, new]: [&'a First; 2]) -> BTreeSet<&'a str> {
+        let mut found = BTreeSet::from([namespace]);
+        match (&old.public, &new.public) {
+            (old, new) if old == new => {}
+            (Some(old), Some(new)) => found.extend([&*old.namespace, &*new.namespace]),
+            // Where nobody's is everybody's, each is canonical for those who see it.
+            _ => found.extend(self.namespaces_of(host)),
         }
-        if let Some(new) = new {
-            for host in new.hosts() {
-                self.hosts.entry(host.clone()).or_default().insert(new.claim(key));
-            }
-            for address in new.addresses() {
-                self.written.entry(address).or_default().insert(key.clone());
-            }
-        }
+        found
     }
 
-    /// Publishes the services of a host anew: that of a namespace, and others where they may be canonical now.
-    pub(super) fn publish_host(&self, host: &str, namespace: &str, out: &mut Output) {
-        let claims = self.hosts.get(host);
-        let mut namespaces: BTreeSet<&str> = claims.into_iter().flatten().map(|c| &*c.key.namespace).collect();
-        namespaces.insert(namespace);
+    fn namespaces_of(&self, host: &str) -> impl Iterator<Item = &str> {
+        self.hosts.get(host).into_iter().flat_map(Claims::namespaces).map(String::as_str)
+    }
+
+    /// Publishes the services of a host in some namespaces anew.
+    fn publish_host(&self, host: &str, namespaces: &BTreeSet<&str>, out: &mut Output) {
         for namespace in namespaces {
-            let own = || claims.into_iter().flatten().filter(|c| c.key.namespace == namespace);
-            let is_native = self.native(host).is_some_and(|service| service.namespace == namespace);
-            let first = own().next().filter(|_| !is_native);
-            match first.and_then(|first| self.service_of(&first.key, host, out)) {
+            let is_native = self.native(host).is_some_and(|service| service.namespace == *namespace);
+            match self.describer(host, namespace).and_then(|first| self.service_of(first, host, out)) {
                 None if is_native => {}
                 Some(service) => out.resources.push(publish::service(&service)),
                 None => {
-                    let key = ServiceKey { namespace: namespace.into(), hostname: host.into() };
+                    let key = ServiceKey { namespace: (*namespace).into(), hostname: host.into() };
                     out.resources.push(publish::remove(ADDRESS_TYPE, &key.to_string()));
                     out.waypoints.sparing.push((key, BTreeSet::new()));
                 }
             }
-            own().for_each(|claim| self.publish_endpoints(&claim.key, out));
         }
+    }
+
+    /// Looks again at a host since Kubernetes has a Service of its name, in a namespace, or has it no more.
+    pub(super) fn publish_named(&self, host: &str, namespace: &str, out: &mut Output) {
+        let mut namespaces: BTreeSet<&str> = self.namespaces_of(host).collect();
+        namespaces.insert(namespace);
+        self.publish_host(host, &namespaces, out);
+        let first = self.hosts.get(host).and_then(|claims| claims.first_in(namespace));
+        first.into_iter().for_each(|first| self.publish_behind(first, out));
+    }
+
+    /// Publishes what stands behind an entry anew.
+    fn publish_behind(&self, key: &ObjectKey, out: &mut Output) {
+        self.publish_endpoints(key, out);
+        self.select([self.entry_of(key), None], &key.namespace, out);
     }
 
     /// Publishes the services of an entry anew, and tells of its waypoint.
@@ -156,13 +164,6 @@ impl Mesh {
         self.namespaces.get(namespace)?.services.get(name).map(|service| service.key.clone())
     }
 
-    /// Tells whether an entry is the one that describes a host in its namespace.
-    fn describes(&self, key: &ObjectKey, host: &str) -> bool {
-        let native = self.native(host).is_some_and(|service| service.namespace == key.namespace);
-        let mut claims = self.hosts.get(host).into_iter().flatten().filter(|c| c.key.namespace == key.namespace);
-        !native && claims.next().is_some_and(|first| first.key == *key)
-    }
-
     fn bind_entry(&self, key: &ObjectKey, entry: &Entry) -> BoundTo {
         self.bind_object(Labelled { namespace: &key.namespace, labels: &entry.labels, annotations: &entry.annotations })
     }
@@ -202,16 +203,6 @@ impl Mesh {
             guarded: bound.guarded,
             visibility,
         })
-    }
-
-    /// Tells whether an entry is the first of all namespaces that describes a host to everybody.
-    fn is_first(&self, key: &ObjectKey, host: &str) -> bool {
-        let public = |claim: &&Claim| {
-            let entry = self.entry_of(&claim.key);
-            entry.is_some_and(|e| e.visibility(&claim.key.namespace) == Some(Visibility::Public))
-        };
-        let first = self.hosts.get(host).into_iter().flatten().find(public);
-        first.is_none_or(|first| first.key == *key)
     }
 
     fn entry_status(&self, key: &ObjectKey, entry: &Entry, bound: &BoundTo) -> Wanted {

@@ -1,6 +1,9 @@
 //! ServiceEntries as they are kept.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
 
 use model::{
     service::{TargetPort, Visibility},
@@ -13,7 +16,7 @@ use source::{
         AllottedAddress, Resolution, ServiceEntrySpec, ServiceEntryStatus, ServicePort, WorkloadEntrySpec,
     },
     labels,
-    object::{Custom, Map, ObjectKey},
+    object::{Custom, Map},
 };
 
 use crate::l7::Exported;
@@ -33,16 +36,13 @@ pub(in crate::mesh) struct Entry {
     pub(super) served: &'static str,
     /// Its status.
     pub(super) status: Value,
-    created: String,
+    /// When it was made.
+    pub(super) created: String,
     hosts: Vec<String>,
-}
-
-/// Who describes a host: of several the first.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::mesh) struct Claim {
-    created: String,
-    /// The entry.
-    pub(in crate::mesh) key: ObjectKey,
+    /// The addresses and ranges that are written in it, with the length of each prefix.
+    pub(super) blocks: Vec<(IpAddr, u8)>,
+    /// The addresses that were allotted to its hosts, as its status tells.
+    pub(super) told: HashMap<String, Vec<IpAddr>>,
 }
 
 impl Entry {
@@ -55,6 +55,8 @@ impl Entry {
         let mut hosts: Vec<String> = hosts.filter(|host| is_dynamic || !host.starts_with('*')).collect();
         hosts.sort();
         hosts.dedup();
+        let blocks = spec.iter().flat_map(|s| &s.addresses).filter_map(|text| block(text)).collect();
+        let told = ServiceEntryStatus::deserialize(&custom.status).map(|status| status.addresses).unwrap_or_default();
         Self {
             labels: custom.labels,
             annotations: custom.annotations,
@@ -64,6 +66,8 @@ impl Entry {
             status: custom.status,
             created: custom.created,
             hosts,
+            blocks,
+            told: by_host(&told),
         }
     }
 
@@ -72,21 +76,9 @@ impl Entry {
         self.hosts.iter()
     }
 
-    pub(super) fn claim(&self, key: &ObjectKey) -> Claim {
-        Claim { created: self.created.clone(), key: key.clone() }
-    }
-
     /// Returns the single addresses that are written in it.
     pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.spec.iter().flat_map(|s| &s.addresses).filter_map(|text| match block(text)? {
-            (address, length) if length == whole(address) => Some(address),
-            _ => None,
-        })
-    }
-
-    /// Returns the addresses that were allotted, as its status tells.
-    pub(super) fn told(&self) -> Vec<AllottedAddress> {
-        ServiceEntryStatus::deserialize(&self.status).map(|status| status.addresses).unwrap_or_default()
+        self.blocks.iter().filter(|(address, length)| *length == whole(*address)).map(|(address, _)| *address)
     }
 
     /// Tells whether connections go to the address that was asked for.
@@ -130,10 +122,20 @@ impl Entry {
         }
     }
 
+    /// Returns what it selects by; none if it selects nothing.
+    pub(super) fn selector(&self) -> Option<&Map> {
+        let selector = &self.spec.as_ref()?.workload_selector.as_ref()?.labels;
+        (!selector.is_empty()).then_some(selector)
+    }
+
     /// Tells whether it selects what has these labels.
     pub(super) fn selects(&self, labels: &Map) -> bool {
-        let selector = self.spec.as_ref().and_then(|s| s.workload_selector.as_ref()).map(|s| &s.labels);
-        selector.is_some_and(|s| !s.is_empty() && s.iter().all(|(k, v)| labels.get(k) == Some(v)))
+        self.selector().is_some_and(|s| s.iter().all(|(k, v)| labels.get(k) == Some(v)))
+    }
+
+    /// Tells whether what another version of it selects is told the same.
+    pub(super) fn selects_as(&self, other: &Self) -> bool {
+        (&self.created, &self.hosts, &self.spec) == (&other.created, &other.hosts, &other.spec)
     }
 
     /// Returns its ports on something that it selects; an entry may name others of its own.
@@ -141,6 +143,17 @@ impl Entry {
         let ports = self.spec.iter().flat_map(|s| &s.ports);
         ports.map(|p| (p.number, own.get(&p.name).copied().unwrap_or_else(|| target(p)))).collect()
     }
+}
+
+/// Sorts addresses by their hosts.
+pub(super) fn by_host(told: &[AllottedAddress]) -> HashMap<String, Vec<IpAddr>> {
+    let mut found: HashMap<String, Vec<IpAddr>> = HashMap::new();
+    for AllottedAddress { host, value } in told {
+        if let Ok(address) = value.parse() {
+            found.entry(host.clone()).or_default().push(address);
+        }
+    }
+    found
 }
 
 fn target(port: &ServicePort) -> u16 {

@@ -260,3 +260,80 @@ fn entries_use_waypoints_as_services_do() {
     assert_eq!(told.reason("WorkloadEntry vm"), "WaypointAccepted");
     assert!(told.workloads["Kubernetes/networking.istio.io/WorkloadEntry/shop/vm"].waypoint.is_some());
 }
+
+#[test]
+fn the_work_of_a_change_is_what_changed() {
+    let mut told = Told::new();
+    told.change(Change::Synced(Kind::ServiceEntry));
+    // Each host once, and each of what stands behind it: nothing but that ends in time at this size.
+    let names: Vec<String> = (0..2000).map(|i| format!("h{i}.test")).collect();
+    let hosts: Vec<&str> = names.iter().map(String::as_str).collect();
+    told.entry("shop", "many", &spec(&hosts, "DNS", json!({})));
+    assert_eq!(told.published, 2 * hosts.len());
+    told.write(object(("shop", "many"), "", &spec(&hosts, "DNS", json!({}))));
+    assert_eq!(told.published, 2 * hosts.len());
+    assert_eq!((told.behind("shop/h7.test"), told.addresses("shop/h7.test").len()), (vec!["h7.test:8080".into()], 2));
+    let addresses: Vec<Value> = (0..200).map(|i| json!({"address": format!("10.1.{}.{}", i / 100, i % 100)})).collect();
+    told.entry("web", "fixed", &spec(&hosts[..64], "STATIC", json!({"endpoints": addresses})));
+    assert_eq!(told.published, 64 + 200);
+
+    for i in 0..2000 {
+        told.pod("web", &format!("p{i}"), true, &[]);
+        let selector = json!({"workloadSelector": {"labels": {"app": format!("p{i}")}}});
+        told.entry("web", &format!("e{i}"), &spec(&[&format!("w{i}.test")], "STATIC", selector));
+        assert_eq!(told.published, 2, "its service and its pod");
+        told.entry(&format!("n{i}"), "e", &spec(&["same.test"], "DNS", json!({})));
+        assert_eq!(told.published, 2, "and none of others of that host");
+    }
+    let selector =
+        |port: u16| json!({"workloadSelector": {"labels": {"app": "p7"}}, "ports": [{"number": port, "name": "http"}]});
+    told.entry("web", "e7", &spec(&["w7.test"], "STATIC", selector(80)));
+    assert_eq!(told.published, 2);
+    told.entry("web", "e7", &spec(&["w7.test"], "STATIC", selector(80)));
+    assert_eq!(told.published, 1, "what is selected is told nothing new");
+}
+
+#[test]
+fn who_describes_a_host_since_has_what_it_selects() {
+    let mut told = Told::new();
+    told.pod("shop", "one", true, &[]);
+    told.pod("shop", "two", true, &[]);
+    let select = |app: &str, port: u16| {
+        let ports = json!([{"number": 80, "name": "http", "targetPort": port}]);
+        spec(&["a.test"], "STATIC", json!({"workloadSelector": {"labels": {"app": app}}, "ports": ports}))
+    };
+    told.entry_with(object(("shop", "x"), "1", &select("one", 1001)));
+    told.entry_with(object(("shop", "y"), "2", &select("two", 1002)));
+    assert_eq!(told.behind("shop/a.test"), ["10.0.0.1:1001"]);
+    told.entry_with(object(("shop", "older"), "0", &select("none", 1)));
+    assert_eq!(told.behind("shop/a.test"), Vec::<String>::new());
+    told.change(Change::Delete(Kind::ServiceEntry, key("shop", "older")));
+    told.change(Change::Delete(Kind::ServiceEntry, key("shop", "x")));
+    assert_eq!(told.behind("shop/a.test"), ["10.0.0.1:1002"]);
+}
+
+#[test]
+fn the_first_that_everybody_sees_is_canonical() {
+    let mut told = Told::new();
+    let canonical = |told: &Told| {
+        let found = told.services.values().filter(|s| s.canonical).map(|s| s.key.namespace.to_string());
+        found.collect::<Vec<_>>().join(" ")
+    };
+    let put = |told: &mut Told, namespace: &str, created: &str, export: &str| {
+        told.entry_with(object((namespace, "e"), created, &spec(&["a.test"], "DNS", json!({"exportTo": [export]}))));
+    };
+    for (namespace, created, export, wanted) in [
+        ("b", "2", ".", "b"),
+        ("c", "3", ".", "b c"),
+        ("d", "4", "*", "d"),
+        ("c", "3", "*", "c"),
+        ("a", "1", ".", "c"),
+        ("a", "1", "*", "a"),
+        ("a", "1", "~", "c"),
+        ("c", "3", ".", "d"),
+        ("d", "4", ".", "b c d"),
+    ] {
+        put(&mut told, namespace, created, export);
+        assert_eq!(canonical(&told), wanted, "{namespace} {export}");
+    }
+}
