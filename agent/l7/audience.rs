@@ -7,7 +7,7 @@
 //! | policies | the waypoints that they name, and those of the services that they name |
 //! | telemetry | the same; without targets those of its namespace, or all |
 //! | labels of workloads | all |
-//! | secrets | the waypoints of their namespace that are told of something that names them |
+//! | secrets | the waypoints of their namespace that are told of something that names them, and no other: each takes a name for a Secret of its own namespace, wherever the rule stands (Istio, `ClientTLSSettings.credentialName`) |
 //! | who is served although nobody is sent | the waypoints that it names |
 //! | settings | the waypoint that they are of |
 
@@ -60,6 +60,8 @@ pub struct Audiences {
     leading: HashMap<ServiceKey, BTreeSet<Name>>,
     /// The waypoints that have to do with a namespace.
     namespaces: Namespaces,
+    /// All waypoints, by their namespace.
+    there: HashMap<Name, BTreeSet<GatewayKey>>,
     /// The resources that are about a namespace.
     within: HashMap<Name, BTreeSet<Name>>,
     /// The resources that name a Secret, by its name.
@@ -108,7 +110,7 @@ impl Audiences {
         if let Some(old) = &old {
             reached.extend(leads_to(&old.resource).cloned());
             self.link(&key, &old.resource, false);
-            secrets.extend(named_by(&old.resource, &old.audience));
+            secrets.extend(self.named_by(&old.resource, &old.audience));
         }
         let mut told = Vec::new();
         if let Some(resource) = new {
@@ -116,7 +118,7 @@ impl Audiences {
             self.link(&key, &resource, true);
             let audience = self.audience(&resource);
             told.push(said(&key, &resource, &audience));
-            secrets.extend(named_by(&resource, &audience));
+            secrets.extend(self.named_by(&resource, &audience));
             self.held.insert(key, Held { resource, audience });
         } else if old.is_some() {
             told.push(Told { key, resource: None });
@@ -126,18 +128,34 @@ impl Audiences {
         told
     }
 
-    /// Notes that a waypoint is there, or no more; returns the resources about its namespace, if that changed.
+    /// Notes that a waypoint is there, or no more; returns the resources about its namespace if that changed, and the Secrets that it
+    /// has with all waypoints.
     fn settle(&mut self, old: Option<&Resource>, new: Option<&Resource>) -> BTreeSet<Name> {
         let of = |resource: Option<&Resource>| match resource {
             Some(Resource::Settings(settings)) => Some(settings.waypoint.clone()),
             _ => None,
         };
-        let changed = match (of(old), of(new)) {
-            (None, Some(waypoint)) => self.namespaces.add(&waypoint.namespace, &waypoint).then_some(waypoint),
-            (Some(waypoint), None) => self.namespaces.take(&waypoint.namespace, &waypoint).then_some(waypoint),
-            _ => None,
+        let (waypoint, others) = match (of(old), of(new)) {
+            (None, Some(waypoint)) => {
+                self.there.entry(waypoint.namespace.clone()).or_default().insert(waypoint.clone());
+                let others = self.namespaces.add(&waypoint.namespace, &waypoint);
+                (waypoint, others)
+            }
+            (Some(waypoint), None) => {
+                if let Some(own) = self.there.get_mut(&waypoint.namespace) {
+                    own.remove(&waypoint);
+                    if own.is_empty() {
+                        self.there.remove(&waypoint.namespace);
+                    }
+                }
+                let others = self.namespaces.take(&waypoint.namespace, &waypoint);
+                (waypoint, others)
+            }
+            _ => return BTreeSet::new(),
         };
-        changed.and_then(|waypoint| self.within.get(&waypoint.namespace)).cloned().unwrap_or_default()
+        let space = &waypoint.namespace;
+        let within = self.within.get(space).filter(|_| others).into_iter().flatten().cloned();
+        within.chain(self.credentials.keys().map(|name| secret_key(space, name))).collect()
     }
 
     /// Returns the resources that say how services are reached.
@@ -155,12 +173,11 @@ impl Audiences {
         while let Some(name) = names.pop_first() {
             let Some(resource) = self.held.get(&name).map(|held| held.resource.clone()) else { continue };
             let audience = self.audience(&resource);
-            if let Some(held) = self.held.get_mut(&name).filter(|held| held.audience != audience) {
-                told.push(said(&name, &resource, &audience));
-                names.extend(named_by(&resource, &held.audience));
-                names.extend(named_by(&resource, &audience));
-                held.audience = audience;
-            }
+            let Some(held) = self.held.get_mut(&name).filter(|held| held.audience != audience) else { continue };
+            told.push(said(&name, &resource, &audience));
+            let before = std::mem::replace(&mut held.audience, audience.clone());
+            names.extend(self.named_by(&resource, &before));
+            names.extend(self.named_by(&resource, &audience));
         }
         told
     }
@@ -201,7 +218,7 @@ impl Audiences {
     pub fn secrets(&self) -> BTreeSet<ObjectKey> {
         let naming = self.credentials.values().flatten().filter_map(|key| self.held.get(key));
         let named = naming.flat_map(|held| {
-            let spaces = namespaces_of(&held.audience);
+            let spaces = self.namespaces_of(&held.audience);
             let named = credentials(&held.resource).cloned().collect::<Vec<_>>();
             spaces.into_iter().flat_map(move |space| {
                 let key = |name: &Name| ObjectKey { namespace: space.to_string(), name: name.to_string() };
@@ -213,13 +230,32 @@ impl Audiences {
 
     /// Returns the waypoints of a namespace that are told of something that names a Secret of theirs.
     fn users(&self, secret: &Secret) -> BTreeSet<GatewayKey> {
+        let own = self.there.get(&secret.namespace);
         let naming = self.credentials.get(&secret.name).into_iter().flatten();
         let audiences = naming.filter_map(|key| Some(&self.held.get(key)?.audience));
         let waypoints = audiences.flat_map(|audience| match audience {
-            Audience::These(these) => these.iter().cloned().collect::<Vec<_>>(),
-            Audience::Everybody | Audience::Waypoints => vec![],
+            Audience::These(these) => these.iter(),
+            Audience::Everybody | Audience::Waypoints => own.map(BTreeSet::iter).unwrap_or_default(),
         });
-        waypoints.filter(|waypoint| waypoint.namespace == secret.namespace).collect()
+        waypoints.filter(|waypoint| waypoint.namespace == secret.namespace).cloned().collect()
+    }
+
+    /// Returns the keys of the Secrets that a resource names to its audience.
+    fn named_by(&self, resource: &Resource, audience: &Audience) -> Vec<Name> {
+        let mut named = credentials(resource).peekable();
+        if named.peek().is_none() {
+            return vec![];
+        }
+        let spaces = self.namespaces_of(audience);
+        named.flat_map(|name| spaces.iter().map(move |space| secret_key(space, name))).collect()
+    }
+
+    /// Returns the namespaces of those that are told of something.
+    fn namespaces_of(&self, audience: &Audience) -> BTreeSet<Name> {
+        match audience {
+            Audience::These(these) => these.iter().map(|waypoint| waypoint.namespace.clone()).collect(),
+            Audience::Everybody | Audience::Waypoints => self.there.keys().cloned().collect(),
+        }
     }
 
     fn targeted(&self, targets: &[Target]) -> Audience {
@@ -259,18 +295,8 @@ fn credentials(resource: &Resource) -> impl Iterator<Item = &Name> {
     tls.into_iter().flat_map(ClientTls::secrets)
 }
 
-/// Returns the keys of the Secrets that a resource names to its audience.
-fn named_by(resource: &Resource, audience: &Audience) -> Vec<Name> {
-    let spaces = namespaces_of(audience);
-    let named = credentials(resource);
-    named.flat_map(|name| spaces.iter().map(move |space| Name::from(format!("secret/{space}/{name}")))).collect()
-}
-
-fn namespaces_of(audience: &Audience) -> BTreeSet<Name> {
-    match audience {
-        Audience::These(these) => these.iter().map(|waypoint| waypoint.namespace.clone()).collect(),
-        Audience::Everybody | Audience::Waypoints => BTreeSet::new(),
-    }
+fn secret_key(namespace: &Name, name: &Name) -> Name {
+    format!("secret/{namespace}/{name}").into()
 }
 
 fn note<K: Clone + Eq + std::hash::Hash>(all: &mut HashMap<K, BTreeSet<Name>>, of: &K, key: &Name, there: bool) {

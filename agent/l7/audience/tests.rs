@@ -196,7 +196,7 @@ fn a_change_tells_what_depends_on_it_alone() {
         mesh.remove(key);
     }
     mesh.bind("b", &[]);
-    let Audiences { waypoints, held, about, leading, namespaces: _, within, credentials } = &mesh.audiences;
+    let Audiences { waypoints, held, about, leading, namespaces: _, there: _, within, credentials } = &mesh.audiences;
     assert!(waypoints.is_empty() && held.is_empty() && about.is_empty() && leading.is_empty() && within.is_empty());
     assert!(credentials.is_empty());
     assert!(mesh.told.is_empty());
@@ -266,4 +266,57 @@ fn a_secret_is_for_the_waypoints_that_use_it_in_its_namespace() {
     mesh.put(destination("a", None));
     assert!(wanted(&mesh).is_empty());
     assert_eq!(mesh.told(), [("destination/a", "w"), ("destination/b", "v")]);
+}
+
+#[test]
+fn what_all_waypoints_need_a_secret_for_each_has_of_its_own_namespace() {
+    let settings = |waypoint: &str| {
+        json!({"settings": {
+            "waypoint": waypoint, "traffic": "all", "rootNamespace": "r", "trustDomains": [], "normalization": "base",
+        }})
+    };
+    let secret = |namespace: &str| {
+        let content = json!({"Ok": {"pair": {"chain": "c", "key": "k"}}});
+        json!({"secret": {"namespace": namespace, "name": "s", "content": content}})
+    };
+    let asked = json!({"target": target("auth"), "protocol": {"grpc": {}}});
+    let mut custom = policy("p", json!(["anyWaypoint"]));
+    custom["authorization"]["namespace"] = "r".into();
+    custom["authorization"]["action"] = json!({"custom": {"provider": "p", "ask": asked}});
+    let limit = json!({"rateLimit": {"namespace": "r", "name": "p", "targets": ["anyWaypoint"], "global": {
+        "target": target("auth"), "domain": "d", "timeout": {"secs": 1, "nanos": 0}, "failOpen": true, "descriptors": [],
+    }}});
+    let tls = json!({"roots": {"secret": "s"}, "credential": "s"});
+    let by_tls = json!({"destination": {"name": "auth", "service": "shop/auth", "traffic": {"tls": tls}}});
+    let waypoints = ["shop/w", "web/v", "web/x"];
+    // The Secrets of these are there, of them one where no waypoint is and one where the rule stands.
+    let spaces = ["shop", "web", "other", "r"];
+    let wanted = |mesh: &Mesh| -> Vec<String> {
+        mesh.audiences.secrets().iter().map(|k| format!("{}/{}", k.namespace, k.name)).collect()
+    };
+    let told = |mesh: &Mesh| -> Vec<(String, String)> {
+        mesh.told.clone().into_iter().filter(|(key, _)| key.starts_with("secret/")).collect()
+    };
+    let pair = |key: &str, names: &str| (key.to_owned(), names.to_owned());
+    for (all, gone) in [(custom, "authorization/r/p"), (limit, "ratelimit/r/p")] {
+        let steps: Vec<Value> = waypoints
+            .iter()
+            .map(|waypoint| settings(waypoint))
+            .chain(spaces.iter().map(|space| secret(space)))
+            .chain([by_tls.clone(), all])
+            .collect();
+        // In whatever order it comes.
+        for turn in 0..steps.len() {
+            let mut mesh = Mesh::default();
+            steps.iter().cycle().skip(turn).take(steps.len()).for_each(|step| mesh.put(step.clone()));
+            assert_eq!(wanted(&mesh), ["shop/s", "web/s"], "{turn}");
+            assert_eq!(told(&mesh), [pair("secret/shop/s", "w"), pair("secret/web/s", "v x")], "{turn}");
+            mesh.remove("settings/web/x");
+            assert_eq!(told(&mesh), [pair("secret/shop/s", "w"), pair("secret/web/s", "v")], "{turn}");
+            mesh.remove("settings/web/v");
+            assert_eq!((wanted(&mesh), told(&mesh)), (vec!["shop/s".to_owned()], vec![pair("secret/shop/s", "w")]));
+            mesh.remove(gone);
+            assert_eq!((wanted(&mesh), told(&mesh)), (vec![], vec![]), "{turn}");
+        }
+    }
 }
