@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header::LOCATION, request::Parts};
-use hyper::body::Incoming;
+use hyper::{body::Incoming, ext::Protocol};
 use model::l7::{
     Normalization,
     authorization::{Asked, Decision, audits, decide, trial},
@@ -53,6 +53,7 @@ impl After {
 
 /// Answers one request.
 pub async fn answer(inbound: Arc<Inbound>, mut request: Request<Incoming>) -> Response<Answer> {
+    let is_extended = request.extensions().get::<Protocol>().is_some();
     let client = upgrade::Client::take(&mut request);
     let (mut parts, incoming) = request.into_parts();
     let replay = Replay::new(incoming);
@@ -60,16 +61,19 @@ pub async fn answer(inbound: Arc<Inbound>, mut request: Request<Incoming>) -> Re
     headers::drop_named(&mut parts.headers);
     headers::introduce(&mut parts.headers, inbound.introduction());
     let is_grpc = parts.headers.get(http::header::CONTENT_TYPE).is_some_and(|value| is_grpc(value.as_bytes()));
+    // In gRPC a refusal is a 200, which would open what is refused.
+    let is_grpc = is_grpc && !is_extended;
     // Over HTTP/1 the server leaves the body out by itself.
     let is_bare = parts.method == Method::HEAD && parts.version == Version::HTTP_2;
     let mut record = Record::new(&inbound, &parts, is_grpc);
     let mut after = After::default();
-    let mut answer = match decide_over(&inbound, &mut parts, &replay, &mut record, &mut after).await {
+    let decided = decide_over(&inbound, &mut parts, &replay, &mut record, &mut after).await;
+    let mut answer = match decided.and_then(|plan| Ok((plan, client?))) {
         Err(refusal) => {
             record.body(replay);
-            refusal.answer(is_grpc, record)
+            refusal.not_opening(is_extended).answer(is_grpc, record)
         }
-        Ok(mut plan) => {
+        Ok((mut plan, client)) => {
             plan.upgrade = client;
             forward::forward(&inbound, parts, replay, plan, record, is_grpc).await
         }

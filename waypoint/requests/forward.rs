@@ -131,8 +131,7 @@ pub async fn forward(
         return match outcome {
             Tried::Answered(answered) => {
                 let (answer, checkout) = *answered;
-                let upgraded = plan.upgrade.as_ref().map_or(Ok(false), |client| client.agreed(&answer));
-                let upgraded = match upgraded {
+                let upgraded = match upgrade::agreed(plan.upgrade.as_ref(), &answer) {
                     Ok(upgraded) => upgraded,
                     Err(reason) => {
                         let status = StatusCode::BAD_GATEWAY;

@@ -7,7 +7,7 @@ use http::{
 };
 use model::l7::filter::Filter;
 
-use super::{body::Answer, headers};
+use super::{body::Answer, headers, upgrade};
 use crate::{telemetry::Record, tokens::Fault};
 
 /// The gRPC status of who cannot be reached now.
@@ -42,6 +42,22 @@ impl Refusal {
     #[must_use]
     pub fn bad(reason: &'static str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "DPE", "bad request\n", reason).closing()
+    }
+
+    /// Makes one of a CONNECT with a protocol that nobody goes over to (RFC 9220 3).
+    #[must_use]
+    pub fn unopened() -> Self {
+        let status = StatusCode::NOT_IMPLEMENTED;
+        Self::new(status, "-", "not implemented\n", "nobody goes over to the protocol that it asks for")
+    }
+
+    /// Takes care that it does not tell its client that the other protocol begins: that is for an endpoint to say.
+    #[must_use]
+    pub fn not_opening(mut self, is_extended: bool) -> Self {
+        if upgrade::opens(self.status, is_extended) {
+            self.status = StatusCode::NOT_IMPLEMENTED;
+        }
+        self
     }
 
     /// Ends the connection with it.

@@ -19,11 +19,29 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tracing::debug;
 
-use super::{body::Answer, headers, replay::Outgoing};
+use super::{body::Answer, headers, refusal::Refusal, replay::Outgoing};
 use crate::{telemetry::Record, upstream::Version};
 
 /// What a server puts behind the key that it shows it has read (RFC 6455 1.3).
 const WEBSOCKET: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// Tells whether a client takes a status for the beginning of the other protocol (RFC 9110 9.3.6 and 15.2.2, RFC 8441 5).
+#[must_use]
+pub fn opens(status: StatusCode, is_extended: bool) -> bool {
+    status == StatusCode::SWITCHING_PROTOCOLS || is_extended && status.is_success()
+}
+
+/// Tells whether an endpoint agreed to what a client wants, if it wants anything.
+///
+/// # Errors
+/// Why its answer is none to this client.
+pub fn agreed(client: Option<&Client>, answer: &Response<Incoming>) -> Result<bool, &'static str> {
+    match client {
+        Some(client) => client.agreed(answer),
+        None if opens(answer.status(), false) => Err("the endpoint went over to a protocol that nobody asked for"),
+        None => Ok(false),
+    }
+}
 
 /// A client that wants to go over to another protocol.
 pub struct Client {
@@ -38,21 +56,24 @@ pub struct Client {
 
 impl Client {
     /// Looks whether a request asks for another protocol; makes it one of HTTP/1.1, whichever it was.
-    #[must_use]
-    pub fn take(request: &mut Request<Incoming>) -> Option<Self> {
+    ///
+    /// # Errors
+    /// The answer to a CONNECT with a protocol that nobody goes over to: as a plain request it would be answered 200, and its
+    /// client would take that for the other protocol.
+    pub fn take(request: &mut Request<Incoming>) -> Result<Option<Self>, Refusal> {
         let extended = request.extensions_mut().remove::<Protocol>();
-        if let Some(protocol) = &extended {
-            let protocol = HeaderValue::from_bytes(protocol.as_ref()).ok()?;
+        let is_2 = extended.is_some();
+        if let Some(protocol) = extended {
             *request.method_mut() = Method::GET;
+            let protocol = HeaderValue::from_bytes(protocol.as_ref()).map_err(|_| Refusal::unopened())?;
             request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
             request.headers_mut().insert(UPGRADE, protocol);
         }
-        let protocol = headers::upgrade(request.headers())?;
+        let Some(protocol) = headers::upgrade(request.headers()) else { return Ok(None) };
         // HTTP/2 without TLS is asked for by its preface only: RFC 9113 3.1 has done away with the other way.
         if protocol.as_bytes().eq_ignore_ascii_case(b"h2c") || !request.body().is_end_stream() {
-            return None;
+            return if is_2 { Err(Refusal::unopened()) } else { Ok(None) };
         }
-        let is_2 = extended.is_some();
         let is_websocket = protocol.as_bytes().eq_ignore_ascii_case(b"websocket");
         let key = match is_2 {
             // HTTP/2 has none (RFC 8441 5).
@@ -60,7 +81,7 @@ impl Client {
             false => request.headers().get(SEC_WEBSOCKET_KEY).cloned(),
         };
         let going = Mutex::new(Some(hyper::upgrade::on(request)));
-        Some(Self { protocol, is_2, key: key.filter(|_| is_websocket), going })
+        Ok(Some(Self { protocol, is_2, key: key.filter(|_| is_websocket), going }))
     }
 
     /// Asks an endpoint for the protocol.
@@ -83,17 +104,15 @@ impl Client {
         }
     }
 
-    /// Tells whether an endpoint agreed.
-    ///
-    /// # Errors
-    /// Why its answer is none to this client.
-    pub fn agreed(&self, answer: &Response<Incoming>) -> Result<bool, &'static str> {
+    fn agreed(&self, answer: &Response<Incoming>) -> Result<bool, &'static str> {
         let went_as_2 = answer.version() == Spoken::HTTP_2;
         let agreed = if went_as_2 { StatusCode::OK } else { StatusCode::SWITCHING_PROTOCOLS };
         if answer.status() != agreed {
-            // It would tell a client of HTTP/2 that it went over.
-            let misleads = self.is_2 && answer.status().is_success();
-            return if misleads { Err("the endpoint did not go over to the other protocol") } else { Ok(false) };
+            return if opens(answer.status(), self.is_2) {
+                Err("the endpoint did not go over to the other protocol")
+            } else {
+                Ok(false)
+            };
         }
         if went_as_2 {
             return Ok(true);

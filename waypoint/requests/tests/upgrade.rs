@@ -11,7 +11,11 @@ use hyper_util::{
     server::conn::auto,
 };
 use model::{
-    l7::{filter::DirectResponse, route::Action},
+    l7::{
+        external_auth::ExternalAuth,
+        filter::{Abort, DirectResponse, Fault, Share},
+        route::{Action, HttpRule},
+    },
     service::TargetPort,
 };
 use tokio::{
@@ -19,7 +23,10 @@ use tokio::{
     net::TcpListener,
 };
 
-use super::bench::{Bench, PORT, key};
+use super::{
+    bench::{Bench, PORT, key},
+    external_auth::{auth, http},
+};
 use crate::sniff::Spoken;
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -37,6 +44,8 @@ enum Kind {
     Plain,
     /// Goes over without having read the key.
     Blind,
+    /// Goes over though nobody asked.
+    Eager,
 }
 
 /// Answers a request, and says how it came.
@@ -44,6 +53,10 @@ async fn answer(kind: Kind, mut request: Request<Incoming>) -> Result<Response<E
     let mut answer = Response::new(Empty::new());
     answer.headers_mut().insert("x-came", format!("{:?} {}", request.version(), request.method()).parse().unwrap());
     if kind == Kind::Plain {
+        return Ok(answer);
+    }
+    if kind == Kind::Eager {
+        *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         return Ok(answer);
     }
     let asked = request.headers();
@@ -98,6 +111,16 @@ async fn bench(kind: Kind, protocol: i32) -> Bench {
 /// Asks for WebSocket; returns the answer, and the connection if it went over.
 async fn ask(bench: &Bench, is_2: bool) -> (StatusCode, HeaderMap, Option<Upgraded>) {
     let request = Request::builder().header("sec-websocket-version", "13");
+    ask_for(bench, is_2, "websocket", request).await
+}
+
+/// Asks for a protocol with a request.
+async fn ask_for(
+    bench: &Bench,
+    is_2: bool,
+    protocol: &'static str,
+    request: http::request::Builder,
+) -> (StatusCode, HeaderMap, Option<Upgraded>) {
     let mut answer = if is_2 {
         let stream = TokioIo::new(bench.connect(Spoken::Http2));
         let (mut sender, connection) = conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
@@ -106,15 +129,14 @@ async fn ask(bench: &Bench, is_2: bool) -> (StatusCode, HeaderMap, Option<Upgrad
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         tokio::spawn(connection);
-        let request =
-            request.method(Method::CONNECT).uri("http://web/chat").extension(Protocol::from_static("websocket"));
+        let request = request.method(Method::CONNECT).uri("http://web/chat").extension(Protocol::from_static(protocol));
         sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap()
     } else {
         let stream = TokioIo::new(bench.connect(Spoken::Http1));
         let (mut sender, connection) = conn::http1::handshake(stream).await.unwrap();
         tokio::spawn(connection.with_upgrades());
         let request = request.uri("/chat").header("host", "web").header("connection", "upgrade");
-        let request = request.header("upgrade", "websocket").header("sec-websocket-key", KEY);
+        let request = request.header("upgrade", protocol).header("sec-websocket-key", KEY);
         sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap()
     };
     let (status, headers) = (answer.status(), answer.headers().clone());
@@ -159,6 +181,50 @@ async fn an_endpoint_that_does_not_go_over_misleads_nobody() {
     for (is_2, kind, wanted) in [(false, Kind::Plain, 200), (true, Kind::Plain, 502), (true, Kind::Blind, 502)] {
         let (status, _, upgraded) = ask(&bench(kind, 1).await, is_2).await;
         assert_eq!((status.as_u16(), upgraded.is_some()), (wanted, false), "{is_2}");
+    }
+    let answer = bench(Kind::Eager, 1).await.say("GET / HTTP/1.1\r\nhost: web\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+}
+
+#[tokio::test]
+async fn nobody_but_an_endpoint_opens() {
+    let fault = |abort| Some(Fault { delay: None, abort: Some((Share::ALL, abort)) });
+    let says = |status| Action::Respond(DirectResponse { status, body: "".into() });
+    type Change<'c> = &'c dyn Fn(&mut HttpRule);
+    // Who answers instead of the endpoint, what is asked for, and the status from HTTP/2 and from HTTP/1.1.
+    let rows: [(&str, Change<'_>, &str, [u16; 2]); 8] = [
+        ("a rule", &|rule| rule.action = says(200), "websocket", [501, 200]),
+        ("a rule without a body", &|rule| rule.action = says(204), "websocket", [501, 204]),
+        ("a rule that goes over", &|rule| rule.action = says(101), "websocket", [501, 501]),
+        ("a rule that says no", &|rule| rule.action = says(403), "websocket", [403, 403]),
+        ("a fault", &|rule| rule.fault = fault(Abort::Http(202)), "websocket", [501, 202]),
+        ("a fault of gRPC", &|rule| rule.fault = fault(Abort::Grpc(5)), "websocket", [501, 200]),
+        (
+            "whom it asks",
+            &|rule| {
+                let auth = auth(http("", &[], &[]), None);
+                rule.external_auth = Some(ExternalAuth { status_on_error: Some(200), ..auth });
+            },
+            "websocket",
+            [501, 200],
+        ),
+        ("the protocol", &|rule| rule.action = says(200), "h2c", [501, 200]),
+    ];
+    for (name, change, protocol, wanted) in rows {
+        for (is_2, wanted) in [true, false].into_iter().zip(wanted) {
+            let bench = bench(Kind::Both, 0).await;
+            bench.service("auth");
+            bench.rule(change);
+            for content in ["text/plain", "application/grpc"] {
+                // As to a client of HTTP/1.1 nothing but 101 opens, gRPC has its way there.
+                if content == "application/grpc" && !is_2 {
+                    continue;
+                }
+                let request = Request::builder().header("content-type", content);
+                let (status, _, upgraded) = ask_for(&bench, is_2, protocol, request).await;
+                assert_eq!((status.as_u16(), upgraded.is_some()), (wanted, false), "{name} {is_2} {content}");
+            }
+        }
     }
 }
 
