@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, request::Parts, uri::Scheme};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, request::Parts, uri::Scheme};
 use hyper::body::Incoming;
 use model::l7::{
     destination::Upgrade,
@@ -138,7 +138,8 @@ pub async fn forward(
                         return Refusal::new(status, "UPE", "bad gateway\n", reason).answer(is_grpc, record);
                     }
                 };
-                let mut answer = passed(answer, checkout, busy, &plan, upgraded, deadline, record);
+                let mut answer =
+                    passed(answer, checkout, busy, &plan, upgraded.then(|| endpoint.silence()), deadline, record);
                 answer.headers_mut().extend(hints.answer());
                 if let Some(workload) = &endpoint.workload {
                     keeper.tell(&endpoint.traffic, workload, answer.headers_mut());
@@ -344,26 +345,27 @@ fn passed(
     checkout: upstream::Checkout,
     mut busy: upstream::Busy,
     plan: &Plan,
-    upgraded: bool,
+    // How long it may be silent if it went over.
+    upgraded: Option<Option<Duration>>,
     deadline: Option<Instant>,
     mut record: Record,
 ) -> Response<Answer> {
     let (mut parts, incoming) = answer.into_parts();
-    let status = plan.upgrade.as_ref().filter(|_| upgraded).map_or(parts.status, upgrade::Client::status);
+    let status = plan.upgrade.as_ref().filter(|_| upgraded.is_some()).map_or(parts.status, upgrade::Client::status);
     record.answered(status, "-");
-    if upgraded {
+    if upgraded.is_some() {
         busy.keep(checkout.permit());
     }
     record.busy(busy);
     record.headers(&parts.headers);
-    let kept: Option<HeaderMap> = upgraded.then(|| parts.headers.clone());
+    let kept = upgraded.map(|silence| (silence, parts.headers.clone()));
     headers::end_to_end(&mut parts.headers);
     if let Some(rule) = &plan.rule {
         headers::answer(&mut parts.headers, &rule.filters);
     }
     headers::answer(&mut parts.headers, &plan.backend_filters);
-    if let (Some(kept), Some(client)) = (kept, &plan.upgrade) {
-        return client.join(parts, &kept, incoming, record);
+    if let (Some((silence, told)), Some(client)) = (kept, &plan.upgrade) {
+        return client.join(parts, &told, incoming, silence, record);
     }
     Response::from_parts(parts, Answer::passed(incoming, checkout, deadline, record))
 }

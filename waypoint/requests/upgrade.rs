@@ -3,7 +3,7 @@
 //! HTTP/1.1 asks with `Upgrade` and is answered 101 (RFC 9110 7.8), HTTP/2 with CONNECT and `:protocol` and is answered 200
 //! (RFC 8441). Either client reaches either endpoint; to rules and policies both look like the former, as with Envoy.
 
-use std::sync::Mutex;
+use std::{io, sync::Mutex, time::Duration};
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -20,7 +20,10 @@ use hyper_util::rt::TokioIo;
 use tracing::debug;
 
 use super::{body::Answer, headers, refusal::Refusal, replay::Outgoing};
-use crate::{telemetry::Record, upstream::Version};
+use crate::{
+    telemetry::Record,
+    upstream::{Timed, Version},
+};
 
 /// What a server puts behind the key that it shows it has read (RFC 6455 1.3).
 const WEBSOCKET: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -148,14 +151,15 @@ impl Client {
         }
     }
 
-    /// Joins the client with an endpoint that agreed.
+    /// Joins the client with an endpoint that agreed, for as long as they are not silent for too long.
     #[must_use]
     pub fn join(
         &self,
         mut parts: http::response::Parts,
         told: &HeaderMap,
         incoming: Incoming,
-        mut record: Record,
+        silence: Option<Duration>,
+        record: Record,
     ) -> Response<Answer> {
         self.answer(&mut parts, told);
         let mut server = Response::new(incoming);
@@ -163,28 +167,29 @@ impl Client {
         let going = self.going.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         let server = hyper::upgrade::on(&mut server);
         if let Some(client) = going {
-            tokio::spawn(async move {
-                let (client, server) = match tokio::try_join!(client, server) {
-                    Ok(both) => both,
-                    Err(error) => {
-                        record.failed("UC", &runtime::error::chain(&error));
-                        return;
-                    }
-                };
-                let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
-                match tokio::io::copy_bidirectional(&mut client, &mut server).await {
-                    Ok((_, received)) => {
-                        record.count(received as usize);
-                        record.complete();
-                    }
-                    Err(error) => {
-                        debug!(%error, "an upgraded connection broke");
-                        record.failed("UC", &error.to_string());
-                    }
-                }
-            });
+            tokio::spawn(copy(client, server, silence, record));
         }
         Response::from_parts(parts, Answer::head())
+    }
+}
+
+/// Copies both directions of what went over.
+async fn copy(client: OnUpgrade, server: OnUpgrade, silence: Option<Duration>, mut record: Record) {
+    let (client, server) = match tokio::try_join!(client, server) {
+        Ok(both) => both,
+        Err(error) => return record.failed("UC", &runtime::error::chain(&error)),
+    };
+    let (mut client, mut server) = (TokioIo::new(client), Timed::new(TokioIo::new(server), silence, None));
+    match tokio::io::copy_bidirectional(&mut client, &mut server).await {
+        Ok((_, received)) => {
+            record.count(received as usize);
+            record.complete();
+        }
+        Err(error) => {
+            debug!(%error, "an upgraded connection broke");
+            let flags = if error.kind() == io::ErrorKind::TimedOut { "SI" } else { "UC" };
+            record.failed(flags, &error.to_string());
+        }
     }
 }
 

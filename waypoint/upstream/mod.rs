@@ -54,6 +54,7 @@ pub use self::{
     limits::Permit,
     outlier::Outcome,
     pool::{Checkout, SendError, Version},
+    timed::Timed,
 };
 use self::{
     balance::{Draw, Load},
@@ -61,7 +62,6 @@ use self::{
     limits::{Kind, Limits},
     outlier::Host,
     seen::Inputs,
-    timed::Timed,
     tls::Inside,
 };
 use crate::{
@@ -171,6 +171,12 @@ impl Endpoint {
     /// Returns how long a connection to it may take.
     fn connect_timeout(&self) -> Duration {
         self.traffic.pool.connect_timeout.unwrap_or(CONNECT_TIMEOUT)
+    }
+
+    /// Returns how long a connection to it that is passed on may be silent, where there is a bound: no time at all stands for none.
+    #[must_use]
+    pub fn silence(&self) -> Option<Duration> {
+        Some(self.traffic.pool.tcp_idle.unwrap_or(IDLE)).filter(|idle| !idle.is_zero())
     }
 
     /// Returns why there is no more than there is already.
@@ -371,10 +377,8 @@ pub async fn connect(
     };
     endpoint.report(Outcome::Connected);
     // No time at all stands for no bound.
-    let pool = &endpoint.traffic.pool;
-    let idle = Some(pool.tcp_idle.unwrap_or(IDLE)).filter(|idle| !idle.is_zero());
-    let age = pool.max_age.filter(|age| !age.is_zero());
-    let io = Io::Inside(Box::new(Timed::new(io, idle, age)));
+    let age = endpoint.traffic.pool.max_age.filter(|age| !age.is_zero());
+    let io = Io::Inside(Box::new(Timed::new(io, endpoint.silence(), age)));
     Ok((io, Arc::new(endpoint)))
 }
 

@@ -12,8 +12,11 @@ use hyper_util::{
 };
 use model::{
     l7::{
+        Resource,
+        destination::{DestinationPolicy, Pool, TrafficPolicy},
         external_auth::ExternalAuth,
         filter::{Abort, DirectResponse, Fault, Share},
+        matching::Source,
         route::{Action, HttpRule},
     },
     service::TargetPort,
@@ -21,6 +24,7 @@ use model::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
+    time::Instant,
 };
 
 use super::{
@@ -173,6 +177,31 @@ async fn websocket_goes_between_all_versions() {
         io.shutdown().await.unwrap();
         assert_eq!(io.read(&mut [0; 8]).await.unwrap(), 0, "an end is passed on");
         assert_eq!(bench.counted("web", status.as_u16()), 1, "{is_2} {protocol}");
+    }
+}
+
+#[tokio::test]
+async fn silence_ends_what_went_over() {
+    let silence = Duration::from_millis(800);
+    for is_2 in [true, false] {
+        let bench = bench(Kind::Both, 0).await;
+        let pool = Pool { tcp_idle: Some(silence), ..Pool::default() };
+        let traffic = TrafficPolicy { pool, ..TrafficPolicy::default() };
+        let (name, service, source) = ("policy".into(), key("web"), Source::default());
+        let policy = DestinationPolicy { name, service, source, port: None, subset: None, traffic };
+        bench.told(Resource::Destination(policy));
+        let (_, _, upgraded) = ask(&bench, is_2).await;
+        let mut io = TokioIo::new(upgraded.expect("it goes over"));
+        let begun = Instant::now();
+        // What is said in time keeps it open.
+        for _ in 0..12 {
+            tokio::time::sleep(silence / 8).await;
+            io.write_all(b"x").await.unwrap();
+            io.flush().await.unwrap();
+            assert_eq!(io.read_u8().await.unwrap(), b'x');
+        }
+        let ended = tokio::time::timeout(silence * 20, io.read_u8()).await.expect("an end");
+        assert!(ended.is_err() && begun.elapsed() > silence * 2, "{is_2} {:?}", begun.elapsed());
     }
 }
 
