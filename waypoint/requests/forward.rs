@@ -155,7 +155,7 @@ pub async fn forward(
                 let body = "the upstream could not be reached\n";
                 let flags = match &error {
                     SendError::Connect(failure) => return unavailable(failure, body).answer(is_grpc, record),
-                    SendError::Refused(_) | SendError::NotExtended => "UF",
+                    SendError::Refused(_) => "UF",
                     SendError::Reset(_) => "UC",
                 };
                 Refusal::new(StatusCode::SERVICE_UNAVAILABLE, flags, body, error.to_string()).answer(is_grpc, record)
@@ -211,7 +211,7 @@ fn is_worth(outcome: &Tried, retry: &Retry, is_grpc: bool) -> bool {
                     RetryOn::ServerError,
                 ])
         }
-        Tried::Failed(SendError::Refused(_) | SendError::NotExtended) => asked(&[
+        Tried::Failed(SendError::Refused(_)) => asked(&[
             RetryOn::RefusedStream,
             RetryOn::ConnectFailure,
             RetryOn::Reset,
@@ -258,11 +258,10 @@ async fn attempt(
     let (shared, upstreams) = (&inbound.shared, inbound.shared.upstreams());
     let sending = async {
         if plan.upgrade.is_some() && version == Version::Http2 {
-            match upstreams.send_extended(shared, endpoint, make(version)).await {
-                // Who knows HTTP/2 only as far as that may know the way of HTTP/1.1.
-                Err(SendError::NotExtended) => {}
-                outcome => return outcome,
+            if let Some(answered) = upstreams.send_extended(shared, endpoint, make(version)).await? {
+                return Ok(answered);
             }
+            // Who knows HTTP/2 only as far as that may know the way of HTTP/1.1.
             return upstreams.send(shared, endpoint, Version::Http1, make(Version::Http1)).await;
         }
         upstreams.send(shared, endpoint, version, make(version)).await

@@ -26,6 +26,8 @@ use crate::requests::replay::Outgoing;
 const IDLE: Duration = Duration::from_secs(300);
 /// How many connections without requests are kept for one endpoint.
 const MAX_IDLE: usize = 256;
+/// How long it is remembered that an endpoint takes no CONNECT with a protocol, and of how many.
+const PLAIN: (Duration, usize) = (Duration::from_secs(300), 4096);
 
 /// What makes two requests share a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,6 +142,8 @@ struct Known {
     shared: HashMap<Key, Vec<Many>>,
     /// How many requests wait for a connection.
     waiting: HashMap<Key, usize>,
+    /// Who takes no CONNECT with a protocol, and since when that is known.
+    plain: HashMap<Key, Instant>,
 }
 
 /// A place for one request on a connection of HTTP/2.
@@ -164,6 +168,21 @@ impl Upstreams {
             });
             !shared.is_empty()
         });
+        known.plain.retain(|_, since| since.elapsed() < PLAIN.0);
+    }
+
+    /// Tells whether an endpoint was found not to take CONNECT with a protocol.
+    #[must_use]
+    pub fn is_plain(&self, key: &Key) -> bool {
+        self.lock().plain.get(key).is_some_and(|since| since.elapsed() < PLAIN.0)
+    }
+
+    /// Remembers that an endpoint takes no CONNECT with a protocol.
+    pub fn note_plain(&self, key: Key) {
+        let plain = &mut self.lock().plain;
+        if plain.len() < PLAIN.1 {
+            plain.insert(key, Instant::now());
+        }
     }
 
     /// Keeps a connection of HTTP/1 for further requests, if it may have any.

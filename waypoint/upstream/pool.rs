@@ -41,6 +41,9 @@ const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs
 const SETTINGS: Duration = Duration::from_millis(500);
 /// How often it is looked for them meanwhile.
 const LOOK: Duration = Duration::from_millis(2);
+/// How many requests an endpoint is taken to allow at once until it tells: a number that none tells, so that it shows when its
+/// settings came.
+const UNTOLD: usize = 97;
 /// The longest of both, whatever is asked for: moments too far off cannot be told.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// How long a request waits for a connection at most, where as many are open as may be.
@@ -75,9 +78,6 @@ pub enum SendError {
     /// Nothing was sent: the endpoint refused, or the connection had ended.
     #[error("the endpoint did not take the request: {0}")]
     Refused(String),
-    /// Nothing was sent: the endpoint goes over to no other protocol from HTTP/2 (RFC 8441 3).
-    #[error("the endpoint does not allow CONNECT with a protocol")]
-    NotExtended,
     /// The connection broke before the answer.
     #[error("the endpoint broke the connection: {0}")]
     Reset(String),
@@ -282,17 +282,20 @@ impl Upstreams {
         Ok((sender, streams, terms))
     }
 
-    /// Sends a CONNECT with a protocol, on a connection of its own.
+    /// Sends a CONNECT with a protocol, on a connection of its own; none if the endpoint does not know such requests.
     ///
     /// # Errors
-    /// No connection, or one that broke before the answer; or an endpoint that does not know such requests.
+    /// No connection, or one that broke before the answer.
     pub async fn send_extended(
         &self,
         shared: &Arc<Shared>,
         endpoint: &Endpoint,
         request: Request<Outgoing>,
-    ) -> Result<(Response<Incoming>, Checkout), SendError> {
+    ) -> Result<Option<(Response<Incoming>, Checkout)>, SendError> {
         let key = Key::of(endpoint, Version::Http2)?;
+        if self.is_plain(&key) {
+            return Ok(None);
+        }
         let none = |_: &Self, _: &Key| None::<std::convert::Infallible>;
         let (permit, _pending) = match self.wait(shared, endpoint, &key, none).await? {
             Place::New(permit, pending) => (permit, pending),
@@ -300,17 +303,30 @@ impl Upstreams {
         };
         let terms = Terms::new(&endpoint.traffic.pool, &endpoint.limits, permit);
         let (mut sender, connection) = open2(shared, endpoint).await?;
-        // Its settings are the first that it says (RFC 9113 3.4), and may not be here yet; nobody tells when they come.
-        let end = Instant::now() + SETTINGS;
-        while !connection.is_extended_connect_protocol_enabled() {
-            if Instant::now() > end {
-                return Err(SendError::NotExtended);
-            }
-            tokio::time::sleep(LOOK).await;
-        }
+        let Some(connection) = extended(connection).await else {
+            self.note_plain(key);
+            return Ok(None);
+        };
         tokio::spawn(drive(connection, Arc::default(), terms.permit.clone()));
         let answer = sender.send_request(request).await.map_err(|error| broken(&error))?;
-        Ok((answer, Checkout { upstreams: self.clone(), key, sender: None, streams: None, terms }))
+        Ok(Some((answer, Checkout { upstreams: self.clone(), key, sender: None, streams: None, terms })))
+    }
+}
+
+/// Returns the connection if its endpoint takes CONNECT with a protocol (RFC 8441 3). Its settings are the first that it says
+/// (RFC 9113 3.4), and may not be here yet; nobody tells when they come.
+async fn extended(connection: Connection2) -> Option<Connection2> {
+    let end = Instant::now() + SETTINGS;
+    loop {
+        // First of all, for both come at once.
+        let told = connection.current_max_send_streams() != UNTOLD;
+        if connection.is_extended_connect_protocol_enabled() {
+            return Some(connection);
+        }
+        if told || Instant::now() > end {
+            return None;
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -324,6 +340,7 @@ async fn open2(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result<(Sender2, Co
         .timer(TokioTimer::new())
         .initial_stream_window_size(WINDOWS.0)
         .initial_connection_window_size(WINDOWS.1)
+        .initial_max_send_streams(UNTOLD)
         .keep_alive_interval(silence.min(LONGEST))
         .keep_alive_timeout(patience.min(LONGEST))
         .max_header_list_size(MAX_HEAD as u32)

@@ -1,6 +1,14 @@
 //! Going over to another protocol, between all versions of HTTP.
 
-use std::{convert::Infallible, net::Ipv4Addr, time::Duration};
+use std::{
+    convert::Infallible,
+    net::Ipv4Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
@@ -89,6 +97,13 @@ async fn answer(kind: Kind, mut request: Request<Incoming>) -> Result<Response<E
 
 /// A waypoint of an endpoint whose port is declared as a protocol.
 async fn bench(kind: Kind, protocol: i32) -> Bench {
+    counting(kind, protocol).await.0
+}
+
+/// The same, and how many connections the endpoint had.
+async fn counting(kind: Kind, protocol: i32) -> (Bench, Arc<AtomicUsize>) {
+    let opened = Arc::new(AtomicUsize::new(0));
+    let count = opened.clone();
     let bench = Bench::new();
     let listener = TcpListener::bind((Ipv4Addr::from([127, 0, 3, 9]), 0)).await.unwrap();
     bench.endpoint("web", listener.local_addr().unwrap());
@@ -99,6 +114,7 @@ async fn bench(kind: Kind, protocol: i32) -> Bench {
     });
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::Relaxed);
             let mut builder = auto::Builder::new(TokioExecutor::new());
             if kind == Kind::Both {
                 builder.http2().enable_connect_protocol();
@@ -109,7 +125,7 @@ async fn bench(kind: Kind, protocol: i32) -> Bench {
             });
         }
     });
-    bench
+    (bench, opened)
 }
 
 /// Asks for WebSocket; returns the answer, and the connection if it went over.
@@ -178,6 +194,22 @@ async fn websocket_goes_between_all_versions() {
         assert_eq!(io.read(&mut [0; 8]).await.unwrap(), 0, "an end is passed on");
         assert_eq!(bench.counted("web", status.as_u16()), 1, "{is_2} {protocol}");
     }
+}
+
+#[tokio::test]
+async fn an_endpoint_is_asked_once_whether_it_goes_over_from_http2() {
+    let mut fastest = Duration::MAX;
+    for _ in 0..3 {
+        let (bench, opened) = counting(Kind::OldOnly, 2).await;
+        let begun = Instant::now();
+        for connections in [2, 3, 4] {
+            let (status, _, upgraded) = ask(&bench, true).await;
+            assert_eq!((status, upgraded.is_some()), (StatusCode::OK, true));
+            assert_eq!(opened.load(Ordering::Relaxed), connections, "of which the first found out");
+        }
+        fastest = fastest.min(begun.elapsed());
+    }
+    assert!(fastest < Duration::from_millis(400), "its settings say it at once: {fastest:?}");
 }
 
 #[tokio::test]
