@@ -60,6 +60,13 @@ impl Refusal {
         self
     }
 
+    /// Gives it a body.
+    #[must_use]
+    pub fn saying(mut self, body: &'static str) -> Self {
+        self.body = Bytes::from_static(body.as_bytes());
+        self
+    }
+
     /// Ends the connection with it.
     #[must_use]
     pub fn closing(mut self) -> Self {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderName, HeaderValue, StatusCode, request::Parts};
 use model::l7::{
     authorization::Asked,
-    rate_limit::{Descriptor, GlobalLimit, Override, Told, Unit},
+    rate_limit::{Descriptor, GlobalLimit, Override, RateLimit, Told, Unit},
 };
 use tokio::time::timeout;
 
@@ -49,7 +49,8 @@ fn instead(limit: Override) -> RateLimitOverride {
     RateLimitOverride { requests_per_unit: limit.requests, unit: unit.into() }
 }
 
-/// Asks; what the server says is done to the request, and left in `granted` for its answer.
+/// Asks; what the server says is done to the request, and left in `granted` for its answer. Returns what the answer says of what is
+/// left, beside the windows that are `known` already.
 ///
 /// # Errors
 /// The answer of a request that is too many, or that nobody could be asked about, if that is to count as too many.
@@ -58,10 +59,11 @@ pub async fn ask(
     question: Question,
     parts: &mut Parts,
     granted: &mut Granted,
-) -> Result<(), Refusal> {
+    known: &[Window],
+) -> Result<Vec<Window>, Refusal> {
     let Question { running, request } = question;
     let limit = &running.limit;
-    let Some(global) = &limit.global else { return Ok(()) };
+    let Some(global) = &limit.global else { return Ok(vec![]) };
     let asking = async {
         let (service, origin) = grpc(inbound, &global.target).await?;
         Ok::<_, Failure>(RateLimitServiceClient::with_origin(service, origin).should_rate_limit(request).await?)
@@ -72,14 +74,15 @@ pub async fn ask(
             let is_over = answer.overall_code() == Code::OverLimit;
             running.count(true, if is_over { Outcome::Limited } else { Outcome::Allowed });
             if limit.dry_run {
-                return Ok(());
+                return Ok(vec![]);
             }
             if is_over {
                 let reason = format!("policy {}: its rate limit service says that it is too many", limit.key());
-                return Err(over(limit, answer, reason));
+                return Err(over(limit, answer, known, reason));
             }
-            pass(answer, parts, granted, limit.headers == Told::Always);
-            return Ok(());
+            let windows = if limit.headers == Told::Always { windows(&answer) } else { vec![] };
+            pass(answer, parts, granted);
+            return Ok(windows.into_iter().map(|(_, window)| window).collect());
         }
         Ok(Err(failure)) => format!("policy {}: its rate limit service could not be asked: {failure}", limit.key()),
         Err(_) => format!("policy {}: its rate limit service did not answer in time", limit.key()),
@@ -89,21 +92,22 @@ pub async fn ask(
         return Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "RLSE", "rate limiter error\n", failure));
     }
     granted.failure.get_or_insert(failure);
-    Ok(())
+    Ok(vec![])
 }
 
-fn pass(answer: RateLimitResponse, parts: &mut Parts, granted: &mut Granted, told: bool) {
-    if told {
-        granted.headers.extend(window(&answer).map(|window| window.headers(None)).unwrap_or_default());
-    }
+fn pass(answer: RateLimitResponse, parts: &mut Parts, granted: &mut Granted) {
     for (name, value) in headers(answer.request_headers_to_add) {
         parts.headers.append(name, value);
     }
     granted.headers.extend(headers(answer.response_headers_to_add));
 }
 
-fn over(limit: &model::l7::rate_limit::RateLimit, mut answer: RateLimitResponse, reason: String) -> Refusal {
-    let mut refusal = refusal(limit, window(&answer), "", reason);
+fn over(limit: &RateLimit, mut answer: RateLimitResponse, known: &[Window], reason: String) -> Refusal {
+    let told = if limit.headers == Told::Never { vec![] } else { windows(&answer) };
+    let all: Vec<Window> = known.iter().copied().chain(told.iter().map(|(_, window)| *window)).collect();
+    // Over first, and of those the one that takes longest; a server may say of none that it is over.
+    let longest = told.iter().max_by_key(|(is_over, window)| (*is_over, window.reset)).map(|(_, window)| *window);
+    let mut refusal = refusal(longest, &all, limit.resource_exhausted, reason);
     refusal.headers.extend(headers(std::mem::take(&mut answer.response_headers_to_add)));
     refusal.body = answer.raw_body.into();
     refusal
@@ -119,8 +123,8 @@ fn headers(all: Vec<Header>) -> Headers {
     all.into_iter().filter_map(one).collect()
 }
 
-/// Returns what is left of the limit that is nearest to its end.
-fn window(answer: &RateLimitResponse) -> Option<Window> {
+/// Returns what is left of each limit, and whether it is one that refuses.
+fn windows(answer: &RateLimitResponse) -> Vec<(bool, Window)> {
     let one = |status: &DescriptorStatus| {
         let limit = status.current_limit.as_ref()?;
         let per = match limit.unit() {
@@ -136,8 +140,7 @@ fn window(answer: &RateLimitResponse) -> Option<Window> {
         let reset = status.duration_until_reset.and_then(|span| Duration::try_from(span).ok());
         let (limit, remaining) = (limit.requests_per_unit.into(), status.limit_remaining.into());
         let per = Duration::from_secs(per);
-        Some((status.code() != Code::OverLimit, Window { limit, per, remaining, reset: reset.unwrap_or(per) }))
+        Some((status.code() == Code::OverLimit, Window { limit, per, remaining, reset: reset.unwrap_or(per) }))
     };
-    let nearest = answer.statuses.iter().filter_map(one).min_by_key(|(under, window)| (*under, window.remaining));
-    nearest.map(|(_, window)| window)
+    answer.statuses.iter().filter_map(one).collect()
 }

@@ -3,13 +3,11 @@
 use std::{
     borrow::Cow,
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use model::{
-    l7::{rate_limit::RateLimit, state::State},
-    workload::Name,
-};
+use arc_swap::ArcSwap;
+use model::l7::{rate_limit::RateLimit, state::State};
 use prometheus_client::{
     metrics::{counter::Counter, family::Family},
     registry::Registry,
@@ -31,10 +29,19 @@ pub enum Outcome {
     Failed,
 }
 
-/// All limits that are in effect.
+/// Objects in effect, by where they are in memory: nothing else is there for as long as they are in effect, and no name has to be
+/// read for each request.
+type Known = HashMap<usize, Arc<Running>>;
+
+fn place(limit: &Arc<RateLimit>) -> usize {
+    Arc::as_ptr(limit).addr()
+}
+
+/// All limits that are in effect. Readers never wait.
 pub struct Limits {
     begun: Instant,
-    running: RwLock<HashMap<Name, Arc<Running>>>,
+    running: ArcSwap<Known>,
+    binding: Mutex<()>,
     requests: Family<LabelSet, Counter>,
     forgotten: Counter,
 }
@@ -57,7 +64,7 @@ impl Limits {
         let help =
             "Keys of local limits that were forgotten, for there were too many, while they had tokens to wait for";
         registry.register("ambient_rate_limit_keys_forgotten", help, forgotten.clone());
-        Self { begun: Instant::now(), running: RwLock::default(), requests, forgotten }
+        Self { begun: Instant::now(), running: ArcSwap::default(), binding: Mutex::default(), requests, forgotten }
     }
 
     /// Returns the time, as tokens have it.
@@ -66,21 +73,31 @@ impl Limits {
         u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Returns an object with its tokens.
+    /// Returns an object with its tokens, which are bound to it once, when it is told or has changed.
     #[must_use]
     pub fn of(&self, limit: &Arc<RateLimit>) -> Arc<Running> {
-        let key = limit.key();
-        let known = self.running.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.limit, limit)) {
-            return known;
+        match self.running.load().get(&place(limit)) {
+            Some(known) => known.clone(),
+            None => self.bind(limit),
         }
-        let mut running = self.running.write().unwrap_or_else(PoisonError::into_inner);
-        let before = running.get(&key);
-        if let Some(known) = before.filter(|known| Arc::ptr_eq(&known.limit, limit)) {
+    }
+
+    #[cold]
+    fn bind(&self, limit: &Arc<RateLimit>) -> Arc<Running> {
+        let _binding = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = Known::clone(&self.running.load());
+        if let Some(known) = running.get(&place(limit)) {
             return known.clone();
         }
-        let made = Arc::new(self.run(limit, before.map(|before| &**before)));
-        running.insert(key, made.clone());
+        let is_same =
+            |known: &&Arc<Running>| (&known.limit.namespace, &known.limit.name) == (&limit.namespace, &limit.name);
+        let before = running.values().find(is_same).cloned();
+        let made = Arc::new(self.run(limit, before.as_deref()));
+        if let Some(before) = before {
+            running.remove(&place(&before.limit));
+        }
+        running.insert(place(limit), made.clone());
+        self.running.store(Arc::new(running));
         made
     }
 
@@ -98,16 +115,22 @@ impl Limits {
 
     /// Forgets what is no longer told.
     pub fn sweep(&self, state: &State) {
-        let mut running = self.running.write().unwrap_or_else(PoisonError::into_inner);
-        running.retain(|key, known| {
+        let _binding = self.binding.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = Known::clone(&self.running.load());
+        let before = running.len();
+        running.retain(|_, known| {
+            let key = known.limit.key();
             let there = state.contains(&format!("ratelimit/{key}"));
             if !there {
-                for set in labels(key, known.limit.dry_run).as_flattened() {
+                for set in labels(&key, known.limit.dry_run).as_flattened() {
                     self.requests.remove(set);
                 }
             }
             there
         });
+        if running.len() < before {
+            self.running.store(Arc::new(running));
+        }
     }
 }
 

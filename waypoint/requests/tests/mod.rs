@@ -11,4 +11,5 @@ mod rate_limit;
 mod rules;
 #[allow(clippy::unwrap_used)] // a failed step is the test's result
 mod upgrade;
+mod windows;
 mod wire;

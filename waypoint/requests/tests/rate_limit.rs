@@ -23,9 +23,9 @@ use crate::rate_limit_proto::{
     rate_limit_service_server::{RateLimitService, RateLimitServiceServer},
 };
 
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+pub const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-fn limit(local: Vec<LocalLimit>, global: Option<GlobalLimit>) -> RateLimit {
+pub fn limit(local: Vec<LocalLimit>, global: Option<GlobalLimit>) -> RateLimit {
     RateLimit {
         namespace: "shop".into(),
         name: "l".into(),
@@ -48,7 +48,7 @@ fn paths(prefix: &str) -> Vec<Rule> {
     vec![Rule { when: vec![Condition { attribute: Attribute::Path, values, not_values: vec![] }], ..Rule::default() }]
 }
 
-fn get(path: &str, headers: &str) -> String {
+pub fn get(path: &str, headers: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nhost: web\r\n{headers}\r\n")
 }
 
@@ -176,7 +176,7 @@ async fn limits_come_after_policies_and_before_faults_and_keep_their_tokens_when
 }
 
 /// A server that says always the same, or nothing in time.
-struct Always(Option<RateLimitResponse>, Arc<Mutex<Vec<RateLimitRequest>>>);
+pub struct Always(pub Option<RateLimitResponse>, pub Arc<Mutex<Vec<RateLimitRequest>>>);
 
 #[tonic::async_trait]
 impl RateLimitService for Always {
@@ -192,7 +192,7 @@ impl RateLimitService for Always {
     }
 }
 
-fn global(fail_open: bool) -> GlobalLimit {
+pub fn global(fail_open: bool) -> GlobalLimit {
     let entry = |key: &str, of, value: Option<&str>| Entry { key: key.into(), of, value: value.map(Into::into) };
     let user = || Some(Attribute::Header("x-user".into()));
     let descriptor = |entries| Descriptor { matches: vec![], entries, limit: None };
@@ -209,7 +209,7 @@ fn global(fail_open: bool) -> GlobalLimit {
     }
 }
 
-fn says(code: Code) -> RateLimitResponse {
+pub fn says(code: Code) -> RateLimitResponse {
     let header = |key: &str| HeaderValue { key: key.into(), value: "1".into(), raw_value: vec![] };
     let current_limit =
         rate_limit_response::RateLimit { requests_per_unit: 5, unit: Unit::Minute.into(), name: String::new() };
