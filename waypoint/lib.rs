@@ -52,6 +52,11 @@ const CERTIFICATE: &str = "certificate";
 const LINGER: Duration = Duration::from_secs(3);
 /// How long what is known of requests may take to be told at the end.
 const FLUSH: Duration = Duration::from_secs(2);
+/// How many connections to endpoints are kept without requests at most, whoever they are of: a client may name many hosts of a domain
+/// that one service stands for. No more than a quarter of the files that may be open, for the same reason.
+const UNUSED: usize = 8192;
+/// How many files may be open at least, where nobody says.
+const OPEN_FILES: u64 = 1024;
 /// How often tunnels without streams are looked at.
 const SWEEP: Duration = Duration::from_secs(30);
 
@@ -110,6 +115,7 @@ impl Shared {
         let shards = Shards::start("waypoint", config.workers, || {})?;
         let flights = telemetry::InFlight::new(shards.count());
         registry.register_collector(Box::new(flights.clone()));
+        let unused = usize::try_from(open_files() / 4).unwrap_or(UNUSED).min(UNUSED);
         let shared = Self {
             identity,
             store: xds::client::Store::default(),
@@ -121,7 +127,7 @@ impl Shared {
             tokens: Arc::new(tokens::Tokens::new(tokens::Fetcher::new(tokens::public_roots))),
             mirrors: Arc::new(Semaphore::new(requests::MIRRORS)),
             tunnels: (0..shards.count()).map(|_| Pool::default()).collect(),
-            upstreams: (0..shards.count()).map(|_| upstream::Upstreams::default()).collect(),
+            upstreams: (0..shards.count()).map(|_| upstream::Upstreams::new(unused / shards.count())).collect(),
             spread: listen::Spread::new(shards.count()),
             groups: upstream::Groups::default(),
             names: Resolver::default(),
@@ -147,10 +153,6 @@ impl Shared {
 /// # Errors
 /// Ports that are taken, or an unusable configuration; trouble with peers is retried, not returned.
 pub async fn run(config: Config) -> Result<(), Error> {
-    match net::sockets::raise_open_files() {
-        Ok(limit) => info!(limit, "open files"),
-        Err(error) => warn!(%error, "the limit of open files stays as it is"),
-    }
     let drain = Drain::new();
     let readiness = Readiness::pending([xds::client::READY, CERTIFICATE]);
     let (host, port) = ControlPlane::parse_address(&config.ca_address)?;
@@ -205,6 +207,20 @@ pub async fn run(config: Config) -> Result<(), Error> {
     shared.exporters.finish(FLUSH).await;
     info!(all_streams_ended = ended, "waypoint stopped");
     Ok(())
+}
+
+/// Raises the number of files that may be open as far as it goes, and returns it.
+fn open_files() -> u64 {
+    match net::sockets::raise_open_files() {
+        Ok(limit) => {
+            info!(limit, "open files");
+            limit
+        }
+        Err(error) => {
+            warn!(%error, "the limit of open files stays as it is");
+            OPEN_FILES
+        }
+    }
 }
 
 async fn sweep(shared: Arc<Shared>) {

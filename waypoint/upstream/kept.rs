@@ -14,16 +14,11 @@ use std::{
 };
 
 use hyper::client::conn::{http1, http2};
-use model::{Identity, l7::destination::Pool, workload::Name};
+use model::{Identity, workload::Name};
 
-use super::{
-    limits::{Kind, Limits, Permit},
-    pool::Version,
-};
+use super::{limits::Limits, pool::Version, terms::Terms};
 use crate::requests::replay::Outgoing;
 
-/// How long a connection without requests is kept, where nothing else is said.
-const IDLE: Duration = Duration::from_secs(300);
 /// How many connections without requests are kept for one endpoint.
 const MAX_IDLE: usize = 256;
 /// How long it is remembered that an endpoint takes no CONNECT with a protocol, and of how many.
@@ -59,58 +54,8 @@ pub type Sender1 = http1::SendRequest<Outgoing>;
 pub type Sender2 = http2::SendRequest<Outgoing>;
 
 /// The connections of one thread. Copies share them.
-#[derive(Clone, Default)]
-pub struct Upstreams(Arc<Mutex<Known>>);
-
-/// How long and how often a connection may be used.
 #[derive(Clone)]
-pub struct Terms {
-    made: Instant,
-    /// How many requests it had.
-    served: u32,
-    idle: Duration,
-    age: Duration,
-    requests: u32,
-    most: u32,
-    /// What it counts to.
-    pub limits: Arc<Limits>,
-    /// Held for as long as anybody uses it.
-    pub permit: Arc<Permit>,
-}
-
-impl Terms {
-    /// Returns those of a policy, for a connection that has its first request.
-    #[must_use]
-    pub fn new(pool: &Pool, limits: &Arc<Limits>, permit: Permit) -> Self {
-        // No time at all stands for no bound.
-        let bounded = |time: Option<Duration>, otherwise| match time {
-            Some(Duration::ZERO) => Duration::MAX,
-            Some(time) => time,
-            None => otherwise,
-        };
-        Self {
-            made: Instant::now(),
-            served: 1,
-            idle: bounded(pool.http_idle, IDLE),
-            age: bounded(pool.max_age, Duration::MAX),
-            requests: pool.requests_per_connection.unwrap_or(u32::MAX),
-            most: pool.max_connections.unwrap_or(u32::MAX),
-            limits: limits.clone(),
-            permit: Arc::new(permit),
-        }
-    }
-
-    /// Tells whether it may have another request.
-    fn allow(&self, used: Instant) -> bool {
-        self.served < self.requests && used.elapsed() < self.idle && self.made.elapsed() < self.age
-    }
-
-    /// Tells whether somebody waits because there are as many connections as may be.
-    #[must_use]
-    pub fn is_short(&self) -> bool {
-        self.limits.now(Kind::Pending) > 0 && self.limits.now(Kind::Connection) >= self.most
-    }
-}
+pub struct Upstreams(Arc<Mutex<Known>>);
 
 /// A connection of HTTP/1 without a request.
 struct Idle {
@@ -138,6 +83,9 @@ pub struct Many {
 /// What is kept.
 #[derive(Default)]
 struct Known {
+    /// How many connections are kept, and how many more may be until they are counted again.
+    most: usize,
+    room: usize,
     idle: HashMap<Key, Vec<Idle>>,
     shared: HashMap<Key, Vec<Many>>,
     /// How many requests wait for a connection.
@@ -149,7 +97,58 @@ struct Known {
 /// A place for one request on a connection of HTTP/2.
 pub type Stream2 = (Sender2, Arc<AtomicUsize>, Terms);
 
+impl Many {
+    fn is_busy(&self) -> bool {
+        self.streams.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Known {
+    /// Takes note of one more; closes those that nobody used for longest if there are too many. They are counted once in a while
+    /// only, and an eighth of them is closed at once: what one more costs does not grow with how many there are.
+    fn added(&mut self) {
+        self.room = self.room.saturating_sub(1);
+        if self.room > 0 {
+            return;
+        }
+        let eighth = (self.most / 8).max(1);
+        let open = self.count();
+        let open = if open < self.most { open } else { open - self.close(open - self.most + eighth) };
+        // Those that are busy stay: it would be in vain to look at them each time.
+        self.room = self.most.saturating_sub(open).max(eighth);
+    }
+
+    fn count(&self) -> usize {
+        self.idle.values().map(Vec::len).sum::<usize>() + self.shared.values().map(Vec::len).sum::<usize>()
+    }
+
+    /// Closes so many of those that nobody uses, the longest unused first; returns how many.
+    fn close(&mut self, count: usize) -> usize {
+        let idle = self.idle.values().flatten().map(|idle| idle.since);
+        let shared = self.shared.values().flatten().filter(|many| !many.is_busy()).map(|many| many.used);
+        let mut unused: Vec<Instant> = idle.chain(shared).collect();
+        let before = self.count();
+        let Some(last) = count.min(unused.len()).checked_sub(1) else { return 0 };
+        let last = *unused.select_nth_unstable(last).1;
+        self.idle.retain(|_, idle| {
+            idle.retain(|idle| idle.since > last);
+            !idle.is_empty()
+        });
+        self.shared.retain(|_, shared| {
+            shared.retain(|many| many.is_busy() || many.used > last);
+            !shared.is_empty()
+        });
+        before - self.count()
+    }
+}
+
 impl Upstreams {
+    /// Makes one that keeps at most so many connections that nobody uses.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self(Arc::new(Mutex::new(Known { most, room: 1, ..Known::default() })))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -162,10 +161,7 @@ impl Upstreams {
             !idle.is_empty()
         });
         known.shared.retain(|_, shared| {
-            shared.retain(|many| {
-                let busy = many.streams.load(Ordering::Relaxed) > 0;
-                !many.sender.is_closed() && (busy || many.terms.allow(many.used))
-            });
+            shared.retain(|many| !many.sender.is_closed() && (many.is_busy() || many.terms.allow(many.used)));
             !shared.is_empty()
         });
         known.plain.retain(|_, since| since.elapsed() < PLAIN.0);
@@ -201,6 +197,7 @@ impl Upstreams {
         let idle = known.idle.entry(key.clone()).or_default();
         if idle.len() < MAX_IDLE {
             idle.push(Idle { sender, since: now, terms });
+            known.added();
         }
         drop(known);
         if let Some(limits) = limits {
@@ -230,7 +227,7 @@ impl Upstreams {
         let shared = known.shared.get_mut(key)?;
         // One that may have no more requests ends with those that it has.
         shared.retain(|many| {
-            let since = if many.streams.load(Ordering::Relaxed) > 0 { Instant::now() } else { many.used };
+            let since = if many.is_busy() { Instant::now() } else { many.used };
             !many.sender.is_closed() && many.terms.allow(since)
         });
         let freest = shared.iter_mut().min_by_key(|many| many.streams.load(Ordering::Relaxed))?;
@@ -246,7 +243,10 @@ impl Upstreams {
     /// Keeps a connection of HTTP/2, which others may use at the same time.
     pub fn share(&self, key: &Key, many: Many) {
         let limits = many.terms.is_short().then(|| many.terms.limits.clone());
-        self.lock().shared.entry(key.clone()).or_default().push(many);
+        let mut known = self.lock();
+        known.shared.entry(key.clone()).or_default().push(many);
+        known.added();
+        drop(known);
         if let Some(limits) = limits {
             limits.freed.notify_waiters();
         }
@@ -262,8 +262,7 @@ impl Upstreams {
             }
         }
         for shared in known.shared.values_mut() {
-            let free =
-                |many: &Many| many.streams.load(Ordering::Relaxed) == 0 && Arc::ptr_eq(&many.terms.limits, limits);
+            let free = |many: &Many| !many.is_busy() && Arc::ptr_eq(&many.terms.limits, limits);
             if let Some(place) = shared.iter().position(free) {
                 shared.remove(place);
                 return true;
@@ -299,3 +298,7 @@ impl Drop for Waiting<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failed step is the test's result
+mod tests;

@@ -23,6 +23,7 @@ mod plan;
 mod pool;
 mod proxy_protocol;
 mod seen;
+mod terms;
 mod timed;
 mod tls;
 

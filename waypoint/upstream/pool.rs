@@ -20,8 +20,9 @@ use tracing::debug;
 use super::{
     Endpoint,
     dial::{self, Failure},
-    kept::{Key, Many, Sender1, Sender2, Stream2, Terms, Upstreams, Waiting},
+    kept::{Key, Many, Sender1, Sender2, Stream2, Upstreams, Waiting},
     limits::{Kind, Permit},
+    terms::Terms,
     tls::Inside,
 };
 use crate::{Shared, requests::replay::Outgoing};
