@@ -1,6 +1,11 @@
 //! Passing a request on, again if it is worth it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::{HeaderValue, Request, Response, StatusCode, Uri, request::Parts, uri::Scheme};
 use hyper::body::Incoming;
@@ -62,9 +67,9 @@ enum Tried {
 /// Passes a request on and returns the answer.
 pub async fn forward(
     inbound: &Arc<Inbound>,
-    mut parts: Parts,
+    parts: &mut Parts,
     replay: Arc<Replay>,
-    plan: Plan,
+    plan: &Plan,
     mut record: Record,
     is_grpc: bool,
 ) -> Response<Answer> {
@@ -78,7 +83,7 @@ pub async fn forward(
     headers::end_to_end(&mut parts.headers);
     record.id(&mut parts.headers);
     if plan.upgrade.is_none() {
-        mirror::start(inbound, rule, &parts, &plan.authority, &replay, is_grpc);
+        mirror::start(inbound, rule, parts, &plan.authority, &replay, is_grpc);
     }
     let whole = earlier(plan.begun, [rule.and_then(|r| r.timeout), None]);
     let per_try = [rule.and_then(|r| r.backend_timeout), retry.and_then(|r| r.per_try)];
@@ -91,7 +96,7 @@ pub async fn forward(
     let mut _repeating = None;
     loop {
         // A name may have to be found first.
-        let chosen = within(whole, upstream::choose(inbound, &plan.wanted, &tried, &mut hints)).await;
+        let chosen = within(whole, pin!(upstream::choose(inbound, &plan.wanted, &tried, &mut hints))).await;
         let mut endpoint = match chosen {
             None => return late().answer(is_grpc, record),
             Some(Ok(endpoint)) => endpoint,
@@ -106,7 +111,7 @@ pub async fn forward(
         let now = Instant::now();
         let own = earlier(now, per_try);
         let deadline = [whole, own].into_iter().flatten().min();
-        let outcome = attempt(inbound, &parts, &plan, &endpoint, &replay, deadline).await;
+        let outcome = attempt(inbound, parts, plan, &endpoint, &replay, deadline).await;
         if let Some(seen) = seen(&outcome, is_grpc) {
             endpoint.report(seen);
         }
@@ -139,7 +144,7 @@ pub async fn forward(
                     }
                 };
                 let mut answer =
-                    passed(answer, checkout, busy, &plan, upgraded.then(|| endpoint.silence()), deadline, record);
+                    passed(answer, checkout, busy, plan, upgraded.then(|| endpoint.silence()), deadline, record);
                 answer.headers_mut().extend(hints.answer());
                 if let Some(workload) = &endpoint.workload {
                     keeper.tell(&endpoint.traffic, workload, answer.headers_mut());
@@ -258,23 +263,26 @@ async fn attempt(
     let (shared, upstreams) = (&inbound.shared, inbound.shared.upstreams());
     let sending = async {
         if plan.upgrade.is_some() && version == Version::Http2 {
-            if let Some(answered) = upstreams.send_extended(shared, endpoint, make(version)).await? {
+            // In a box, as all that is rare: each request would carry room for it.
+            let extended = Box::pin(upstreams.send_extended(shared, endpoint, make(version))).await?;
+            if let Some(answered) = extended {
                 return Ok(answered);
             }
             // Who knows HTTP/2 only as far as that may know the way of HTTP/1.1.
-            return upstreams.send(shared, endpoint, Version::Http1, make(Version::Http1)).await;
+            return Box::pin(upstreams.send(shared, endpoint, Version::Http1, make(Version::Http1))).await;
         }
         upstreams.send(shared, endpoint, version, make(version)).await
     };
-    match within(deadline, sending).await {
+    match within(deadline, pin!(sending)).await {
         None => Tried::TimedOut,
         Some(Ok(answered)) => Tried::Answered(Box::new(answered)),
         Some(Err(error)) => Tried::Failed(error),
     }
 }
 
-/// Waits for something until a moment, if there is one; none if it is not there by then.
-async fn within<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+/// Waits for something until a moment, if there is one; none if it is not there by then. It stays where it is: handed over, there
+/// would be room for it here as well.
+async fn within<T>(deadline: Option<Instant>, work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     match deadline {
         Some(deadline) => timeout_at(deadline, work).await.ok(),
         None => Some(work.await),

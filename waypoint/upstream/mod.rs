@@ -223,7 +223,8 @@ pub async fn choose(
 ) -> Result<Endpoint, Failure> {
     match choose_known(inbound, wanted, tried, hints) {
         Err(Failure::Unresolved(names)) => {
-            inbound.shared.names.resolve(&names).await;
+            // In a box: most names are known.
+            Box::pin(inbound.shared.names.resolve(&names)).await;
             choose_known(inbound, wanted, tried, hints)
         }
         chosen => chosen,
