@@ -21,7 +21,13 @@ pub mod session;
 mod upgrade;
 mod view;
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use hbone::watch::Watch;
 use http::{HeaderValue, Request, StatusCode, header::CONNECTION};
@@ -109,15 +115,8 @@ where
         .half_close(true)
         .serve_connection(TokioIo::new(guard), service)
         .with_upgrades();
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = last_words(&drain, Spoken::Http1) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    told_end(client, ended);
+    drive(pin!(connection), |connection| connection.graceful_shutdown(), last_words(&drain, Spoken::Http1), client)
+        .await;
 }
 
 async fn serve2<S>(inbound: Arc<Inbound>, stream: S, drain: Drain)
@@ -141,18 +140,26 @@ where
         .keep_alive_interval(PING.0)
         .keep_alive_timeout(PING.1)
         .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
+    drive(pin!(connection), |connection| connection.graceful_shutdown(), last_words(&drain, Spoken::Http2), client)
+        .await;
+}
+
+/// Serves a connection to its end; after its last words it takes no more requests than it has.
+async fn drive<C>(
+    mut connection: Pin<&mut C>,
+    finish: fn(Pin<&mut C>),
+    last: impl Future<Output = ()>,
+    client: SocketAddr,
+) where
+    C: Future<Output = hyper::Result<()>>,
+{
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = last_words(&drain, Spoken::Http2) => {
-            connection.as_mut().graceful_shutdown();
+        () = last => {
+            finish(connection.as_mut());
             connection.await
         }
     };
-    told_end(client, ended);
-}
-
-fn told_end(client: SocketAddr, ended: hyper::Result<()>) {
     if let Err(error) = ended {
         debug!(%client, error = runtime::error::chain(&error), "a client's connection ended");
     }

@@ -221,13 +221,18 @@ pub async fn choose(
     tried: &[SocketAddr],
     hints: &mut Hints<'_>,
 ) -> Result<Endpoint, Failure> {
-    match choose_known(inbound, wanted, tried, hints) {
+    resolved(inbound, || choose_known(inbound, wanted, tried, hints)).await
+}
+
+/// Finds something, a second time where a name had to be resolved first.
+async fn resolved<T>(inbound: &Inbound, mut find: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+    match find() {
         Err(Failure::Unresolved(names)) => {
             // In a box: most names are known.
             Box::pin(inbound.shared.names.resolve(&names)).await;
-            choose_known(inbound, wanted, tried, hints)
+            find()
         }
-        chosen => chosen,
+        found => found,
     }
 }
 
@@ -356,13 +361,7 @@ pub async fn connect(
     server_name: Option<&str>,
 ) -> Result<(Io, Arc<Endpoint>), Failure> {
     let mut hints = Hints::named(server_name);
-    let mut endpoint = match find(inbound, wanted, &[], &mut hints) {
-        Err(Failure::Unresolved(names)) => {
-            inbound.shared.names.resolve(&names).await;
-            find(inbound, wanted, &[], &mut hints)?
-        }
-        found => found?,
-    };
+    let mut endpoint = resolved(inbound, || find(inbound, wanted, &[], &mut hints)).await?;
     if let Some(policy) = inbound.refused_at(&endpoint) {
         return Err(Failure::Denied(policy));
     }
