@@ -17,6 +17,7 @@ use model::{
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::{
+        Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_cert_signed_by_trust_anchor, verify_server_name,
     },
@@ -30,6 +31,9 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// How many settings of one service are kept: those of its versions of HTTP, before and after a change.
 const KEPT: usize = 6;
+/// Of how many servers the sessions of one setting are kept, where clients name the server: rustls keeps up to 8 tickets of each.
+const SERVERS: usize = 256;
+const TICKETS: usize = 8;
 
 /// What is spoken inside (RFC 7301).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,11 +105,12 @@ pub struct Wish<'w> {
 
 type Secrets = [Option<Arc<Secret>>; 2];
 
-/// Settings, and what they were made of.
+/// Settings, and what they were made of. Which server is meant is no part of them: all hosts of a wildcard have the same ones.
 #[derive(Debug)]
 struct Made {
     tls: ClientTls,
     inside: Inside,
+    named: bool,
     secrets: Secrets,
     config: Arc<ClientConfig>,
 }
@@ -120,12 +125,9 @@ impl Cache {
     /// # Errors
     /// Settings that cannot be used: nothing was sent. Or a handshake that failed.
     pub async fn start<S: AsyncRead + AsyncWrite + Unpin>(&self, io: S, wish: Wish<'_>) -> Result<TlsStream<S>, Error> {
-        let named = wish.name.filter(|_| wish.tls.server_name.is_none());
-        let tls = named.map(|name| ClientTls { server_name: Some(name.clone()), ..wish.tls.clone() });
-        let tls = tls.as_ref().unwrap_or(wish.tls);
-        let config = self.config(tls, wish.inside, wish.state)?;
+        let config = self.config(&wish)?;
         // An address is not asked for by name (RFC 6066 3).
-        let name = match &tls.server_name {
+        let name = match wish.tls.server_name.as_ref().or(wish.name) {
             Some(name) => ServerName::try_from(name.to_string()).map_err(|_| Error::Name(name.clone()))?,
             None => ServerName::IpAddress(wish.address.into()),
         };
@@ -136,46 +138,68 @@ impl Cache {
         }
     }
 
-    fn config(&self, tls: &ClientTls, inside: Inside, state: &State) -> Result<Arc<ClientConfig>, Error> {
+    fn config(&self, wish: &Wish<'_>) -> Result<Arc<ClientConfig>, Error> {
+        let (tls, inside) = (wish.tls, wish.inside);
+        let named = wish.name.is_some() && tls.server_name.is_none();
         let roots = match &tls.roots {
             Roots::Secret(name) => Some(name),
             _ => None,
         };
         // What changed is another one, even under the same name.
-        let secrets = [tls.credential.as_ref(), roots].map(|name| state.secret(name?).cloned());
+        let secrets = [tls.credential.as_ref(), roots].map(|name| wish.state.secret(name?).cloned());
         let same = |one: &Option<Arc<Secret>>, other: &Option<Arc<Secret>>| match (one, other) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
             (one, other) => one.is_none() && other.is_none(),
         };
-        let fits = |made: &Made| {
+        let fits = |made: &&Made| {
             let mut pairs = made.secrets.iter().zip(&secrets);
-            made.inside == inside && made.tls == *tls && pairs.all(|(one, other)| same(one, other))
+            made.inside == inside
+                && made.named == named
+                && made.tls == *tls
+                && pairs.all(|(one, other)| same(one, other))
         };
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(made) = known.iter().find(|made| fits(made)) {
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = known().iter().find(fits) {
             return Ok(made.config.clone());
         }
-        let config = Arc::new(config(tls, inside, &secrets)?);
+        // Nobody waits for it who needs others.
+        let config = Arc::new(config(tls, inside, named, &secrets)?);
+        let mut known = known();
+        // Others may have made the same meanwhile: sessions are kept in one of them.
+        if let Some(made) = known.iter().find(fits) {
+            return Ok(made.config.clone());
+        }
         if known.len() >= KEPT {
             known.remove(0);
         }
-        known.push(Made { tls: tls.clone(), inside, secrets, config: config.clone() });
+        known.push(Made { tls: tls.clone(), inside, named, secrets: secrets.clone(), config: config.clone() });
         Ok(config)
     }
 }
 
 static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
 
-fn config(tls: &ClientTls, inside: Inside, [credential, authorities]: &Secrets) -> Result<ClientConfig, Error> {
+/// Those that the public believes: all settings have the same ones. They are in the binary: its image has no files.
+static SYSTEM: LazyLock<Arc<RootCertStore>> =
+    LazyLock::new(|| Arc::new(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()));
+
+/// Makes settings; where clients name the server, for any server.
+fn config(
+    tls: &ClientTls,
+    inside: Inside,
+    named: bool,
+    [credential, authorities]: &Secrets,
+) -> Result<ClientConfig, Error> {
     // Without what it should show the connection would be somebody else's than was meant.
     let own = tls.credential.as_ref().map(|name| own(name, credential.as_deref())).transpose()?;
     let provider = PROVIDER.clone();
     let verifier = Verifier {
         roots: roots(&tls.roots, authorities.as_deref())?,
-        names: names(tls)?,
+        names: names(tls),
         algorithms: provider.signature_verification_algorithms,
     };
-    if verifier.roots.is_some() && verifier.names.is_empty() {
+    let is_asked = named || tls.server_name.is_some();
+    if verifier.roots.is_some() && verifier.names.is_empty() && !is_asked {
         return Err(Error::NoName);
     }
     let builder = ClientConfig::builder_with_provider(provider)
@@ -186,6 +210,9 @@ fn config(tls: &ClientTls, inside: Inside, [credential, authorities]: &Secrets) 
         Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
         None => builder.with_no_client_auth(),
     };
+    if named {
+        config.resumption = Resumption::in_memory_sessions(SERVERS * TICKETS);
+    }
     config.alpn_protocols = match inside {
         Inside::Anything => Vec::new(),
         Inside::Http1 => vec![b"http/1.1".to_vec()],
@@ -213,38 +240,33 @@ fn own(name: &Name, secret: Option<&Secret>) -> Result<Own, Error> {
     Ok((chain, key))
 }
 
-fn roots(roots: &Roots, secret: Option<&Secret>) -> Result<Option<RootCertStore>, Error> {
-    let mut store = RootCertStore::empty();
-    let mut add = |pem: &str| {
+fn roots(roots: &Roots, secret: Option<&Secret>) -> Result<Option<Arc<RootCertStore>>, Error> {
+    let read = |pem: &str| {
+        let mut store = RootCertStore::empty();
         for root in CertificateDer::pem_slice_iter(pem.as_bytes()) {
             store.add(root.map_err(|error| Error::Pem(error.to_string()))?)?;
         }
-        if store.is_empty() { Err(Error::Pem("there is no certificate".to_owned())) } else { Ok(()) }
+        if store.is_empty() { Err(Error::Pem("there is no certificate".to_owned())) } else { Ok(Some(Arc::new(store))) }
     };
     match roots {
-        // They are in the binary: its image has no files.
-        Roots::System => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Roots::Pem(pem) => add(pem)?,
+        Roots::System => Ok(Some(SYSTEM.clone())),
+        Roots::Pem(pem) => read(pem),
         Roots::Secret(name) => {
             let pem = content(name, secret)?.roots.as_ref();
-            add(pem.ok_or_else(|| Error::Lacks(name.clone(), "authorities (ca.crt)"))?)?;
+            read(pem.ok_or_else(|| Error::Lacks(name.clone(), "authorities (ca.crt)"))?)
         }
-        Roots::Unchecked => return Ok(None),
-        Roots::Invalid(reason) => return Err(Error::Invalid(reason.clone())),
+        Roots::Unchecked => Ok(None),
+        Roots::Invalid(reason) => Err(Error::Invalid(reason.clone())),
     }
-    Ok(Some(store))
 }
 
-fn names(tls: &ClientTls) -> Result<Vec<Wanted>, Error> {
+/// Returns the names of which one is wanted, where it is another one than that which is asked for.
+fn names(tls: &ClientTls) -> Vec<Wanted> {
     let server = |name: &Name| ServerName::try_from(name.to_string()).map(Wanted::Server);
-    if tls.subject_alt_names.is_empty() {
-        return tls.server_name.iter().map(|name| server(name).map_err(|_| Error::Name(name.clone()))).collect();
-    }
-    Ok(tls
-        .subject_alt_names
+    tls.subject_alt_names
         .iter()
         .map(|name| server(name).unwrap_or_else(|_| Wanted::Literal(name.clone())))
-        .collect())
+        .collect()
 }
 
 /// A name that a certificate may show.
@@ -273,11 +295,12 @@ impl Wanted {
     }
 }
 
-/// Believes certificates of some roots that show one of some names.
+/// Believes certificates of some roots that show one of some names, or the name that is asked for.
 #[derive(Debug)]
 struct Verifier {
     /// None where nothing is to be checked.
-    roots: Option<RootCertStore>,
+    roots: Option<Arc<RootCertStore>>,
+    /// None where the name that is asked for is wanted.
     names: Vec<Wanted>,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -287,14 +310,16 @@ impl ServerCertVerifier for Verifier {
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
+        asked: &ServerName<'_>,
         _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         if let Some(roots) = &self.roots {
             let parsed = ParsedCertificate::try_from(leaf)?;
             verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, self.algorithms.all)?;
-            if !self.names.iter().any(|name| name.is_in(leaf, &parsed)) {
+            if self.names.is_empty() {
+                verify_server_name(&parsed, asked)?;
+            } else if !self.names.iter().any(|name| name.is_in(leaf, &parsed)) {
                 return Err(CertificateError::NotValidForName.into());
             }
         }

@@ -35,6 +35,16 @@ async fn connect(
     tls: &ClientTls,
     inside: Inside,
 ) -> Result<Option<HandshakeKind>, Error> {
+    connect_to(cache, server, tls, inside, None).await
+}
+
+async fn connect_to(
+    cache: &Cache,
+    server: &Server,
+    tls: &ClientTls,
+    inside: Inside,
+    name: Option<&Name>,
+) -> Result<Option<HandshakeKind>, Error> {
     let (ours, theirs) = tokio::io::duplex(64 << 10);
     let acceptor = TlsAcceptor::from(server.config.clone());
     tokio::spawn(async move {
@@ -44,7 +54,7 @@ async fn connect(
         }
     });
     let state = State::default();
-    let wish = Wish { tls, inside, name: None, address: [10, 0, 0, 9].into(), state: &state };
+    let wish = Wish { tls, inside, name, address: [10, 0, 0, 9].into(), state: &state };
     let mut stream = cache.start(ours, wish).await?;
     // Tickets come after the handshake.
     let _ = stream.read_u8().await;
@@ -101,6 +111,27 @@ async fn sessions_are_resumed_under_the_same_settings_alone() {
     for (tls, wanted) in rows {
         assert_eq!(connect(&cache, &server, tls, Inside::Anything).await.unwrap(), Some(wanted), "{tls:?}");
     }
+}
+
+#[tokio::test]
+async fn all_hosts_of_a_wildcard_have_the_same_settings_and_sessions_of_their_own() {
+    let server = server(&["*.example.com"], &[], &[]);
+    let cache = Cache::default();
+    let settings = tls(Roots::Pem((*server.roots).into()), None, &[]);
+    let hosts: Vec<Name> = (0..SERVERS).map(|n| format!("{n}.example.com").into()).collect();
+    for wanted in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        for host in &hosts {
+            let kind = connect_to(&cache, &server, &settings, Inside::Anything, Some(host)).await.unwrap();
+            assert_eq!(kind, Some(wanted), "{host}");
+        }
+    }
+    for other in ["a.b.example.com", "example.org"] {
+        let outcome = connect_to(&cache, &server, &settings, Inside::Anything, Some(&other.into())).await;
+        assert!(matches!(outcome, Err(Error::Handshake(_))), "{other} is believed: {outcome:?}");
+    }
+    assert_eq!(cache.0.lock().unwrap().len(), 1);
+    // Without a name nothing says who is meant, although the same was made for names before.
+    assert!(matches!(connect(&cache, &server, &settings, Inside::Anything).await, Err(Error::NoName)));
 }
 
 #[tokio::test]
@@ -189,7 +220,7 @@ async fn a_secret_is_shown_as_it_is_now_and_without_it_nothing_is_sent() {
         let acceptor = TlsAcceptor::from(server.config.clone());
         let accepted = tokio::spawn(async move { acceptor.accept(theirs).await.is_ok() });
         let wish =
-            Wish { tls: &tls, inside: Inside::Anything, name: None, address: [10, 0, 0, 9].into(), state: &state };
+            Wish { tls: &tls, inside: Inside::Anything, name, address: [10, 0, 0, 9].into(), state: &state };
         let told = match cache.start(ours, wish).await {
             Err(error) => error.to_string(),
             Ok(_stream) if accepted.await.unwrap() => String::new(),
