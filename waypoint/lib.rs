@@ -28,7 +28,7 @@ use identity::{
 };
 use model::{Identity, identity::InvalidIdentity};
 use prometheus_client::registry::Registry;
-use runtime::{Drain, Readiness, Shards, drain::stop_signal, operators::Taken, resolve::Resolver};
+use runtime::{Drain, Readiness, Shards, drain::stop_signal, operators::Taken, resolve::Names};
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
@@ -103,7 +103,7 @@ struct Shared {
     upstreams: Vec<upstream::Upstreams>,
     // Of all shards: an endpoint that fails fails for all, and limits are of the process.
     groups: upstream::Groups,
-    names: Resolver,
+    names: Names,
 }
 
 impl Shared {
@@ -130,7 +130,7 @@ impl Shared {
             upstreams: (0..shards.count()).map(|_| upstream::Upstreams::new(unused / shards.count())).collect(),
             spread: listen::Spread::new(shards.count()),
             groups: upstream::Groups::default(),
-            names: Resolver::default(),
+            names: Names::default(),
             shards,
             config,
         };

@@ -20,7 +20,7 @@ use identity::{
     client::{Asking, RemoteAuthority},
     manager::Manager,
 };
-use runtime::{Drain, Readiness, Shards, drain::stop_signal, operators::Taken, resolve::Resolver};
+use runtime::{Drain, Readiness, Shards, drain::stop_signal, operators::Taken, resolve::Names};
 use tracing::{info, warn};
 
 pub use crate::config::Config;
@@ -49,7 +49,7 @@ struct Shared {
     certificates: Manager,
     metrics: telemetry::Metrics,
     pods: pod::Pods,
-    names: Resolver,
+    names: Names,
     shards: Shards,
 }
 
@@ -82,7 +82,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         certificates,
         metrics,
         pods: pod::Pods::default(),
-        names: Resolver::default(),
+        names: Names::default(),
         shards: Shards::start("ztunnel", config.workers, batch).map_err(Error::Threads)?,
     });
 

@@ -18,6 +18,7 @@ use http::HeaderMap;
 use identity::tls::Session;
 use model::{Identity, NextHop, Service, Workload, workload::Name};
 use net::sockets::{self, ConnectOptions, Family, Keepalive};
+use runtime::resolve::Known;
 use tokio::{net::TcpStream, time::timeout};
 use tracing::debug;
 
@@ -111,12 +112,13 @@ pub async fn serve(pod: Arc<Pod>, stream: TcpStream, client: SocketAddr) {
 
 /// Returns the addresses of a host outside of the mesh.
 async fn addresses(pod: &Pod, host: &Name) -> Result<Vec<IpAddr>, String> {
-    let (resolver, names) = (&pod.shared.names, [host.clone()]);
-    resolver.keep(&names);
-    if resolver.names().get(host).is_none() {
-        resolver.resolve(&names).await;
+    let resolver = &pod.shared.names.configured;
+    let mut known = resolver.find(host);
+    if known.is_none() {
+        resolver.resolve(std::slice::from_ref(host)).await;
+        known = resolver.find(host);
     }
-    match resolver.names().get(host).map(|found| &**found) {
+    match known.as_ref().map(Known::found) {
         Some(Ok(addresses)) => Ok(addresses.clone()),
         Some(Err(reason)) => Err(reason.to_string()),
         None => Err("too many names are asked for".to_owned()),

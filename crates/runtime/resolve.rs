@@ -1,5 +1,10 @@
 //! Names of hosts and their addresses, as DNS tells them: kept for as long as DNS says and somebody asks, renewed before anybody
 //! has to wait. While DNS does not answer, the last addresses that it told stay.
+//!
+//! Names that configuration writes and names that clients choose have places of their own: however many names clients think of,
+//! they take no place from the others.
+
+mod system;
 
 use std::{
     collections::HashMap,
@@ -7,48 +12,96 @@ use std::{
     net::IpAddr,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use arc_swap::ArcSwap;
-use hickory_resolver::TokioResolver;
+use arc_swap::ArcSwapOption;
 use model::workload::Name;
 use tokio::{
-    sync::watch,
-    time::{sleep, timeout, timeout_at},
+    sync::Semaphore,
+    task::AbortHandle,
+    time::{Instant, sleep, timeout, timeout_at},
 };
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-/// How many names are known at once.
-const MOST: usize = 4096;
+use self::system::System;
+
 /// How long DNS may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// For how long an answer counts, whatever it says itself.
 const LIFE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
-/// The first and the longest pause after a failure.
+/// The shortest and the longest pause after a failure, and for how long it counts that a name has no address (RFC 2308 5, 7).
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// How long a name is kept that nobody asks for.
-const KEPT: Duration = Duration::from_secs(60);
+/// How many questions a resolver asks at once: each takes sockets.
+const AT_ONCE: usize = 256;
+/// How many addresses of a name count.
+const MOST_ADDRESSES: usize = 256;
+/// Which part of the names goes when there is no place left: those that were not used for longest.
+const EVICTED: usize = 8;
 
-/// What DNS says of a name: addresses and for how long they count, or why there are none.
-pub type Answer = Result<(Vec<IpAddr>, Duration), String>;
+/// Addresses that DNS tells, and for how long they count; or why there are none.
+pub type Answer = Result<(Vec<IpAddr>, Duration), Nothing>;
 /// Asks DNS.
 pub type Look = Arc<dyn Fn(Name) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
 /// The addresses of a name, in the order of their numbers, or why there are none.
 pub type Found = Result<Vec<IpAddr>, Name>;
 
-/// What is known once: the same for as long as nothing changes.
-#[derive(Clone, Debug, Default)]
-pub struct Names(HashMap<Name, Arc<Found>>);
+/// Why a name has no address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nothing {
+    /// The reason.
+    pub reason: String,
+    /// For how long DNS says that there are none; nothing where it did not answer.
+    pub life: Option<Duration>,
+}
+
+impl<S: Into<String>> From<S> for Nothing {
+    fn from(reason: S) -> Self {
+        Self { reason: reason.into(), life: None }
+    }
+}
+
+/// How much a resolver remembers.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    /// How many names.
+    most: usize,
+    /// How long a name is renewed that nobody uses.
+    idle: Duration,
+}
+
+/// Of names that configuration writes.
+const CONFIGURED: Bounds = Bounds { most: 4096, idle: Duration::from_secs(60) };
+/// Of names that clients choose: each is renewed for its use alone, or clients could have DNS asked without end.
+const REQUESTED: Bounds = Bounds { most: 4096, idle: Duration::ZERO };
+
+/// All names of a process.
+#[derive(Clone)]
+pub struct Names {
+    /// Those that configuration writes.
+    pub configured: Resolver,
+    /// Those that clients choose.
+    pub requested: Resolver,
+}
 
 impl Names {
-    /// Returns what is known of a name; none if nobody asked for it before.
+    /// Makes one that knows nothing yet.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Arc<Found>> {
-        self.0.get(name)
+    pub fn new(look: &Look) -> Self {
+        let of = |bounds| Resolver::new(look.clone(), bounds);
+        Self { configured: of(CONFIGURED), requested: of(REQUESTED) }
+    }
+}
+
+impl Default for Names {
+    /// Asks as `/etc/resolv.conf` says.
+    fn default() -> Self {
+        let system = Arc::new(System::default());
+        Self::new(&(Arc::new(move |name| system.clone().ask(name)) as Look))
     }
 }
 
@@ -58,233 +111,231 @@ pub struct Resolver(Arc<Inner>);
 
 struct Inner {
     look: Look,
-    names: ArcSwap<Names>,
-    kept: Mutex<HashMap<Name, Arc<AtomicBool>>>,
-    changed: watch::Sender<()>,
+    bounds: Bounds,
+    begun: Instant,
+    places: RwLock<Places>,
+    asking: Semaphore,
 }
 
-impl Default for Resolver {
-    /// Asks as `/etc/resolv.conf` says.
-    fn default() -> Self {
-        Self::new(Arc::new(|name| Box::pin(ask(name))))
+type Places = HashMap<Name, Arc<Place>>;
+
+/// What is known of one name.
+///
+/// ```text
+///  start ──► asked ──► known ──┬─► asked again, while it is used
+///            (found: none)     └─► given up (found: none, in the map no more): unused, or others take its place
+/// ```
+#[derive(Debug)]
+struct Place {
+    /// Written only while it is in the map.
+    found: ArcSwapOption<Found>,
+    /// When it was used last, in milliseconds of the resolver.
+    used: AtomicU64,
+    /// It was answered once, or given up.
+    told: CancellationToken,
+    task: OnceLock<AbortHandle>,
+}
+
+impl Place {
+    fn touch(&self, now: u64) {
+        // Threads that use it at once need not write it in turns.
+        if self.used.load(Ordering::Relaxed) != now {
+            self.used.store(now, Ordering::Relaxed);
+        }
+    }
+
+    fn give_up(&self) {
+        // Who holds it sees that it is nothing any more.
+        self.found.store(None);
+        self.told.cancel();
+    }
+}
+
+/// What is known of a name, as it was when somebody looked.
+#[derive(Clone, Debug)]
+pub struct Known {
+    place: Arc<Place>,
+    found: Arc<Found>,
+}
+
+impl Known {
+    /// Returns what was found.
+    pub fn found(&self) -> &Found {
+        &self.found
+    }
+
+    /// Tells whether nothing changed since.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.place.found.load().as_ref().is_some_and(|now| Arc::ptr_eq(now, &self.found))
     }
 }
 
 impl Resolver {
-    /// Makes one that knows nothing yet.
-    #[must_use]
-    pub fn new(look: Look) -> Self {
-        let (names, kept) = (ArcSwap::default(), Mutex::default());
-        Self(Arc::new(Inner { look, names, kept, changed: watch::Sender::new(()) }))
+    fn new(look: Look, bounds: Bounds) -> Self {
+        let (places, asking) = (RwLock::default(), Semaphore::new(AT_ONCE));
+        Self(Arc::new(Inner { look, bounds, begun: Instant::now(), places, asking }))
     }
 
-    /// Returns what is known now.
+    /// Returns what is known of a name, and uses it; none if nobody asked for it before.
     #[must_use]
-    pub fn names(&self) -> Arc<Names> {
-        self.0.names.load_full()
+    pub fn find(&self, name: &str) -> Option<Known> {
+        let place = self.read().get(name)?.clone();
+        place.touch(self.now());
+        let found = place.found.load_full()?;
+        Some(Known { place, found })
     }
 
-    /// Keeps names that are known for longer.
-    pub fn keep(&self, names: &[Name]) {
-        let kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        names.iter().filter_map(|name| kept.get(name)).for_each(|used| used.store(true, Ordering::Relaxed));
+    /// Uses names, so that they stay known.
+    pub fn keep<'k>(&self, names: impl IntoIterator<Item = &'k Known>) {
+        let now = self.now();
+        names.into_iter().for_each(|known| known.place.touch(now));
     }
 
     /// Waits until something is known of all of these names, but not for ever. Only within a runtime.
     pub async fn resolve(&self, names: &[Name]) {
-        let mut changed = self.0.changed.subscribe();
-        names.iter().for_each(|name| self.start(name));
-        let end = tokio::time::Instant::now() + PATIENCE + LIFE.0;
-        loop {
-            let known = self.names();
-            if names.iter().all(|name| known.get(name).is_some()) {
-                return;
-            }
-            if !matches!(timeout_at(end, changed.changed()).await, Ok(Ok(()))) {
+        let end = Instant::now() + PATIENCE + LIFE.0;
+        let places: Vec<Arc<Place>> = names.iter().map(|name| self.start(name)).collect();
+        for place in places {
+            if timeout_at(end, place.told.cancelled()).await.is_err() {
                 return;
             }
         }
     }
 
-    fn start(&self, name: &Name) {
-        let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.contains_key(name) {
-            return;
+    fn now(&self) -> u64 {
+        Instant::now().saturating_duration_since(self.0.begun).as_millis() as u64
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Places> {
+        self.0.places.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Places> {
+        self.0.places.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(&self, name: &Name) -> Arc<Place> {
+        let mut places = self.write();
+        if let Some(place) = places.get(name) {
+            place.touch(self.now());
+            return place.clone();
         }
-        if kept.len() >= MOST {
-            return debug!(%name, "no more names can be known");
+        if places.len() >= self.0.bounds.most {
+            evict(&mut places);
         }
-        let used = Arc::new(AtomicBool::new(true));
-        kept.insert(name.clone(), used.clone());
-        tokio::spawn(self.clone().follow(name.clone(), used));
+        let place = Arc::new(Place {
+            found: ArcSwapOption::empty(),
+            used: AtomicU64::new(self.now()),
+            told: CancellationToken::new(),
+            task: OnceLock::new(),
+        });
+        places.insert(name.clone(), place.clone());
+        let task = tokio::spawn(self.clone().follow(name.clone(), place.clone()));
+        place.task.get_or_init(|| task.abort_handle());
+        place
     }
 
     /// Asks for a name again and again, until nobody needs it.
-    async fn follow(self, name: Name, used: Arc<AtomicBool>) {
+    async fn follow(self, name: Name, place: Arc<Place>) {
         let mut again = AGAIN.0;
-        let mut last_used = tokio::time::Instant::now();
         let mut good = false;
         loop {
-            let answer = timeout(PATIENCE, (self.0.look)(name.clone())).await;
-            let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")));
-            let pause = match answer {
-                Ok((mut addresses, life)) if !addresses.is_empty() => {
-                    addresses.sort_unstable();
-                    addresses.dedup();
-                    self.put(&name, Some(Ok(addresses)));
+            let pause = match self.ask(&name).await {
+                Ok((addresses, life)) if !addresses.is_empty() => {
+                    self.put(&name, &place, Ok(tidy(addresses)));
                     (good, again) = (true, AGAIN.0);
                     life.clamp(LIFE.0, LIFE.1)
                 }
                 failed => {
-                    let reason = failed.err().unwrap_or_else(|| "it has no address".to_owned());
-                    if good {
-                        warn!(%name, reason, "a name cannot be resolved, its last addresses stay");
-                    } else {
-                        self.put(&name, Some(Err(reason.into())));
+                    let nothing = failed.err().unwrap_or_else(|| "it has no address".into());
+                    if !good {
+                        self.put(&name, &place, Err(nothing.reason.into()));
+                    } else if again == AGAIN.0 {
+                        warn!(%name, nothing.reason, "a name cannot be resolved, its last addresses stay");
                     }
-                    let pause = again;
+                    let pause = nothing.life.unwrap_or(again).clamp(AGAIN.0, AGAIN.1);
                     again = (again * 2).min(AGAIN.1);
                     pause
                 }
             };
             sleep(pause).await;
-            if used.swap(false, Ordering::Relaxed) {
-                last_used = tokio::time::Instant::now();
-            } else if last_used.elapsed() >= KEPT {
-                break;
+            if self.end(&name, &place, pause) {
+                return;
             }
         }
-        self.put(&name, None);
-        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
     }
 
-    fn put(&self, name: &Name, found: Option<Found>) {
-        // One after the other, or one would undo the other's.
-        let _writing = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = self.0.names.load();
-        if old.get(name).map(|found| &**found) == found.as_ref() {
+    async fn ask(&self, name: &Name) -> Answer {
+        let answer = async {
+            let _turn = self.0.asking.acquire().await;
+            (self.0.look)(name.clone()).await
+        };
+        timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}").into()))
+    }
+
+    /// Notes what was found, unless others have taken the place meanwhile.
+    fn put(&self, name: &Name, place: &Arc<Place>, found: Found) {
+        let places = self.read();
+        if !is_in(&places, name, place) {
             return;
         }
-        let mut names = Names::clone(&old);
-        match found {
-            Some(found) => drop(names.0.insert(name.clone(), Arc::new(found))),
-            None => drop(names.0.remove(name)),
+        // The same answer is the same thing: what was made of it stays.
+        if place.found.load().as_deref() != Some(&found) {
+            place.found.store(Some(Arc::new(found)));
         }
-        self.0.names.store(Arc::new(names));
-        self.0.changed.send_replace(());
+        place.told.cancel();
+    }
+
+    /// Ends a place if it was not used in the later half of the pause. Looking at it and taking it away are one step: who comes
+    /// before has used it, and who comes after begins anew.
+    fn end(&self, name: &Name, place: &Arc<Place>, pause: Duration) -> bool {
+        let most = self.0.bounds.idle.max(pause / 2).as_millis() as u64;
+        let is_used = || self.now().saturating_sub(place.used.load(Ordering::Relaxed)) <= most;
+        if is_used() {
+            return false;
+        }
+        let mut places = self.write();
+        if is_used() {
+            return false;
+        }
+        if is_in(&places, name, place) {
+            places.remove(name);
+        }
+        place.give_up();
+        true
     }
 }
 
-async fn ask(name: Name) -> Answer {
-    // Not the C library's resolver: in a static binary it would need files that the image does not have.
-    let resolver = TokioResolver::builder_tokio().and_then(|builder| builder.build());
-    let resolver = resolver.map_err(|error| format!("no name server: {error}"))?;
-    // A whole name is not looked for in domains of this pod.
-    let whole = if name.contains('.') && !name.ends_with('.') { format!("{name}.") } else { name.to_string() };
-    let found = resolver.lookup_ip(whole).await.map_err(|error| error.to_string())?;
-    Ok((found.iter().collect(), found.valid_until().saturating_duration_since(Instant::now())))
+fn is_in(places: &Places, name: &Name, place: &Arc<Place>) -> bool {
+    places.get(name).is_some_and(|other| Arc::ptr_eq(other, place))
+}
+
+/// Makes places free: many at once, as all have to be looked at for it.
+fn evict(places: &mut Places) {
+    let mut ages: Vec<(u64, Name)> =
+        places.iter().map(|(name, place)| (place.used.load(Ordering::Relaxed), name.clone())).collect();
+    let count = (ages.len() / EVICTED).max(1);
+    if count < ages.len() {
+        ages.select_nth_unstable(count);
+    }
+    debug!(count, "too many names are known, the least recently used ones are forgotten");
+    for (_, name) in ages.into_iter().take(count) {
+        let Some(place) = places.remove(&name) else { continue };
+        place.give_up();
+        if let Some(task) = place.task.get() {
+            task.abort();
+        }
+    }
+}
+
+/// Puts addresses in order, so that the same ones are equal, and the same ones remain of too many.
+fn tidy(mut addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses.truncate(MOST_ADDRESSES);
+    addresses
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicUsize;
-
-    use super::*;
-
-    /// A name server whose answers are set, and which counts questions.
-    #[derive(Clone, Default)]
-    struct Scripted(Arc<Mutex<Option<Answer>>>, Arc<AtomicUsize>);
-
-    impl Scripted {
-        fn says(&self, answer: Option<Answer>) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = answer;
-        }
-
-        fn resolver(&self) -> Resolver {
-            let this = self.clone();
-            Resolver::new(Arc::new(move |_| {
-                this.1.fetch_add(1, Ordering::Relaxed);
-                let answer = this.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                Box::pin(async move {
-                    match answer {
-                        Some(answer) => answer,
-                        None => std::future::pending().await,
-                    }
-                })
-            }))
-        }
-    }
-
-    fn addresses(last: &[u8], life: u64) -> Option<Answer> {
-        Some(Ok((last.iter().map(|n| [192, 0, 2, *n].into()).collect(), Duration::from_secs(life))))
-    }
-
-    fn told(resolver: &Resolver) -> Option<String> {
-        let names = resolver.names();
-        Some(match &**names.get("a.test")? {
-            Ok(addresses) => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
-            Err(reason) => format!("error: {reason}"),
-        })
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_name_is_renewed_when_its_answer_ends_and_the_last_good_one_stays() {
-        let server = Scripted::default();
-        let resolver = server.resolver();
-        let names: [Name; 1] = ["a.test".into()];
-        server.says(addresses(&[2, 1, 2], 20));
-        resolver.resolve(&names).await;
-        assert_eq!(told(&resolver).as_deref(), Some("192.0.2.1 192.0.2.2"));
-        let first = resolver.names();
-        resolver.resolve(&names).await;
-        assert_eq!(server.1.load(Ordering::Relaxed), 1, "it is known");
-        sleep(Duration::from_secs(21)).await;
-        assert!(Arc::ptr_eq(&first, &resolver.names()), "the same answer changes nothing");
-        assert_eq!(server.1.load(Ordering::Relaxed), 2);
-        resolver.keep(&names);
-        server.says(addresses(&[3], 20));
-        sleep(Duration::from_secs(20)).await;
-        assert_eq!(told(&resolver).as_deref(), Some("192.0.2.3"));
-        for bad in [None, Some(Err("NXDOMAIN".to_owned())), addresses(&[], 20)] {
-            server.says(bad);
-            resolver.keep(&names);
-            sleep(Duration::from_secs(26)).await;
-            assert_eq!(told(&resolver).as_deref(), Some("192.0.2.3"));
-        }
-        server.says(addresses(&[4], 20));
-        resolver.keep(&names);
-        sleep(Duration::from_secs(36)).await;
-        assert_eq!(told(&resolver).as_deref(), Some("192.0.2.4"));
-        sleep(KEPT + Duration::from_secs(41)).await;
-        assert_eq!(told(&resolver), None, "nobody asks for it any more");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_name_without_addresses_says_why_and_is_asked_for_again() {
-        let server = Scripted::default();
-        let resolver = server.resolver();
-        let names: [Name; 1] = ["a.test".into()];
-        let begun = tokio::time::Instant::now();
-        resolver.resolve(&names).await;
-        assert_eq!(told(&resolver).as_deref(), Some("error: no answer within 5s"));
-        assert!(begun.elapsed() <= PATIENCE + LIFE.0);
-        server.says(addresses(&[1], 3600));
-        sleep(Duration::from_secs(2)).await;
-        assert_eq!(told(&resolver).as_deref(), Some("192.0.2.1"));
-        resolver.keep(&names);
-        server.says(addresses(&[2], 3600));
-        sleep(LIFE.1 + Duration::from_secs(1)).await;
-        assert_eq!(told(&resolver).as_deref(), Some("192.0.2.2"), "an hour is too long");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn no_more_names_are_known_than_may_be() {
-        let server = Scripted::default();
-        server.says(addresses(&[1], 300));
-        let resolver = server.resolver();
-        let names: Vec<Name> = (0..=MOST).map(|n| format!("{n}.test").into()).collect();
-        resolver.resolve(&names[..MOST]).await;
-        resolver.resolve(&names[MOST..]).await;
-        assert_eq!(resolver.names().0.len(), MOST);
-    }
-}
+mod tests;

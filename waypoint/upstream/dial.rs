@@ -7,7 +7,7 @@
 
 use std::{
     io::{self, IoSlice},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -38,7 +38,7 @@ use super::{
     proxy_protocol,
     tls::{self, Inside},
 };
-use crate::Shared;
+use crate::{Config, Shared};
 
 /// How many tunnels are tried for one stream.
 const TRIES: usize = 3;
@@ -63,12 +63,21 @@ pub enum Failure {
     /// Names of endpoints whose addresses nobody asked for yet.
     #[error("{} is being resolved", .0.join(", "))]
     Unresolved(Vec<Name>),
+    /// A name that a client chose, for whose addresses nobody asked yet.
+    #[error("{0} is being resolved")]
+    Unheard(Name),
     /// A name without addresses.
     #[error("host {0} cannot be resolved: {1}")]
     Resolve(Name, Name),
     /// A name that is none of a wildcard.
     #[error("host {0:?} is none of {1}")]
     NotCovered(String, Name),
+    /// A name that a client chose, and that leads where no client may lead.
+    #[error("host {0} leads to {1}: {2}")]
+    Astray(Name, IpAddr, &'static str),
+    /// The proxy's own ports.
+    #[error("{0} is the waypoint itself")]
+    Itself(SocketAddr),
     /// A policy of the endpoint's own.
     #[error("policy {0} refuses it")]
     Denied(Name),
@@ -102,8 +111,8 @@ impl Failure {
         match self {
             Self::UnknownService(_) | Self::UnknownSubset(..) | Self::NoSuchPort(..) => "NC",
             Self::NoEndpoint(..) => "UH",
-            Self::Unresolved(_) | Self::Resolve(..) => "DF",
-            Self::NotCovered(..) => "NR",
+            Self::Unresolved(_) | Self::Unheard(_) | Self::Resolve(..) => "DF",
+            Self::NotCovered(..) | Self::Astray(..) | Self::Itself(_) => "NR",
             Self::Denied(_) => "DENY",
             Self::Overflow(..) => "UO",
             Self::Tunnel(_)
@@ -176,6 +185,9 @@ pub async fn dial(shared: &Arc<Shared>, endpoint: &Endpoint, inside: Inside) -> 
 async fn reach(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result<Io, Failure> {
     let tunnelled = endpoint.workload.as_ref().filter(|w| w.protocol == Protocol::Hbone);
     let Some(workload) = tunnelled else {
+        if is_own(&shared.config, endpoint.address) {
+            return Err(Failure::Itself(endpoint.address));
+        }
         let socket = plain(endpoint.address, endpoint).await;
         return socket.map(Io::Plain).map_err(|error| Failure::Connect(endpoint.address, error));
     };
@@ -197,6 +209,14 @@ async fn reach(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result<Io, Failure>
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Tells whether an address is a port of this proxy that is meant for its own pod: who may ask the proxy must not get there by it,
+/// whatever DNS or an object says of a host.
+fn is_own(config: &Config, address: SocketAddr) -> bool {
+    let ip = address.ip().to_canonical();
+    let own = [config.admin, config.stats, config.readiness, config.hbone];
+    (ip.is_loopback() || ip.is_unspecified()) && own.iter().any(|own| own.port() == address.port())
 }
 
 /// Opens a connection to a workload through a tunnel that nobody else uses.

@@ -227,9 +227,9 @@ pub async fn choose(
 /// Finds something, a second time where a name had to be resolved first.
 async fn resolved<T>(inbound: &Inbound, mut find: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
     match find() {
-        Err(Failure::Unresolved(names)) => {
+        Err(failure) => {
             // In a box: most names are known.
-            Box::pin(inbound.shared.names.resolve(&names)).await;
+            Box::pin(named::learn(&inbound.shared, failure)).await?;
             find()
         }
         found => found,
@@ -273,8 +273,8 @@ fn find(inbound: &Inbound, wanted: &Wanted, tried: &[SocketAddr], hints: &mut Hi
     }
     let group = shared.groups.group(key, port, subset, policy);
     let own = || crate::inbound::own(shared, &world);
-    let names = shared.names.names();
-    let plan = group.plan(&Inputs { world: &world, state: &state, service, port, policy, names: &names, own: &own });
+    let names = &shared.names.configured;
+    let plan = group.plan(&Inputs { world: &world, state: &state, service, port, policy, names, own: &own });
     let mut endpoint = Endpoint {
         service: Some(service.clone()),
         protocol: plan.protocol,
@@ -284,9 +284,9 @@ fn find(inbound: &Inbound, wanted: &Wanted, tried: &[SocketAddr], hints: &mut Hi
         ..Endpoint::new(inbound, inbound.destination)
     };
     if service.key.hostname.starts_with('*') {
-        return named::find(inbound, endpoint, (service, port, group), tried, hints);
+        return named::find(inbound, &world, endpoint, (service, port, group), (tried, hints.name));
     }
-    named::resolved(shared, &names, &plan)?;
+    named::resolved(names, &plan)?;
     let passes = service.load_balancer.mode == LoadBalancerMode::Passthrough && plan.refusal.is_some();
     if passes || plan.traffic.balancer == Balancer::Passthrough {
         endpoint.workload = original(inbound, &world);

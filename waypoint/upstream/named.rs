@@ -5,66 +5,143 @@ use std::{
     sync::Arc,
 };
 
-use model::{Service, workload::Name};
-use runtime::resolve::{Found, Names};
+use model::{
+    Service, World,
+    workload::{Name, Protocol},
+};
+use runtime::resolve::{Found, Known, Resolver};
 
-use super::{Endpoint, Failure, Hints, group::Group, plan::Plan};
+use super::{Endpoint, Failure, group::Group, plan::Plan};
 use crate::{Shared, inbound::Inbound};
+
+/// Waits for names of whose addresses nothing is known yet.
+///
+/// # Errors
+/// What failed, if it was something else.
+pub async fn learn(shared: &Shared, failure: Failure) -> Result<(), Failure> {
+    match failure {
+        Failure::Unresolved(names) => shared.names.configured.resolve(&names).await,
+        Failure::Unheard(name) => shared.names.requested.resolve(&[name]).await,
+        other => return Err(other),
+    }
+    Ok(())
+}
 
 /// Tells whether the names of a plan's endpoints are resolved, at least one of them.
 ///
 /// # Errors
 /// Nobody asked for one of them yet; or none of them has an address, and there is no other endpoint.
-pub fn resolved(shared: &Shared, known: &Names, plan: &Plan) -> Result<(), Failure> {
+pub fn resolved(names: &Resolver, plan: &Plan) -> Result<(), Failure> {
     if plan.names.is_empty() {
         return Ok(());
     }
-    shared.names.keep(&plan.names);
-    let unknown: Vec<Name> = plan.names.iter().filter(|name| known.get(name).is_none()).cloned().collect();
+    names.keep(plan.names.values().flatten());
+    let unknown: Vec<Name> =
+        plan.names.iter().filter(|(_, known)| known.is_none()).map(|(name, _)| name.clone()).collect();
     if !unknown.is_empty() {
         return Err(Failure::Unresolved(unknown));
     }
-    let failed = plan.names.iter().find_map(|name| Some((name, known.get(name)?.as_ref().as_ref().err()?)));
+    let why = |known: &Option<Known>| known.as_ref()?.found().as_ref().err().cloned();
+    let failed = plan.names.iter().find_map(|(name, known)| Some((name.clone(), why(known)?)));
     match failed {
-        Some((name, why)) if plan.refusal.is_some() => Err(Failure::Resolve(name.clone(), why.clone())),
+        Some((name, why)) if plan.refusal.is_some() => Err(Failure::Resolve(name, why)),
         _ => Ok(()),
     }
 }
 
-/// Finds the endpoint of a service that stands for all hosts of a domain: the one that the client names, and no other.
+/// Finds the endpoint of a service that stands for all hosts of a domain: the one that the client names, and no other. DNS is asked
+/// only where nothing else is in the way.
 ///
 /// # Errors
-/// It names none, or none of that domain, or one without an address.
+/// It names none, or none of that domain, or one without an address, or one that leads where no client may lead.
 pub fn find(
     inbound: &Inbound,
+    world: &World,
     mut endpoint: Endpoint,
     (service, port, group): (&Service, u16, Arc<Group>),
-    tried: &[SocketAddr],
-    hints: &Hints<'_>,
+    (tried, named): (&[SocketAddr], Option<&str>),
 ) -> Result<Endpoint, Failure> {
     let pattern = &service.key.hostname;
-    let name = host(hints.name.unwrap_or_default());
+    let port = service.ports.get(&port).ok_or_else(|| Failure::NoSuchPort(pattern.clone(), port))?.target_port;
+    let name = host(named.unwrap_or_default());
     if !covers(pattern, &name) {
         return Err(Failure::NotCovered(name, pattern.clone()));
     }
     let name = Name::from(name);
-    let names = &inbound.shared.names;
-    names.keep(std::slice::from_ref(&name));
-    let found = names.names().get(&name).cloned().ok_or_else(|| Failure::Unresolved(vec![name.clone()]))?;
-    let addresses = match &*found {
+    let known = inbound.shared.names.requested.find(&name).ok_or_else(|| Failure::Unheard(name.clone()))?;
+    let addresses = match known.found() {
         Found::Ok(addresses) => addresses,
         Found::Err(why) => return Err(Failure::Resolve(name, why.clone())),
     };
-    let port = service.ports.get(&port).ok_or_else(|| Failure::NoSuchPort(pattern.clone(), port))?.target_port;
+    let mut astray = None;
+    let mut may = |address: &IpAddr| {
+        let why = special(*address).or_else(|| inside(&inbound.shared, world, *address));
+        astray = astray.or(why.map(|why| (*address, why)));
+        why.is_none()
+    };
+    let addresses: Vec<IpAddr> = addresses.iter().copied().filter(&mut may).collect();
     let fresh: Vec<IpAddr> =
         addresses.iter().copied().filter(|a| !tried.contains(&SocketAddr::new(*a, port))).collect();
-    let of = if fresh.is_empty() { addresses } else { &fresh };
-    let chosen = of.get(rand::random_range(0..of.len().max(1)));
-    let chosen = chosen.ok_or_else(|| Failure::NoEndpoint(pattern.clone(), port))?;
+    let of = if fresh.is_empty() { &addresses } else { &fresh };
+    let Some(chosen) = of.get(rand::random_range(0..of.len().max(1))) else {
+        return Err(match astray {
+            Some((address, why)) => Failure::Astray(name, address, why),
+            None => Failure::NoEndpoint(pattern.clone(), port),
+        });
+    };
     endpoint.address = SocketAddr::new(*chosen, port);
     endpoint.name = Some(name);
     endpoint.group = Some(group);
     Ok(endpoint)
+}
+
+/// Tells why no name that a client chose may lead to an address, whoever has it: its owner in DNS may say what he likes, and what
+/// this pod reaches there is not what the client would reach (IANA's registries of special-purpose addresses, RFC 6890).
+fn special(address: IpAddr) -> Option<&'static str> {
+    let address = match address.to_canonical() {
+        // What a translator makes an address of version 4 of is as good as that (RFC 6052 2.1, RFC 3056 2, RFC 4291 2.5.5.1).
+        IpAddr::V6(v6) => match v6.segments() {
+            [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => v4(high, low),
+            [0, 0, 0, 0, 0, 0, high, low] if high != 0 => v4(high, low),
+            _ => IpAddr::V6(v6),
+        },
+        v4 => v4,
+    };
+    if address.is_loopback() || address.is_unspecified() {
+        return Some("that is the waypoint itself");
+    }
+    let (local, shared) = match address {
+        IpAddr::V4(v4) => (v4.is_link_local(), v4.octets()[0] == 0 || v4.octets()[0] >= 224),
+        // Of 2001:2::/48 are the mesh's own addresses of hosts, as of 240.0.0.0/4.
+        IpAddr::V6(v6) => {
+            (v6.is_unicast_link_local(), v6.is_multicast() || v6.segments().starts_with(&[0x2001, 2, 0]))
+        }
+    };
+    match (local, shared) {
+        (true, _) => Some("that is on the waypoint's own link"),
+        (_, true) => Some("that is no address of a host"),
+        _ => None,
+    }
+}
+
+fn v4(high: u16, low: u16) -> IpAddr {
+    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+    IpAddr::from([a, b, c, d])
+}
+
+/// Tells why no name that a client chose may lead to an address of the mesh: what is enrolled would take the waypoint's connection
+/// as one of nobody's, and who is refused there by name would get in.
+fn inside(shared: &Shared, world: &World, address: IpAddr) -> Option<&'static str> {
+    if shared.config.instance_ip.parse() == Ok(address) {
+        return Some("that is the waypoint itself");
+    }
+    let network = Name::from(shared.config.network.as_str());
+    if world.workload_at(&network, address).is_some_and(|workload| workload.protocol == Protocol::Hbone) {
+        return Some("that is a workload of the mesh");
+    }
+    let service = world.service_at(&network, address, &shared.config.waypoint.namespace)?;
+    let enrolled = world.endpoints(&service.key).any(|endpoint| endpoint.workload.protocol == Protocol::Hbone);
+    enrolled.then_some("that is a service of the mesh")
 }
 
 /// Returns the host of an authority, in lower case.
@@ -75,7 +152,8 @@ fn host(authority: &str) -> String {
 
 /// Tells whether a host is below the domain of a pattern, and the name of one at all.
 fn covers(pattern: &str, host: &str) -> bool {
-    let is_host = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    // A single label would be looked for in the domains of this pod.
+    let is_host = host.contains('.') && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     let is_address = host.parse::<IpAddr>().is_ok();
     let below = match pattern.strip_prefix('*') {
         Some("") => true,
@@ -101,6 +179,7 @@ mod tests {
             ("*.wild.test", "x@a.wild.test", false),
             ("*.wild.test", "", false),
             ("*", "a.test", true),
+            ("*", "kubernetes", false),
             ("*", "192.0.2.1:80", false),
             ("*", "[2001:db8::1]:80", false),
             ("a.test", "a.test", false),

@@ -1,7 +1,7 @@
 //! What is made of the mesh and a policy once, so that no request has to look at all endpoints.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
@@ -18,6 +18,7 @@ use model::{
     workload::{Name, Protocol},
     world::Refusal,
 };
+use runtime::resolve::Known;
 use tokio::time::Instant;
 
 use super::{
@@ -54,8 +55,8 @@ pub struct Plan {
     pub connection: u64,
     /// Why there are none, if there are none.
     pub refusal: Option<Refusal>,
-    /// The names that endpoints are behind.
-    pub names: Vec<Name>,
+    /// The names that endpoints are behind, and what was known of them.
+    pub names: BTreeMap<Name, Option<Known>>,
     candidates: Vec<Candidate>,
     tiers: Vec<Tier>,
     view: ArcSwapOption<View>,
@@ -72,12 +73,11 @@ impl Plan {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let connection = last.filter(begins_as).map(|last| last.connection);
         let connection = connection.unwrap_or_else(|| NEXT.fetch_add(1, Ordering::Relaxed));
-        let mut names = BTreeSet::new();
+        let mut names = BTreeMap::new();
         let (found, refusal) = match found(inputs, &traffic, own, &mut names) {
             Ok(found) => (found, None),
             Err(refusal) => (Vec::new(), Some(refusal)),
         };
-        let names = names.into_iter().collect();
         let addresses: Vec<_> = found.iter().map(|(address, _, _)| *address).collect();
         let known = hosts.keep(&addresses, Instant::now());
         if traffic.outliers.is_none() {
@@ -230,7 +230,7 @@ fn found(
     inputs: &Inputs<'_>,
     traffic: &TrafficPolicy,
     own: &Workload,
-    names: &mut BTreeSet<Name>,
+    names: &mut BTreeMap<Name, Option<Known>>,
 ) -> Result<Vec<Found>, Refusal> {
     // Nobody can tell who is well without outlier detection: then these are without effect (localityLbSetting).
     let locality = traffic.locality.as_ref().filter(|locality| match locality {
@@ -273,9 +273,9 @@ fn found(
             let all: Vec<IpAddr> = match workload.addresses.first() {
                 Some(address) => vec![*address],
                 None if !workload.hostname.is_empty() && workload.protocol == Protocol::Tcp => {
-                    names.insert(workload.hostname.clone());
-                    let resolved = inputs.names.get(&workload.hostname);
-                    resolved.and_then(|found| found.as_ref().as_ref().ok().cloned()).unwrap_or_default()
+                    let name = &workload.hostname;
+                    let known = names.entry(name.clone()).or_insert_with(|| inputs.names.find(name));
+                    known.as_ref().and_then(|known| known.found().clone().ok()).unwrap_or_default()
                 }
                 None => vec![],
             };

@@ -14,7 +14,7 @@ use model::{
     workload::ServiceKey,
     world::Membership,
 };
-use runtime::resolve::Names;
+use runtime::resolve::Resolver;
 
 use super::{outlier::Hosts, plan::Plan};
 
@@ -34,7 +34,7 @@ pub struct Inputs<'i> {
     /// The policy.
     pub policy: Option<&'i DestinationPolicy>,
     /// The addresses of names.
-    pub names: &'i Arc<Names>,
+    pub names: &'i Resolver,
     /// Finds the workload that we are.
     pub own: &'i dyn Fn() -> Option<Arc<Workload>>,
 }
@@ -45,7 +45,6 @@ pub struct Seen {
     // Not held: old snapshots would stay for as long as nobody asks.
     world: Weak<World>,
     state: Weak<State>,
-    names: Weak<Names>,
     sources: Sources,
     /// The plan.
     pub plan: Arc<Plan>,
@@ -58,9 +57,12 @@ impl Seen {
         ptr::eq(self.world.as_ptr(), Arc::as_ptr(inputs.world)) && self.knows(inputs.state) && self.names(inputs.names)
     }
 
-    /// Tells whether the addresses of names are the same, or it has nothing to do with names.
-    fn names(&self, names: &Arc<Names>) -> bool {
-        self.plan.names.is_empty() || ptr::eq(self.names.as_ptr(), Arc::as_ptr(names))
+    /// Tells whether its own names have the same addresses; those of others do not matter.
+    fn names(&self, names: &Resolver) -> bool {
+        self.plan.names.iter().all(|(name, known)| match known {
+            Some(known) => known.is_current(),
+            None => names.find(name).is_none(),
+        })
     }
 
     fn knows(&self, state: &Arc<State>) -> bool {
@@ -85,7 +87,7 @@ impl Seen {
             }
         };
         let (world, state) = (Arc::downgrade(inputs.world), Arc::downgrade(inputs.state));
-        Self { world, state, names: Arc::downgrade(inputs.names), sources, plan }
+        Self { world, state, sources, plan }
     }
 }
 

@@ -27,7 +27,7 @@ use model::{
     service::{IpFamilies, LoadBalancer, TargetPort, Visibility},
     workload::{Locality, ServiceKey},
 };
-use runtime::{Drain, resolve::Resolver};
+use runtime::{Drain, resolve::Names};
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -229,11 +229,11 @@ pub struct Bed {
 
 impl Bed {
     pub fn new(servers: &[Server]) -> Self {
-        Self::with_names(servers, Resolver::default())
+        Self::with_names(servers, Names::default())
     }
 
     /// Makes one that knows names otherwise than by DNS.
-    pub fn with_names(servers: &[Server], names: Resolver) -> Self {
+    pub fn with_names(servers: &[Server], names: Names) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let config = crate::Config {
             waypoint: "ns/waypoint".to_owned().try_into().unwrap(),
@@ -426,9 +426,8 @@ impl Bed {
         let group = self.shared.groups.group(&key("web"), 80, None, policy);
         let service = world.services.get(&key("web")).unwrap();
         let own = || crate::inbound::own(&self.shared, &world);
-        let names = self.shared.names.names();
-        let plan =
-            group.plan(&Inputs { world: &world, state: &state, service, port: 80, policy, names: &names, own: &own });
+        let names = &self.shared.names.configured;
+        let plan = group.plan(&Inputs { world: &world, state: &state, service, port: 80, policy, names, own: &own });
         then(&group, plan)
     }
 
