@@ -113,9 +113,7 @@ fn special(address: IpAddr) -> Option<&'static str> {
     let (local, shared) = match address {
         IpAddr::V4(v4) => (v4.is_link_local(), v4.octets()[0] == 0 || v4.octets()[0] >= 224),
         // Of 2001:2::/48 are the mesh's own addresses of hosts, as of 240.0.0.0/4.
-        IpAddr::V6(v6) => {
-            (v6.is_unicast_link_local(), v6.is_multicast() || v6.segments().starts_with(&[0x2001, 2, 0]))
-        }
+        IpAddr::V6(v6) => (v6.is_unicast_link_local(), v6.is_multicast() || v6.segments().starts_with(&[0x2001, 2, 0])),
     };
     match (local, shared) {
         (true, _) => Some("that is on the waypoint's own link"),

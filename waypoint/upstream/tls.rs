@@ -263,10 +263,7 @@ fn roots(roots: &Roots, secret: Option<&Secret>) -> Result<Option<Arc<RootCertSt
 /// Returns the names of which one is wanted, where it is another one than that which is asked for.
 fn names(tls: &ClientTls) -> Vec<Wanted> {
     let server = |name: &Name| ServerName::try_from(name.to_string()).map(Wanted::Server);
-    tls.subject_alt_names
-        .iter()
-        .map(|name| server(name).unwrap_or_else(|_| Wanted::Literal(name.clone())))
-        .collect()
+    tls.subject_alt_names.iter().map(|name| server(name).unwrap_or_else(|_| Wanted::Literal(name.clone()))).collect()
 }
 
 /// A name that a certificate may show.

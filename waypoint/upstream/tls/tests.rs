@@ -219,8 +219,7 @@ async fn a_secret_is_shown_as_it_is_now_and_without_it_nothing_is_sent() {
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         let acceptor = TlsAcceptor::from(server.config.clone());
         let accepted = tokio::spawn(async move { acceptor.accept(theirs).await.is_ok() });
-        let wish =
-            Wish { tls: &tls, inside: Inside::Anything, name, address: [10, 0, 0, 9].into(), state: &state };
+        let wish = Wish { tls: &tls, inside: Inside::Anything, name, address: [10, 0, 0, 9].into(), state: &state };
         let told = match cache.start(ours, wish).await {
             Err(error) => error.to_string(),
             Ok(_stream) if accepted.await.unwrap() => String::new(),
