@@ -35,6 +35,9 @@ const ACCEPTED_AFTER: Duration = Duration::from_millis(1500);
 const HOLD_MAX: Duration = Duration::from_secs(30);
 /// How often a probe is looked at.
 const LOOK: Duration = Duration::from_millis(10);
+/// How many looks at the kernel's sockets must miss a probe before it counts as not redirected: it lists one after the other, and
+/// what begins meanwhile may be left out.
+const LOOKS: usize = 4;
 
 /// Which way a probe takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -96,12 +99,7 @@ pub async fn probe(pod: &Arc<Pod>, target: SocketAddr, way: Way, hold: Duration)
             Err(_) => finding(Outcome::Accepted, Some(source), None),
         },
         Way::Mesh => {
-            let netns = pod.netns.clone();
-            let look = move || redirect::is_redirected(&netns, source);
-            // Where sockets cannot be listed, the proxy's own list decides alone.
-            let redirected = tokio::task::spawn_blocking(look).await.ok().and_then(Result::ok).unwrap_or(true);
-            // It may be over already.
-            if redirected || pod.refusals.of(source).is_some() {
+            if is_redirected(pod, source).await {
                 listed(pod, &stream, source, target).await
             } else {
                 finding(Outcome::NotRedirected, Some(source), None)
@@ -117,6 +115,28 @@ pub async fn probe(pod: &Arc<Pod>, target: SocketAddr, way: Way, hold: Duration)
     found
 }
 
+/// Tells whether a connection reached this proxy, by the kernel's sockets and by what the proxy knows of it.
+async fn is_redirected(pod: &Pod, source: SocketAddr) -> bool {
+    for look in 0..LOOKS {
+        if look > 0 {
+            sleep(LOOK).await;
+        }
+        let netns = pod.netns.clone();
+        let listed = tokio::task::spawn_blocking(move || redirect::is_redirected(&netns, source)).await;
+        // Where sockets cannot be listed, the proxy's own list decides alone.
+        let at_proxy = listed.ok().and_then(Result::ok).unwrap_or(true);
+        // It may be over already.
+        if at_proxy || pod.refusals.of(source).is_some() || live(pod, source).is_some() {
+            return true;
+        }
+    }
+    false
+}
+
+fn live(pod: &Pod, source: SocketAddr) -> Option<Shown> {
+    pod.outbound.all().into_iter().find(|live| live.source == source).map(|live| live.shown())
+}
+
 async fn connect(pod: &Pod, target: SocketAddr, mark: Option<u32>) -> io::Result<TcpStream> {
     let options = ConnectOptions { mark, nodelay: true, ..ConnectOptions::default() };
     let socket = sockets::tcp_socket(Some(&pod.netns), Family::from(target), &options).map_err(io::Error::other)?;
@@ -128,8 +148,8 @@ async fn connect(pod: &Pod, target: SocketAddr, mark: Option<u32>) -> io::Result
 async fn listed(pod: &Arc<Pod>, stream: &TcpStream, source: SocketAddr, target: SocketAddr) -> Finding {
     let begun = Instant::now();
     let (outcome, reason, connection) = loop {
-        if let Some(live) = pod.outbound.all().into_iter().find(|live| live.source == source) {
-            break (Outcome::Open, None, Some(live.shown()));
+        if let Some(shown) = live(pod, source) {
+            break (Outcome::Open, None, Some(shown));
         }
         if let Ok(reason) = timeout(LOOK, ended(stream)).await {
             let told = pod.refusals.of(source).unwrap_or(reason);

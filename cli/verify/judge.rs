@@ -160,6 +160,18 @@ pub fn connection(seen: &Seen<'_>, client: &str, server: &str) -> (Weight, Strin
     }
 }
 
+/// Weighs how a probe in the clear fared against what the policies say to it.
+pub fn in_the_clear(allowed: bool, decision: &str, outcome: &str, reason: &str) -> (Weight, String) {
+    match (allowed, outcome) {
+        (false, "refused" | "failed") => (Weight::Support, format!("plaintext is refused ({decision})")),
+        (false, "accepted") => (Weight::Disproof, format!("plaintext is accepted, against the policy ({decision})")),
+        (true, "accepted") => {
+            (Weight::Note, "plaintext from outside the mesh is accepted too: the mode is PERMISSIVE".to_owned())
+        }
+        _ => (Weight::Note, format!("in the clear: {outcome} {reason}")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +200,21 @@ mod tests {
         ];
         for (seen, weight) in table {
             assert_eq!(connection(&seen, CLIENT, SERVER).0, weight, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn plaintext_disproves_only_where_it_is_accepted_against_the_policy() {
+        let table = [
+            (false, "refused", Weight::Support),
+            (false, "failed", Weight::Support),
+            (false, "accepted", Weight::Disproof),
+            (true, "accepted", Weight::Note),
+            (true, "refused", Weight::Note),
+            (false, "notRedirected", Weight::Note),
+        ];
+        for (allowed, outcome, weight) in table {
+            assert_eq!(in_the_clear(allowed, "", outcome, "").0, weight, "{allowed} {outcome}");
         }
     }
 
