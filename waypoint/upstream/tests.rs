@@ -13,7 +13,7 @@ use model::{
     l7::filter::Session,
     workload::Locality as Place,
 };
-use runtime::resolve::Resolver;
+use runtime::resolve::{Look, Names};
 
 use self::bed::{Bed, Kind, Server};
 
@@ -413,21 +413,22 @@ async fn plans_stay_until_something_changes() {
     assert_ne!(third.connection, bed.plan().connection);
 }
 
-/// Knows one name, at this machine.
-fn names(known: &'static str) -> Resolver {
-    Resolver::new(Arc::new(move |name| {
-        let found = match &*name == known {
-            true => Ok((vec![[127, 0, 0, 1].into()], Duration::from_secs(60))),
-            false => Err("NXDOMAIN".to_owned()),
-        };
+/// Knows some names.
+fn names(known: &'static [(&'static str, &'static [[u8; 4]])]) -> Names {
+    let look: Look = Arc::new(move |name| {
+        let found = known.iter().find(|(known, _)| *known == &*name);
+        let found = found.ok_or_else(|| "NXDOMAIN".into()).map(|(_, addresses)| {
+            (addresses.iter().map(|address| (*address).into()).collect(), Duration::from_secs(60))
+        });
         Box::pin(async move { found })
-    }))
+    });
+    Names::new(&look)
 }
 
 #[tokio::test]
 async fn a_host_is_resolved_when_it_is_first_asked_for() {
     let servers = [Server::start(Kind::Http).await];
-    let bed = Bed::with_names(&servers, names("out.test"));
+    let bed = Bed::with_names(&servers, names(&[("out.test", &[[127, 0, 0, 1]])]));
     for (name, want) in [("out.test", StatusCode::OK), ("gone.test", StatusCode::SERVICE_UNAVAILABLE)] {
         let bed = bed.behind("api.test", Some(name));
         assert_eq!(bed.ask(&[]).await.status(), want, "{name}");
@@ -440,14 +441,34 @@ async fn a_host_is_resolved_when_it_is_first_asked_for() {
 #[tokio::test]
 async fn a_wildcard_leads_to_the_host_that_the_client_names() {
     let servers = [Server::start(Kind::Http).await];
-    let bed = Bed::with_names(&servers, names("a.wild.test")).behind("*.wild.test", None);
+    let known = names(&[
+        ("a.wild.test", &[[192, 0, 2, 7]]),
+        ("both.wild.test", &[[127, 0, 0, 1], [192, 0, 2, 8]]),
+        ("here.wild.test", &[[127, 0, 0, 1]]),
+        ("link.wild.test", &[[169, 254, 169, 254]]),
+        ("waypoint.wild.test", &[[10, 1, 0, 1]]),
+        ("pod.wild.test", &[[10, 1, 0, 7]]),
+    ]);
+    let bed = Bed::with_names(&servers, known).behind("*.wild.test", None);
+    bed.enrolled([10, 1, 0, 7]);
+    let port = servers[0].address.port();
     for (host, want) in [
-        ("a.wild.test", StatusCode::OK),
-        ("A.Wild.test:80", StatusCode::OK),
-        ("b.wild.test", StatusCode::SERVICE_UNAVAILABLE),
-        ("other.test", StatusCode::SERVICE_UNAVAILABLE),
+        ("a.wild.test", Ok([192, 0, 2, 7])),
+        ("A.Wild.test:80", Ok([192, 0, 2, 7])),
+        ("both.wild.test", Ok([192, 0, 2, 8])),
+        ("b.wild.test", Err("DF: host b.wild.test cannot be resolved: NXDOMAIN")),
+        ("other.test", Err("NR: host \"other.test\" is none of *.wild.test")),
+        ("here.wild.test", Err("NR: host here.wild.test leads to 127.0.0.1: that is the waypoint itself")),
+        ("waypoint.wild.test", Err("NR: host waypoint.wild.test leads to 10.1.0.1: that is the waypoint itself")),
+        ("link.wild.test", Err("NR: host link.wild.test leads to 169.254.169.254: that is on the waypoint's own link")),
+        ("pod.wild.test", Err("NR: host pod.wild.test leads to 10.1.0.7: that is a workload of the mesh")),
     ] {
-        assert_eq!(bed.ask(&[("host", host)]).await.status(), want, "{host}");
+        let found = bed.choose(host).await.map(|endpoint| endpoint.address);
+        let found = found.map_err(|failure| format!("{}: {failure}", failure.flags()));
+        assert_eq!(found, want.map(|address| (address, port).into()).map_err(str::to_owned), "{host}");
     }
-    assert_eq!(servers[0].requests(), 2);
+    for host in ["here.wild.test", "other.test"] {
+        assert_eq!(bed.ask(&[("host", host)]).await.status(), StatusCode::SERVICE_UNAVAILABLE, "{host}");
+    }
+    assert_eq!(servers[0].requests(), 0);
 }

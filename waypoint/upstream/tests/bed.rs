@@ -25,7 +25,7 @@ use model::{
         matching::Client as Source,
     },
     service::{IpFamilies, LoadBalancer, TargetPort, Visibility},
-    workload::{Locality, ServiceKey},
+    workload::{Locality, Protocol, ServiceKey},
 };
 use runtime::{Drain, resolve::Names};
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
@@ -322,6 +322,18 @@ impl Bed {
         Self { service: host.to_owned(), ..self.clone() }
     }
 
+    /// Has a workload that speaks HBONE.
+    pub fn enrolled(&self, address: [u8; 4]) {
+        self.shared.store.update(|world| {
+            world.insert_workload(Workload {
+                uid: "enrolled".into(),
+                addresses: vec![address.into()],
+                protocol: Protocol::Hbone,
+                ..Workload::default()
+            });
+        });
+    }
+
     pub fn another_service(&self) {
         self.shared.store.update(|world| world.insert_service(service("other")));
     }
@@ -391,6 +403,12 @@ impl Bed {
     pub async fn open(&self) -> Result<(Io, Arc<Endpoint>), Failure> {
         let inbound = self.inbound();
         upstream::connect(&inbound, &Wanted::of(&inbound.target), None).await
+    }
+
+    /// Chooses an endpoint for a client that names a host.
+    pub async fn choose(&self, host: &str) -> Result<Endpoint, Failure> {
+        let inbound = self.inbound();
+        upstream::choose(&inbound, &Wanted::of(&inbound.target), &[], &mut Hints::named(Some(host))).await
     }
 
     pub async fn echo(&self) {
