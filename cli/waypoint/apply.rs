@@ -93,7 +93,7 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
     if args.wait {
         let report = wait::until_ready(&cluster, &key, &plan.objects, args.timeout, screen).await?;
         let seconds = started.elapsed().as_secs_f64();
-        let (services, pods) = (report.bound_services.len(), report.bound_pods.len());
+        let (services, pods) = (report.services(), report.bound_pods.len());
         let mark = screen.mark(true);
         screen.say(format!(
             "{mark} waypoint {title} is ready after {seconds:.1} s: {} pods; {services} services and {pods} pods are behind it",

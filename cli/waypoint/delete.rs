@@ -117,7 +117,7 @@ fn labels(chosen: &[Report], view: &View) -> Vec<Step> {
 fn show(chosen: &[Report], steps: &[Step], args: &Args, view: &View, screen: &Screen) {
     screen.say("This will:");
     for report in chosen {
-        let (services, pods) = (report.bound_services.len(), report.bound_pods.len());
+        let (services, pods) = (report.services(), report.bound_pods.len());
         let behind = match services + pods {
             0 => "nothing is behind it".to_owned(),
             _ => format!("traffic to {services} services and {pods} pods goes direct then, without its policies"),

@@ -39,6 +39,8 @@ pub enum Kind {
     Namespace,
     /// A service.
     Service,
+    /// A service outside of the mesh.
+    ServiceEntry,
     /// A pod.
     Pod,
 }
@@ -49,6 +51,7 @@ impl Kind {
         match self {
             Self::Namespace => "namespace",
             Self::Service => "service",
+            Self::ServiceEntry => "ServiceEntry",
             Self::Pod => "pod",
         }
     }

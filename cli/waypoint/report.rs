@@ -114,7 +114,9 @@ pub struct Report {
     pub namespaces: Vec<String>,
     /// The services behind it.
     pub bound_services: Vec<String>,
-    /// Those of them whose traffic goes direct, as there is nothing for it to do.
+    /// The ServiceEntries behind it.
+    pub bound_service_entries: Vec<String>,
+    /// The services and ServiceEntries among these whose traffic goes direct, as there is nothing for it to do.
     pub spared: Vec<String>,
     /// The pods behind it.
     pub bound_pods: Vec<String>,
@@ -126,6 +128,11 @@ impl Report {
     /// Returns the name with the namespace.
     pub fn title(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// Returns how many services are behind it, those outside of the mesh among them.
+    pub fn services(&self) -> usize {
+        self.bound_services.len() + self.bound_service_entries.len()
     }
 
     /// Returns a condition.
@@ -171,6 +178,7 @@ fn report(proxy: &Proxy, view: &View) -> Report {
         pods,
         namespaces: Vec::new(),
         bound_services: Vec::new(),
+        bound_service_entries: Vec::new(),
         spared: Vec::new(),
         bound_pods: Vec::new(),
         refused: Vec::new(),
@@ -234,7 +242,7 @@ fn judge(member: &Member, proxy: &Proxy, view: &View, report: &mut Report) {
     let canary = deciding.and_then(|labels| binding::canary(labels, namespace));
     let (is_first, is_canary) = (first == *key, canary.as_ref() == Some(key));
     let (what, serves): (_, fn(Serves) -> bool) = match object.kind {
-        Kind::Service => ("service", Serves::services),
+        Kind::Service | Kind::ServiceEntry => ("service", Serves::services),
         // Nothing is shared between waypoints of traffic to pods.
         Kind::Pod if is_first => ("pod", Serves::workloads),
         Kind::Pod | Kind::Namespace => return,
@@ -255,17 +263,21 @@ fn judge(member: &Member, proxy: &Proxy, view: &View, report: &mut Report) {
     let own = binding::usable(key, candidate, asker, around.unwrap_or(&empty), &format!("label {label}"));
     let name = format!("{namespace}/{}", object.key.name);
     let verdict = match (own, object.kind) {
-        (own, Kind::Service) => of_service(member, key, is_first, own.err()),
+        (own, Kind::Service | Kind::ServiceEntry) => of_service(member, key, is_first, own.err()),
         (Ok(_), _) => Verdict::Bound,
         (Err(unbound), _) => Verdict::Refused(unbound.reason.to_owned(), unbound.message),
     };
     match (verdict, object.kind) {
-        (Verdict::Bound, Kind::Service) => {
+        (Verdict::Bound, Kind::Service | Kind::ServiceEntry) => {
             // The control plane names the label where it counts.
             if member.told.as_ref().is_some_and(|told| told.message.contains(labels::L7)) {
                 report.spared.push(name.clone());
             }
-            report.bound_services.push(name);
+            let bound = match object.kind {
+                Kind::ServiceEntry => &mut report.bound_service_entries,
+                _ => &mut report.bound_services,
+            };
+            bound.push(name);
         }
         (Verdict::Bound, _) => report.bound_pods.push(name),
         (Verdict::Refused(reason, message), kind) => {

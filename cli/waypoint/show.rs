@@ -112,11 +112,12 @@ fn table(reports: &[Report], with_namespace: bool) -> Table {
     table
 }
 
-/// Returns how many services are behind a waypoint, and of how many the traffic goes direct all the same.
+/// Returns how many services are behind a waypoint, those outside of the mesh among them, and of how many the traffic goes direct all the same.
 fn services(report: &Report) -> String {
+    let bound = report.services();
     match report.spared.len() {
-        0 => report.bound_services.len().to_string(),
-        spared => format!("{} ({spared} direct)", report.bound_services.len()),
+        0 => bound.to_string(),
+        spared => format!("{bound} ({spared} direct)"),
     }
 }
 
@@ -210,6 +211,7 @@ async fn show(cluster: &Cluster, found: &Found, with_namespace: bool, screen: &S
         }
         for (what, names) in [
             ("services behind it", &report.bound_services),
+            ("ServiceEntries behind it", &report.bound_service_entries),
             ("of them direct while there is nothing for it to do", &report.spared),
             ("pods behind it", &report.bound_pods),
         ] {
@@ -275,8 +277,12 @@ fn summary(report: &Report) -> String {
     };
     let mut text = format!("{}: {state}, {} pods ready, takes {traffic}", report.title(), report.count());
     let (services, pods) = (report.bound_services.len(), report.bound_pods.len());
+    let entries = report.bound_service_entries.len();
     text += &format!("; behind it: {services} services, {pods} pods");
-    if report.namespaces.is_empty() && services + pods + report.refused.len() == 0 {
+    if entries > 0 {
+        text += &format!(", {entries} ServiceEntries");
+    }
+    if report.namespaces.is_empty() && services + entries + pods + report.refused.len() == 0 {
         text += "; nothing names it";
     }
     text

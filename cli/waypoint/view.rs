@@ -23,6 +23,7 @@ use kube::{
     api::{DynamicObject, ListParams, PartialObjectMeta},
 };
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use source::{
     ObjectKey, labels,
     object::{Custom, Map},
@@ -33,7 +34,7 @@ use crate::{
     error::Error,
     waypoint::{
         enrol::{Kind, Labelled},
-        wish::{VERSION, api, class_api},
+        wish::{VERSION, api, class_api, entry_api},
     },
 };
 
@@ -56,7 +57,7 @@ pub struct Told {
 pub struct Member {
     /// The object.
     pub object: Labelled,
-    /// What the control plane says of it, if it is a service.
+    /// What the control plane says of it, if it is a service, of the mesh or outside of it.
     pub told: Option<Told>,
 }
 
@@ -211,6 +212,20 @@ impl Ask<'_> {
         Ok(list.items.iter().filter(|service| !named(service)).map(service).collect())
     }
 
+    /// Returns ServiceEntries; none where there are no such objects, or where they may not be seen.
+    async fn entries(&self, namespace: Option<&str>, params: ListParams) -> Result<Vec<Member>, Error> {
+        let (client, resource) = (self.cluster.client.clone(), entry_api());
+        let api: Api<DynamicObject> = match namespace {
+            Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+            None => Api::all_with(client, &resource),
+        };
+        match api.list(&params).await {
+            Ok(list) => Ok(list.items.iter().map(entry).collect()),
+            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => Ok(Vec::new()),
+            Err(error) => Err(self.cluster.failed("list ServiceEntries", &error)),
+        }
+    }
+
     async fn pods(&self, namespace: Option<&str>, params: ListParams) -> Result<Vec<Member>, Error> {
         let params = params.fields("status.phase=Running");
         let list = self.api::<Pod>(namespace).list_metadata(&params).await;
@@ -223,17 +238,22 @@ impl Ask<'_> {
     async fn members(&self, services: Vec<String>, pods: Vec<String>) -> Result<Vec<Member>, Error> {
         let labelled = || ListParams::default().labels(labels::USE_WAYPOINT);
         let all = ListParams::default;
-        let (own_services, own_pods, services, pods) = tokio::try_join!(
+        let (own_services, own_entries, own_pods, services, entries, pods) = tokio::try_join!(
             self.services(self.anywhere(), labelled()),
+            self.entries(self.anywhere(), labelled()),
             self.pods(self.anywhere(), labelled()),
             stream::iter(services.iter().map(|space| self.services(Some(space), all())))
+                .buffered(AT_ONCE)
+                .try_collect::<Vec<_>>(),
+            stream::iter(services.iter().map(|space| self.entries(Some(space), all())))
                 .buffered(AT_ONCE)
                 .try_collect::<Vec<_>>(),
             stream::iter(pods.iter().map(|space| self.pods(Some(space), all())))
                 .buffered(AT_ONCE)
                 .try_collect::<Vec<_>>(),
         )?;
-        let found = own_services.into_iter().chain(own_pods).chain(services.into_iter().chain(pods).flatten());
+        let own = own_services.into_iter().chain(own_entries).chain(own_pods);
+        let found = own.chain(services.into_iter().chain(entries).chain(pods).flatten());
         let by_name: BTreeMap<_, Member> =
             found.map(|member| ((member.object.kind, member.object.key.clone()), member)).collect();
         Ok(by_name.into_values().filter(|member| !binding::is_gateways(&member.object.labels)).collect())
@@ -262,9 +282,11 @@ impl Ask<'_> {
     }
 }
 
+/// What the control plane says of who is behind a waypoint.
+const BOUND: &str = "istio.io/WaypointBound";
+
 /// Reads a service with what the control plane says of it.
 fn service(service: &Service) -> Member {
-    const BOUND: &str = "istio.io/WaypointBound";
     let conditions = service.status.as_ref().and_then(|status| status.conditions.as_ref());
     let told = conditions.into_iter().flatten().find(|condition| condition.type_ == BOUND);
     let told = told.map(|condition| Told {
@@ -273,6 +295,19 @@ fn service(service: &Service) -> Member {
         message: condition.message.clone(),
     });
     Member { object: Labelled::of(Kind::Service, service), told }
+}
+
+/// Reads a ServiceEntry with what the control plane says of it.
+fn entry(entry: &DynamicObject) -> Member {
+    let conditions = entry.data.pointer("/status/conditions").and_then(Value::as_array);
+    let told = conditions.into_iter().flatten().find(|condition| condition["type"] == BOUND);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let told = told.map(|condition| Told {
+        holds: condition["status"] == "True",
+        reason: text(&condition["reason"]),
+        message: text(&condition["message"]),
+    });
+    Member { object: Labelled::of(Kind::ServiceEntry, entry), told }
 }
 
 #[cfg(test)]

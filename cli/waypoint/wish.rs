@@ -158,6 +158,11 @@ pub fn class_api() -> ApiResource {
     resource(Kind::GatewayClass.place().group, VERSION, "GatewayClass")
 }
 
+/// Returns how the server names ServiceEntries.
+pub fn entry_api() -> ApiResource {
+    resource(Kind::ServiceEntry.place().group, "v1", "ServiceEntry")
+}
+
 /// Takes what can be the name of a waypoint: what is made for it includes a Service, whose name is one of DNS (RFC 1035).
 fn waypoint_name(text: &str) -> Result<String, String> {
     match text {

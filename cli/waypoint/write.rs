@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
 use kube::{
-    Api, Resource,
+    Api,
     api::{DynamicObject, Patch, PatchParams},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -15,7 +15,10 @@ use crate::{
         objects::{api_of, title},
     },
     error::Error,
-    waypoint::enrol::{Kind, Step},
+    waypoint::{
+        enrol::{Kind, Step},
+        wish::entry_api,
+    },
 };
 
 /// How to write.
@@ -57,13 +60,17 @@ pub async fn label(cluster: &Cluster, step: &Step, dry_run: bool) -> Result<Opti
     match step.object.kind {
         Kind::Namespace => patch(cluster, &Api::<Namespace>::all(client), step, dry_run).await,
         Kind::Service => patch(cluster, &Api::<Service>::namespaced(client, namespace), step, dry_run).await,
+        Kind::ServiceEntry => {
+            let api = Api::<DynamicObject>::namespaced_with(client, namespace, &entry_api());
+            patch(cluster, &api, step, dry_run).await
+        }
         Kind::Pod => patch(cluster, &Api::<Pod>::namespaced(client, namespace), step, dry_run).await,
     }
 }
 
 async fn patch<K>(cluster: &Cluster, api: &Api<K>, step: &Step, dry_run: bool) -> Result<Option<Value>, Error>
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
+    K: Clone + DeserializeOwned + Serialize + std::fmt::Debug,
 {
     const TRIES: usize = 5;
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), dry_run, ..PatchParams::default() };

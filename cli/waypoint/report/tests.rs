@@ -71,7 +71,7 @@ fn who_is_behind_a_waypoint_and_who_is_not_and_why() {
     let (own, space, canary) = (labels::USE_WAYPOINT, labels::USE_WAYPOINT_NAMESPACE, labels::USE_CANARY);
     let names = json!({own: "waypoint"});
     let bound = Some((true, "WaypointAccepted", "bound to waypoint shop/waypoint"));
-    let (service, pod) = (Kind::Service, Kind::Pod);
+    let (service, entry, pod) = (Kind::Service, Kind::ServiceEntry, Kind::Pod);
     let cross = json!({own: "waypoint", space: "shop"});
     let tried = json!({own: "gate", canary: "waypoint"});
     let rows: Vec<Row> = vec![
@@ -114,6 +114,9 @@ fn who_is_behind_a_waypoint_and_who_is_not_and_why() {
             member(service, "shop", "web", &json!({}), Some((false, "UnsupportedTrafficType", "x"))),
             None,
         ),
+        // ServiceEntries are services.
+        ("service", names.clone(), member(entry, "shop", "pay", &json!({}), bound), Some(Ok(()))),
+        ("service", names.clone(), member(entry, "shop", "pay", &json!({own: "none"}), bound), None),
         ("service", names.clone(), member(pod, "shop", "web", &json!({}), None), None),
         (
             "service",
@@ -163,7 +166,11 @@ fn who_is_behind_a_waypoint_and_who_is_not_and_why() {
         let (told, kind) = (format!("{traffic} {shop} {member:?}"), member.object.kind);
         let view = view(vec![proxy("waypoint", traffic, &programmed("True", 2))], vec![member], &shop);
         let report = reports(&view).remove(0);
-        let bound = if kind == Kind::Pod { &report.bound_pods } else { &report.bound_services };
+        let bound = match kind {
+            Kind::Pod => &report.bound_pods,
+            Kind::ServiceEntry => &report.bound_service_entries,
+            _ => &report.bound_services,
+        };
         let refused: Vec<String> = report.refused.iter().map(|r| format!("{}: {}", r.reason, r.message)).collect();
         match wanted {
             None => assert!(bound.is_empty() && refused.is_empty(), "{told}: {report:?}"),

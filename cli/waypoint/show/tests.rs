@@ -34,6 +34,7 @@ fn report(name: &str, state: State, refused: &[bool]) -> Report {
         pods: Vec::new(),
         namespaces: vec!["shop".into()],
         bound_services: vec!["shop/till".into()],
+        bound_service_entries: vec![],
         spared: vec![],
         bound_pods: Vec::new(),
         refused: refused.collect(),

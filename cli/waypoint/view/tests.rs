@@ -40,6 +40,11 @@ fn answer(path: &str) -> (u16, Value) {
                 service("waypoint", "ClusterIP", &gateways),
             ]))
         }
+        "/apis/networking.istio.io/v1/namespaces/shop/serviceentries" => list(&json!([{
+            "apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": {"name": "pay", "namespace": "shop"},
+            "status": {"conditions": [{"type": "istio.io/WaypointBound", "status": "True", "reason": "WaypointAccepted",
+                "message": "bound to waypoint shop/waypoint"}]},
+        }])),
         "/api/v1/namespaces/shop/pods" => {
             let made = json!({"gateway.networking.k8s.io/gateway-name": "waypoint"});
             let pod = json!({"metadata": {"name": "waypoint-0", "namespace": "shop", "labels": made}});
@@ -61,8 +66,11 @@ async fn who_may_see_one_namespace_sees_its_waypoints() {
     assert!(view.partial);
     let reports = report::reports(&view);
     let counts: Vec<_> = reports.iter().map(|r| (r.title(), r.count(), r.refused.len())).collect();
-    assert_eq!(counts, [("shop/waypoint".to_owned(), "0/3".to_owned(), 1)]);
-    assert_eq!(reports[0].refused[0].name, "shop/cart", "another name for a host, and the waypoint itself, have none");
+    assert_eq!(counts, [("shop/waypoint".to_owned(), "0/3".to_owned(), 2)]);
+    let refused: Vec<_> = reports[0].refused.iter().map(|r| (r.kind, r.name.as_str())).collect();
+    let wanted = [(Kind::Service, "shop/cart"), (Kind::ServiceEntry, "shop/pay")];
+    assert_eq!(refused, wanted, "another name for a host, and the waypoint itself, have none");
+    assert!(view.members[1].told.as_ref().is_some_and(|told| told.holds && told.reason == "WaypointAccepted"));
     assert_eq!(view.others.len(), 1, "a Gateway that is no waypoint");
     let heard = heard.lock().expect("not poisoned");
     let pods = heard.iter().filter(|(_, path, _)| path.contains("/pods"));
