@@ -85,7 +85,7 @@ impl Config {
             namespace: text("POD_NAMESPACE", "istio-system"),
             trust_domain: text("TRUST_DOMAIN", "cluster.local"),
             trust_aliases: list(&text("TRUST_DOMAIN_ALIASES", "")),
-            normalization: normalization()?,
+            normalization: path_normalization()?,
             providers: providers()?,
             cluster: text("CLUSTER_ID", "Kubernetes"),
             domain: text("CLUSTER_DOMAIN", "cluster.local"),
@@ -131,26 +131,37 @@ fn waypoints() -> Result<Option<Waypoints>, Invalid> {
     }))
 }
 
-/// Reads the words of `MeshConfig.pathNormalization`.
-fn normalization() -> Result<Normalization, Invalid> {
+/// The words of `MeshConfig.pathNormalization`.
+pub mod normalization {
+    use model::l7::Normalization;
+
+    /// All of them, for messages.
+    pub const WORDS: &str = "NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES";
+
+    /// Returns what a word means.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Normalization> {
+        Some(match word {
+            "NONE" => Normalization::None,
+            "BASE" => Normalization::Base,
+            "MERGE_SLASHES" => Normalization::MergeSlashes,
+            "DECODE_AND_MERGE_SLASHES" => Normalization::DecodeAndMergeSlashes,
+            _ => return None,
+        })
+    }
+}
+
+fn path_normalization() -> Result<Normalization, Invalid> {
     let value = text("PATH_NORMALIZATION", "BASE");
-    Ok(match value.as_str() {
-        "NONE" => Normalization::None,
-        "BASE" => Normalization::Base,
-        "MERGE_SLASHES" => Normalization::MergeSlashes,
-        "DECODE_AND_MERGE_SLASHES" => Normalization::DecodeAndMergeSlashes,
-        _ => {
-            let wanted = "NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES";
-            return Err(Invalid::new("PATH_NORMALIZATION", value, wanted));
-        }
-    })
+    normalization::of(&value).ok_or_else(|| Invalid::new("PATH_NORMALIZATION", value, normalization::WORDS))
 }
 
 /// Reads `MeshConfig.extensionProviders`, in JSON.
 fn providers() -> Result<Providers, Invalid> {
     let value = text("EXTENSION_PROVIDERS", "[]");
     let wanted = "a list of objects with a name, in JSON";
-    Providers::read(&value).map_err(|_| Invalid::new("EXTENSION_PROVIDERS", value, wanted))
+    let read = serde_json::from_str(&value).and_then(Providers::read);
+    read.map_err(|_| Invalid::new("EXTENSION_PROVIDERS", value, wanted))
 }
 
 fn list(text: &str) -> Vec<String> {

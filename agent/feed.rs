@@ -35,7 +35,7 @@ const WRITER: &str = "istio-ambient-waypoint-policy";
 const OF_ROUTES: &[&str] = &["Accepted", "PartiallyInvalid", "ResolvedRefs", "ResolvedWaypoints"];
 
 /// What is the same for all waypoints.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Common {
     /// The trust domain and its aliases.
     pub trust_domains: Vec<String>,
@@ -77,6 +77,8 @@ pub struct Feed {
     audiences: Audiences,
     ruled: Ruled,
     seen: HashMap<(Sort, ObjectKey), Seen>,
+    /// The waypoints and whom each serves.
+    served: HashMap<ObjectKey, Serves>,
     root: String,
     common: Common,
 }
@@ -92,7 +94,8 @@ impl Feed {
             providers: common.providers.clone(),
         };
         let (audiences, ruled, seen) = (Audiences::default(), Ruled::default(), HashMap::new());
-        Self { l7: L7::new(settings), audiences, ruled, seen, root: mesh.root.clone(), common }
+        let served = HashMap::new();
+        Self { l7: L7::new(settings), audiences, ruled, seen, served, root: mesh.root.clone(), common }
     }
 
     /// Takes in a change of an object.
@@ -158,6 +161,20 @@ impl Feed {
         self.l7.authorities_named()
     }
 
+    /// Takes in other settings for all waypoints.
+    pub fn configure(&mut self, common: Common) -> Fed {
+        let out = self.l7.provide(common.providers.clone());
+        self.common = common;
+        let settings: Vec<_> = self.served.iter().map(|(key, serves)| self.settings(key, *serves)).collect();
+        // First what they are told of providers, then what names those.
+        let mut fed = Fed::default();
+        for settings in settings {
+            fed.resources.extend(self.audiences.apply(l7::Change::Put(settings.into())).into_iter().map(published));
+        }
+        fed.extend(self.told(out));
+        fed
+    }
+
     /// Takes in what the mesh decided about waypoints.
     pub fn decided(&mut self, decided: mesh::Waypoints) -> Fed {
         let mut fed = Fed::default();
@@ -179,8 +196,14 @@ impl Feed {
         for (key, serves) in decided.served {
             let settings = self.settings(&key, serves.unwrap_or(Serves::Nothing));
             let change = match serves {
-                Some(_) => l7::Change::Put(settings.into()),
-                None => l7::Change::Remove(settings.key()),
+                Some(serves) => {
+                    self.served.insert(key, serves);
+                    l7::Change::Put(settings.into())
+                }
+                None => {
+                    self.served.remove(&key);
+                    l7::Change::Remove(settings.key())
+                }
             };
             fed.resources.extend(self.audiences.apply(change).into_iter().map(published));
         }

@@ -14,6 +14,7 @@ mod here;
 mod issue;
 pub mod l7;
 mod mesh;
+mod mesh_config;
 mod policy;
 mod proof;
 mod roots;
@@ -31,7 +32,7 @@ use tracing::info;
 use xds::server::{Resources, Server};
 
 use crate::work::Work;
-pub use crate::{config::Config, deploy::sizes};
+pub use crate::{config::Config, deploy::sizes, mesh_config::check as check_mesh_config};
 
 /// How long streams may take to end after a stop.
 const GRACE: Duration = Duration::from_secs(10);

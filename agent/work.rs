@@ -15,7 +15,9 @@ use crate::{
     feed::{Common, Fed, Feed},
     issue,
     l7::Turned,
-    mesh, proof,
+    mesh,
+    mesh_config::{self, MeshConfig},
+    proof,
     scale::Scale,
     secrets,
     secrets::Secrets,
@@ -70,6 +72,7 @@ struct Computed {
     feed: Feed,
     authorities: Authorities,
     secrets: Secrets,
+    config: MeshConfig,
     synced: HashSet<Kind>,
 }
 
@@ -114,8 +117,16 @@ impl Computed {
         }
     }
 
+    fn configure(&mut self, text: &mesh_config::Text, told: &mut Told) {
+        if let Some(common) = self.config.hear(text).cloned() {
+            let turned = told.add(self.feed.configure(common));
+            self.settle(turned, told);
+        }
+    }
+
     fn is_complete(&self) -> bool {
-        self.synced.len() == Kind::ALL.len() && self.authorities.is_complete() && self.secrets.is_complete()
+        let objects = self.synced.len() == Kind::ALL.len() && self.config.is_known();
+        objects && self.authorities.is_complete() && self.secrets.is_complete()
     }
 }
 
@@ -125,11 +136,14 @@ impl Work {
         let mut changes = source::kubernetes::watch(&self.client);
         let (certificates, mut certified) = mpsc::channel(BATCH);
         let (confidences, mut confided) = mpsc::channel(BATCH);
+        let (configurations, mut configured) = mpsc::channel(1);
+        tokio::spawn(mesh_config::watch(self.client.clone(), self.settings.root.clone(), configurations));
         let mut computed = Computed {
             mesh: mesh::Mesh::new(self.settings.clone()),
             feed: Feed::new(&self.settings, self.common.clone()),
             authorities: Authorities::new(self.client.clone(), certificates),
             secrets: Secrets::new(self.client.clone(), confidences),
+            config: MeshConfig::new(self.common.clone(), &self.settings.trust_domain, &self.settings.root),
             synced: HashSet::new(),
         };
         let (statuses, inbox) = (status::Board::default(), deploy::Inbox::default());
@@ -145,6 +159,7 @@ impl Work {
                     let changed = computed.authorities.hear(news);
                     computed.certify(changed, &mut told);
                 }
+                Some(text) = configured.recv() => computed.configure(&text, &mut told),
                 Some(news) = confided.recv() => {
                     let changed = computed.secrets.hear(news);
                     computed.confide(changed, &mut told);

@@ -8,7 +8,7 @@ use std::{
 use k8s_openapi::api::{authentication::v1::TokenRequest, core::v1::ServiceAccount};
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, PostParams},
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
 };
 use prost_types::{Struct, value::Kind as Text};
 use runtime::{Drain, Readiness};
@@ -28,7 +28,7 @@ use xds::{
 
 use crate::{
     auth::{Authenticator, Gate},
-    here::{Here, Replica},
+    here::{Here, Replica, resource},
 };
 
 /// A waypoint's process, as far as discovery goes.
@@ -245,8 +245,8 @@ async fn what_others_say_of_a_route_stays() {
         "parentRef": {"name": "ingress"}, "controllerName": "example.com/gateway", "conditions": [condition],
     });
     let status = json!({"status": {"parents": [theirs, ours]}});
-    let how = kube::api::PatchParams::default();
-    here.api("HTTPRoute").patch_status("web", &how, &kube::api::Patch::Merge(&status)).await.expect("written");
+    let how = PatchParams::default();
+    here.api("HTTPRoute").patch_status("web", &how, &Patch::Merge(&status)).await.expect("written");
     // Their words stay as they are when ours change.
     let nowhere = route("nowhere", "/", json!([]));
     here.put("HTTPRoute", "web", nowhere).await;
@@ -296,6 +296,63 @@ async fn authorities_are_followed_while_a_policy_names_them() {
     w.until_is(&here, &key, roots, absent).await;
     here.api("BackendTLSPolicy").delete("tls", &DeleteParams::default()).await.expect("deleted");
     w.until_has(&here, &[WEB, OF_WAYPOINT]).await;
+}
+
+#[tokio::test]
+async fn the_configuration_of_the_mesh_is_followed() {
+    let (mut here, channel, _) = two().await;
+    let o = Client::start(&channel, node("o-0", "other"), token(&here, "o-0", "other").await);
+    let target = json!([{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "other"}]);
+    let asks = json!({"targetRefs": target, "action": "CUSTOM", "provider": {"name": "authz"}, "rules": [{}]});
+    here.put("AuthorizationPolicy", "strict", json!({ "spec": asks })).await;
+    here.until_condition("AuthorizationPolicy", "strict", "WaypointAccepted", "Invalid", "no provider authz").await;
+    let configure = async |here: &Here, text: &str| {
+        let maps: Api<DynamicObject> =
+            Api::namespaced_with(here.client.clone(), "istio-system", &resource("ConfigMap"));
+        let map =
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "istio"}, "data": {"mesh": text}});
+        maps.patch("istio", &PatchParams::apply("operator").force(), &Patch::Apply(&map)).await.expect("applied");
+    };
+    let good = json!({
+        "extensionProviders": [
+            {"name": "authz", "envoyExtAuthzGrpc": {"service": "web.shop.svc.cluster.local", "port": 80}},
+            {"name": "otel", "opentelemetry": {"service": "web.shop.svc.cluster.local", "port": 80}},
+        ],
+        "pathNormalization": {"normalization": "NONE"},
+        "trustDomainAliases": ["old.example"],
+    });
+    configure(&here, &good.to_string()).await;
+    here.until_condition("AuthorizationPolicy", "strict", "WaypointAccepted", "Accepted", "").await;
+    let is_so = async |client: &Client| {
+        client.until_is(&here, OF_OTHER, "/settings/normalization", json!("none")).await;
+        client.until_is(&here, OF_OTHER, "/settings/trustDomains", json!(["cluster.local", "old.example"])).await;
+        client.until_is(&here, OF_OTHER, "/settings/providers/0/name", json!("otel")).await;
+        client.until_is(&here, POLICY, "/authorization/action/custom/ask/target/service/port", json!(80)).await;
+    };
+    is_so(&o).await;
+
+    // What is wrong changes nothing.
+    let before = o.count();
+    configure(&here, "pathNormalization: {normalization: SOME}").await;
+    sleep(Duration::from_millis(300)).await;
+    is_so(&o).await;
+    assert_eq!(*before.lock().expect("no panic"), 0);
+
+    configure(&here, "{}").await;
+    here.until_condition("AuthorizationPolicy", "strict", "WaypointAccepted", "Invalid", "no provider authz").await;
+    o.until_is(&here, OF_OTHER, "/settings/normalization", json!("base")).await;
+    o.until_is(&here, OF_OTHER, "/settings/trustDomains", json!(["cluster.local"])).await;
+
+    // Another replica knows it before it serves.
+    configure(&here, &good.to_string()).await;
+    let replica = here.replica("one");
+    let (channel, _) = serve(&here, replica).await;
+    let again = Client::start(&channel, node("o-0", "other"), token(&here, "o-0", "other").await);
+    let mut changes = again.store.changes();
+    while again.keys().is_empty() {
+        changes.changed().await.expect("a store");
+    }
+    assert_eq!(again.resource(OF_OTHER).pointer("/settings/normalization"), Some(&json!("none")));
 }
 
 #[tokio::test]

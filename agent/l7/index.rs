@@ -176,6 +176,11 @@ impl L7 {
         self.change(|known, touched| known.set_authorities(key, pem, touched))
     }
 
+    /// Takes in other providers.
+    pub fn provide(&mut self, providers: Providers) -> Output {
+        self.change(|known, touched| known.set_providers(providers, touched))
+    }
+
     /// Takes in why a Secret cannot be used, if it cannot; none at all if nobody needs it.
     pub fn secret(&mut self, key: &ObjectKey, fault: Option<Option<Name>>) -> Output {
         self.change(|known, touched| known.set_secret(key, fault, touched))

@@ -47,6 +47,8 @@ pub enum Topic {
     Route(OriginKind, ObjectKey),
     /// Whether a Secret can be used.
     Secret(ObjectKey),
+    /// The providers.
+    Providers,
 }
 
 /// A route, as far as policies and other routes ask.
@@ -237,6 +239,14 @@ impl Known {
         touched.insert(Topic::Authorities(key.clone()));
     }
 
+    /// Takes in other providers.
+    pub fn set_providers(&mut self, providers: Providers, touched: &mut Touched) {
+        if self.providers != providers {
+            self.providers = providers;
+            touched.insert(Topic::Providers);
+        }
+    }
+
     /// Takes in why a Secret cannot be used, if it cannot; none at all if nobody needs it.
     pub fn set_secret(&mut self, key: &ObjectKey, fault: Option<Option<Name>>, touched: &mut Touched) {
         if self.secrets.get(key) == fault.as_ref() {
@@ -329,6 +339,7 @@ impl<'k> Lookup<'k> {
     /// Returns where what is told of requests may go.
     #[must_use]
     pub fn providers(&self) -> &'k Providers {
+        self.ask(Topic::Providers);
         &self.known.providers
     }
 

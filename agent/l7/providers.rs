@@ -118,13 +118,13 @@ struct Records {
 }
 
 impl Providers {
-    /// Reads the list, in JSON. A provider that waypoints cannot use is refused where it is named, not here.
+    /// Reads the list. A provider that waypoints cannot use is refused where it is named, not here.
     ///
     /// # Errors
     /// No list of objects with names.
-    pub fn read(json: &str) -> Result<Self, serde_json::Error> {
+    pub fn read(list: Vec<Value>) -> Result<Self, serde_json::Error> {
         let mut all = Self { metrics: vec![METRICS.to_owned()], ..Self::default() };
-        for Written { name, kind } in serde_json::from_str::<Vec<Written>>(json)? {
+        for Written { name, kind } in list.into_iter().map(serde_json::from_value).collect::<Result<Vec<_>, _>>()? {
             if kind.contains_key("prometheus") {
                 all.metrics.push(name);
                 continue;
@@ -324,7 +324,7 @@ mod tests {
         for (kind, wanted) in rows {
             let mut one = kind.clone();
             one["name"] = "p".into();
-            let read = Providers::read(&json!([one]).to_string()).expect("a list");
+            let read = Providers::read(vec![one]).expect("named");
             match wanted {
                 Ok(wanted) => {
                     let found = read.good.first().unwrap_or_else(|| panic!("{kind}: {:?}", read.bad));
@@ -336,12 +336,15 @@ mod tests {
                 }
             }
         }
-        let read = Providers::read(
-            r#"[{"name": "p", "prometheus": {}}, {"name": "z", "zipkin": {"service": "z", "port": 1}}]"#,
-        );
-        let read = read.expect("a list");
+        let two =
+            vec![json!({"name": "p", "prometheus": {}}), json!({"name": "z", "zipkin": {"service": "z", "port": 1}})];
+        let read = Providers::read(two).expect("named");
         assert!(read.measures("p") && read.measures("prometheus") && !read.measures("z"));
         assert_eq!((read.named("z", true), read.named("envoy", false)), (Ok("z".into()), Ok("envoy".into())));
-        assert!(read.named("z", false).is_err() && read.named("p", true).is_err() && Providers::read("{}").is_err());
+        assert!(
+            read.named("z", false).is_err()
+                && read.named("p", true).is_err()
+                && Providers::read(vec![json!({})]).is_err()
+        );
     }
 }

@@ -87,7 +87,11 @@ mod tests {
 
     #[test]
     fn every_object_is_of_a_kind_that_install_prunes() {
-        let values = Values::read(&[], &["resourceQuotas=true".into(), "network=a".into()]).expect("valid");
+        let values = Values::read(
+            &[],
+            &["resourceQuotas=true".into(), "network=a".into(), "meshConfig.enableTracing=true".into()],
+        )
+        .expect("valid");
         let objects = render(&values, "istio-system").expect("renders");
         for object in &objects {
             let found = KINDS.iter().find(|known| known.name == kind(object)).expect("a known kind");
@@ -122,6 +126,26 @@ mod tests {
         assert_eq!((of("WAYPOINT_PULL_POLICY"), of("WAYPOINT_PULL_SECRETS")), ("IfNotPresent".into(), "a,b".into()));
         assert_eq!((of("WAYPOINT_LOG_LEVEL"), of("WAYPOINT_GRACE_SECONDS")), ("debug".into(), "300".into()));
         assert_eq!(of("WAYPOINT_ENV"), r#"{"A":"b \"c\""}"#);
+    }
+
+    #[test]
+    fn the_configuration_of_the_mesh_is_a_config_map_where_there_is_one() {
+        let find = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            let objects = render(&Values::read(&[], &sets).expect("valid"), "mesh").expect("renders");
+            objects.into_iter().find(|object| title(object) == "ConfigMap mesh/istio")
+        };
+        assert!(find(&[]).is_none());
+        let sets = [
+            "meshConfig.extensionProviders=[{name: p, prometheus: {}}]",
+            "meshConfig.pathNormalization.normalization=NONE",
+        ];
+        let text = find(&sets).expect("is there").data["data"]["mesh"].as_str().expect("text").to_owned();
+        let read: Value = serde_yaml::from_str(&text).expect("YAML");
+        let wanted = serde_json::json!({
+            "extensionProviders": [{"name": "p", "prometheus": {}}], "pathNormalization": {"normalization": "NONE"},
+        });
+        assert_eq!(read, wanted);
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub struct Values {
     pub log_level: LogLevel,
     /// `text` or `json`.
     pub log_format: LogFormat,
+    /// Istio's MeshConfig, of which some fields have effect and the others are named in the agent's log: ConfigMap `istio`. Empty makes
+    /// none, and leaves one of somebody else as it is.
+    pub mesh_config: Mapping,
     /// Whether to make a quota that admits critical pods, as some providers ask for.
     pub resource_quotas: bool,
     /// Control plane.
@@ -242,6 +245,11 @@ impl Values {
                 return Err(Error::usage(format!("{key} is {value:?}, which names no image")));
             }
         }
+        if !self.mesh_config.is_empty() {
+            let text = serde_yaml::to_string(&self.mesh_config)
+                .map_err(|error| Error::usage("meshConfig").caused_by(&error))?;
+            agent::check_mesh_config(&text).map_err(|why| Error::usage("meshConfig cannot be used").because(why))?;
+        }
         let folders = [("cni.confDir", &self.cni.conf_dir), ("cni.binDir", &self.cni.bin_dir)];
         for (key, folder) in folders {
             if !folder.is_absolute() {
@@ -354,6 +362,7 @@ mod tests {
             ("image.tag=", "which names no image"),
             ("image.repository='a b'", "which names no image"),
             ("cni.binDir=opt/cni/bin", "which is no absolute path"),
+            ("meshConfig.pathNormalization.normalization=SOME", "\"SOME\" is none of DEFAULT, NONE"),
         ];
         for (set, expected) in table {
             let error = Values::read(&[], &[set.into()]).expect_err("refused").to_string();

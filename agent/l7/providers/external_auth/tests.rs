@@ -10,7 +10,7 @@ use crate::l7::{
 
 /// A mesh with some services that may be asked.
 fn lookup(providers: &Value, check: impl FnOnce(&Lookup<'_>)) {
-    let providers = Providers::read(&providers.to_string()).expect("a list");
+    let providers = Providers::read(providers.as_array().expect("a list").clone()).expect("named");
     let mut known = Known::new("cluster.local".into(), "istio-system".into(), providers);
     let mut put = |namespace: &str, host: &str, native: bool, export: &[&str]| {
         let export: Vec<String> = export.iter().map(|namespace| (*namespace).to_owned()).collect();
@@ -137,7 +137,7 @@ fn what_cannot_be_asked_says_why() {
             assert!(why.contains(wanted), "{providers}: {why}");
         });
     }
-    let asked = Providers::read(&grpc(&json!({})).to_string()).expect("a list");
+    let asked = Providers::read(grpc(&json!({})).as_array().expect("a list").clone()).expect("named");
     assert_eq!(asked.named("p", true), Err("provider p is none for tracing".to_owned()));
 }
 
