@@ -1,7 +1,12 @@
 //! Whom AuthorizationPolicies with the action CUSTOM ask: a server in the mesh, over both of Envoy's protocols.
 
+use std::time::{Duration, Instant};
+
 use super::table::{self, Row, V1};
-use crate::accept::{Report, sandbox::lab::Lab};
+use crate::accept::{
+    Report,
+    sandbox::lab::{Lab, Sandbox, pause},
+};
 
 /// Who is asked. The server does what headers of the question say, and the providers add those.
 const PROVIDERS: &str = r#"[
@@ -165,12 +170,56 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
         ("custom-15", "none.far.svc.cluster.local is not there"),
         ("custom-16", "no provider nobody"),
     ] {
-        let object =
-            scene.sandbox.json(&["-n", "shop", "sandbox", "get", "authorizationpolicy", name, "-o", "json"])?;
-        let condition = &object["status"]["conditions"][0];
-        let message = condition["message"].as_str().unwrap_or_default();
-        let holds = condition["status"] == if wanted.is_empty() { "True" } else { "False" } && message.contains(wanted);
-        report.row(format!("the status of {name}"), message, wanted, holds);
+        let (is_true, message) = status(&scene.sandbox, name)?;
+        report.row(format!("the status of {name}"), &message, wanted, is_so(wanted, is_true, &message));
+    }
+    followed(&scene.sandbox, report)
+}
+
+/// Returns whether the first condition of a policy is true, and what it says.
+fn status(sandbox: &Sandbox<'_>, name: &str) -> Result<(bool, String), String> {
+    let object = sandbox.json(&["-n", "shop", "sandbox", "get", "authorizationpolicy", name, "-o", "json"])?;
+    let condition = &object["status"]["conditions"][0];
+    Ok((condition["status"] == "True", condition["message"].as_str().unwrap_or_default().to_owned()))
+}
+
+fn is_so(wanted: &str, is_true: bool, message: &str) -> bool {
+    is_true == wanted.is_empty() && message.contains(wanted)
+}
+
+/// The ConfigMap of the mesh counts over the environment from when it is written; what is wrong changes nothing.
+fn followed(sandbox: &Sandbox<'_>, report: &mut Report) -> Result<(), String> {
+    let mesh = |text: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\n\
+             data: {{mesh: '{text}'}}\n"
+        )
+    };
+    let good =
+        mesh("extensionProviders: [{name: nobody, envoyExtAuthzGrpc: {service: far.far.svc.cluster.local, port: 82}}]");
+    let wrong = mesh("extensionProviders: [{name: 1}]");
+    for (what, action, text, nobody, allow) in [
+        ("a provider of the ConfigMap istio counts", "apply", &good, "", "no provider allow"),
+        ("a wrong ConfigMap istio changes nothing", "apply", &wrong, "", "no provider allow"),
+        ("without it the environment counts again", "delete", &wrong, "no provider nobody", ""),
+    ] {
+        let begun = Instant::now();
+        let fed = sandbox.feed(action, text)?;
+        if !fed.ok() {
+            return Err(format!("{action} of the ConfigMap: {}", fed.all()));
+        }
+        // A change that must not be seen is given the time in which others are.
+        if what.starts_with("a wrong") {
+            pause(1500);
+        }
+        let (mut holds, mut seen) = (false, String::new());
+        while !holds && begun.elapsed() < Duration::from_secs(10) {
+            let (of_nobody, of_allow) = (status(sandbox, "custom-16")?, status(sandbox, "custom-1")?);
+            holds = is_so(nobody, of_nobody.0, &of_nobody.1) && is_so(allow, of_allow.0, &of_allow.1);
+            seen = format!("{of_nobody:?} {of_allow:?}");
+        }
+        let took = format!("{:.1} s", begun.elapsed().as_secs_f64());
+        report.row(what, if holds { took } else { seen }, "within 10 s", holds);
     }
     Ok(())
 }
