@@ -12,6 +12,7 @@ pub mod talk;
 pub mod tcp;
 pub mod udp;
 pub mod upload;
+pub mod websocket;
 
 use std::{
     collections::BTreeSet,

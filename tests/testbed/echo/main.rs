@@ -10,7 +10,7 @@ mod wire;
 use std::{process, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use client::{batch, bulk, download, grpc, http, parallel, raw, stream, talk, tcp, udp, upload};
+use client::{batch, bulk, download, grpc, http, parallel, raw, stream, talk, tcp, udp, upload, websocket};
 use wire::Target;
 
 /// Test server and test client
@@ -58,6 +58,8 @@ enum Command {
     Download(download::DownloadArgs),
     /// Send messages of gRPC on one stream, each after the answer to the last
     Talk(talk::TalkArgs),
+    /// Go over to another protocol on a stream of HTTP/2, and exchange messages by it
+    Websocket(websocket::WebsocketArgs),
 }
 
 #[derive(Args)]
@@ -100,6 +102,7 @@ async fn main() {
         Command::Download(args) => client::report("download", limit, async |r| download::run(args, r).await).await,
         // Its limit is that of one exchange, too.
         Command::Talk(args) => client::report("talk", Duration::MAX, async |r| talk::run(args, limit, r).await).await,
+        Command::Websocket(args) => client::report("websocket", limit, async |r| websocket::run(args, r).await).await,
         Command::Resolve(args) => {
             client::report("resolve", limit, async |r| client::resolve_name(&args.name, r).await).await
         }

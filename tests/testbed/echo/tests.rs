@@ -277,6 +277,7 @@ fn raw_bytes_and_large_bodies() {
     let upgrade = "GET / HTTP/1.1\r\nHost: b\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\nbytes";
     let report = feed(&["raw", &at, "--half-close"], upgrade);
     assert!(report["received"].as_str().is_some_and(|text| text.ends_with("bytes")), "{report}");
+    assert_eq!(run(&["websocket", &at])["messages"], 3);
     for more in [&[][..], &["--chunked"]] {
         let url = format!("http://{at}/");
         assert_eq!(run(&[&["upload", &url, "--bytes", "3000001"], more].concat())["body"]["body_bytes"], 3_000_001);

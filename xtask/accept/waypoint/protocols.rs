@@ -171,6 +171,14 @@ fn streams(scene: &Scene<'_>, report: &mut Report) -> Result<(), String> {
         ("TCP, half closed", &["tcp", "one.shop:90", "--send", "hello", "--half-close"]),
         ("the server speaks first, on a port of unknown protocol", &["first", "one.shop:91"]),
         ("a thousand connections of TCP", &["parallel", "one.shop:90", "--count", "1000"]),
+        (
+            "WebSocket by HTTP/2, to an endpoint of HTTP/1.1",
+            &["websocket", "one.shop:80", "--times", "20", "--size", "40000"],
+        ),
+        (
+            "WebSocket by HTTP/2, to one that takes it so",
+            &["websocket", "one.shop:82", "--times", "20", "--size", "40000"],
+        ),
     ] {
         let ended = scene.echo(CLIENT, &[&["--timeout", "30"], arguments].concat())?;
         report.row(what, ended.all(), "exit 0", ended.ok());

@@ -92,7 +92,13 @@ where
 {
     let answer = service_fn(move |request| answer(request, peer, server.clone()));
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().max_buf_size(HEAD).max_headers(HEADERS).http2().max_header_list_size(HEAD as u32);
+    builder
+        .http1()
+        .max_buf_size(HEAD)
+        .max_headers(HEADERS)
+        .http2()
+        .max_header_list_size(HEAD as u32)
+        .enable_connect_protocol();
     let _ = builder.serve_connection_with_upgrades(TokioIo::new(stream), answer).await;
 }
 
@@ -109,6 +115,11 @@ async fn respond(mut request: Request<Incoming>, peer: SocketAddr, server: Serve
     if let Some(protocol) = request.headers().get(UPGRADE).cloned() {
         tokio::spawn(upgraded(hyper::upgrade::on(&mut request)));
         return Ok(switching(protocol));
+    }
+    // The same by HTTP/2 (RFC 8441).
+    if request.extensions().get::<hyper::ext::Protocol>().is_some() {
+        tokio::spawn(upgraded(hyper::upgrade::on(&mut request)));
+        return Ok(text("text/plain", String::new()));
     }
     let (head, body) = request.into_parts();
     let path = head.uri.path();
