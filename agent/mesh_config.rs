@@ -22,6 +22,16 @@ use crate::{config::normalization, feed::Common, l7::Providers};
 const NAME: &str = "istio";
 const KEY: &str = "mesh";
 
+/// What was read.
+#[derive(Debug, PartialEq)]
+struct Read {
+    common: Common,
+    /// Fields that have no effect.
+    unread: Vec<String>,
+    /// What is wrong, and where: of these fields what was said before counts.
+    faults: Vec<String>,
+}
+
 /// What is there; none where nobody wrote a configuration.
 pub type Text = Option<String>;
 
@@ -55,24 +65,19 @@ impl MeshConfig {
         self.told
     }
 
-    /// Takes in what is there, and returns what counts, if that is something else than before. What is wrong changes nothing.
+    /// Takes in what is there, and returns what counts, if that is something else than before. A field that is wrong changes nothing
+    /// of itself, and nothing of the others.
     pub fn hear(&mut self, text: &Text) -> Option<&Common> {
         self.told = true;
-        let new = match text.as_deref().map_or(Ok((self.base.clone(), vec![])), |text| self.read(text)) {
-            Ok((new, unread)) => {
-                if !unread.is_empty() {
-                    info!(
-                        fields = unread.join(", "),
-                        "fields of ConfigMap {NAME}, key {KEY}, that have no effect here"
-                    );
-                }
-                new
-            }
-            Err(why) => {
-                warn!(why, "ConfigMap {NAME}, key {KEY}, is wrong: what was said before stays");
-                return None;
-            }
-        };
+        let read = self.read(text.as_deref().unwrap_or_default());
+        if !read.unread.is_empty() {
+            info!(fields = read.unread.join(", "), "fields of ConfigMap {NAME}, key {KEY}, that have no effect here");
+        }
+        if !read.faults.is_empty() {
+            let why = read.faults.join("; ");
+            warn!(why, "ConfigMap {NAME}, key {KEY}, is wrong: there what was said before stays");
+        }
+        let new = read.common;
         if new == self.now {
             return None;
         }
@@ -81,47 +86,69 @@ impl MeshConfig {
         Some(&self.now)
     }
 
-    /// Reads a configuration; returns also what of it has no effect.
-    ///
-    /// # Errors
-    /// What is wrong, and where.
-    fn read(&self, text: &str) -> Result<(Common, Vec<String>), String> {
+    fn read(&self, text: &str) -> Read {
+        let (mut unread, mut faults) = (Vec::new(), Vec::new());
         let mut fields = match serde_yaml::from_str(text) {
             Ok(Value::Null) => Map::new(),
             Ok(Value::Object(fields)) => fields,
-            Ok(_) => return Err("want fields of MeshConfig, such as extensionProviders".to_owned()),
-            Err(error) => return Err(format!("not YAML: {error}")),
+            wrong => {
+                let why = wrong.err().map(|error| format!("not YAML: {error}"));
+                faults.push(why.unwrap_or_else(|| "want fields of MeshConfig, such as extensionProviders".to_owned()));
+                return Read { common: self.now.clone(), unread, faults };
+            }
         };
         let mut common = self.base.clone();
-        if let Some(providers) = take::<Vec<Value>>(&mut fields, "extensionProviders", "a list")? {
-            let wanted = |error| format!("extensionProviders: want a list of objects with a name: {error}");
-            common.providers = Providers::read(providers).map_err(wanted)?;
+        match providers(&mut fields) {
+            Ok(read) => common.providers = read.unwrap_or(common.providers),
+            Err(why) => {
+                faults.push(why);
+                common.providers = self.now.providers.clone();
+            }
         }
-        let paths = take::<Paths>(&mut fields, "pathNormalization", "an object with a field normalization")?;
-        if let Some(word) = paths.and_then(|paths| paths.normalization) {
-            let words =
-                || format!("pathNormalization.normalization: {word:?} is none of DEFAULT, {}", normalization::WORDS);
-            common.normalization = match &*word {
-                // (MeshConfig.ProxyPathNormalization)
-                "DEFAULT" => Normalization::Base,
-                word => normalization::of(word).ok_or_else(words)?,
-            };
+        match paths(&mut fields) {
+            Ok(read) => common.normalization = read.unwrap_or(common.normalization),
+            Err(why) => {
+                faults.push(why);
+                common.normalization = self.now.normalization;
+            }
         }
-        if let Some(aliases) = take::<Vec<String>>(&mut fields, "trustDomainAliases", "a list of names")? {
-            common.trust_domains = [self.trust_domain.clone()].into_iter().chain(aliases).collect();
+        match take::<Vec<String>>(&mut fields, "trustDomainAliases", "a list of names") {
+            Ok(None) => {}
+            Ok(Some(aliases)) => {
+                common.trust_domains = [self.trust_domain.clone()].into_iter().chain(aliases).collect();
+            }
+            Err(why) => {
+                faults.push(why);
+                common.trust_domains.clone_from(&self.now.trust_domains);
+            }
         }
-        let mut unread: Vec<String> = Vec::new();
         for (field, own) in [("trustDomain", &self.trust_domain), ("rootNamespace", &self.root)] {
-            match take::<String>(&mut fields, field, "a name")? {
-                Some(other) if other != *own && !other.is_empty() => {
+            match take::<String>(&mut fields, field, "a name") {
+                Ok(Some(other)) if other != *own && !other.is_empty() => {
                     unread.push(format!("{field} (the installation says {own})"));
                 }
-                _ => {}
+                Ok(_) => {}
+                Err(why) => faults.push(why),
             }
         }
         unread.extend(fields.into_iter().map(|(field, _)| field));
-        Ok((common, unread))
+        Read { common, unread, faults }
     }
+}
+
+fn providers(fields: &mut Map<String, Value>) -> Result<Option<Providers>, String> {
+    let Some(list) = take::<Vec<Value>>(fields, "extensionProviders", "a list")? else { return Ok(None) };
+    let wanted = |error| format!("extensionProviders: want a list of objects with a name: {error}");
+    Providers::read(list).map(Some).map_err(wanted)
+}
+
+fn paths(fields: &mut Map<String, Value>) -> Result<Option<Normalization>, String> {
+    let paths = take::<Paths>(fields, "pathNormalization", "an object with a field normalization")?;
+    let Some(word) = paths.and_then(|paths| paths.normalization) else { return Ok(None) };
+    // (MeshConfig.ProxyPathNormalization)
+    let read = if word == "DEFAULT" { Some(Normalization::Base) } else { normalization::of(&word) };
+    let wrong = || format!("pathNormalization.normalization: {word:?} is none of DEFAULT, {}", normalization::WORDS);
+    read.map(Some).ok_or_else(wrong)
 }
 
 /// Tells whether a configuration can be used at all.
@@ -130,7 +157,8 @@ impl MeshConfig {
 /// What is wrong, and where.
 pub fn check(text: &str) -> Result<(), String> {
     let base = Common { trust_domains: vec![], normalization: Normalization::Base, providers: Providers::default() };
-    MeshConfig::new(base, "", "").read(text).map(drop)
+    let faults = MeshConfig::new(base, "", "").read(text).faults;
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
 }
 
 fn take<T: DeserializeOwned>(fields: &mut Map<String, Value>, field: &str, wanted: &str) -> Result<Option<T>, String> {
@@ -212,10 +240,24 @@ mod tests {
             "trustDomainAliases: [1]",
             "trustDomain: [td]",
         ] {
-            assert_eq!(config.hear(&Some(bad.to_owned())), None, "{bad}");
+            // Beside what is right.
+            let field = bad.split(':').next().unwrap_or_default();
+            let others: String = good
+                .lines()
+                .filter(|line| !line.starts_with(&format!("{field}:")))
+                .map(|line| format!("{line}\n"))
+                .collect();
+            let text = if field.len() > 3 { others + bad } else { bad.to_owned() };
+            assert!(!config.read(&text).faults.is_empty(), "{text}");
+            assert_eq!(config.hear(&Some(text)), None, "{bad}");
             assert_eq!(config.now, now, "{bad}");
         }
         assert_eq!(config.hear(&Some(good.to_owned())), None);
+        // A field that is wrong undoes none of the others.
+        let half = "trustDomainAliases: [new.example]\npathNormalization: {normalization: some}\n";
+        let mixed = config.hear(&Some(half.to_owned())).expect("it is another").clone();
+        assert_eq!((&*mixed.trust_domains[1], mixed.normalization), ("new.example", Normalization::None));
+        assert!(mixed.providers.measures("env"));
         // Each field for itself; one that is not there is as the environment says.
         let part = config.hear(&Some("pathNormalization: {normalization: DEFAULT}".to_owned())).expect("it is another");
         assert_eq!(*part, Common { normalization: Normalization::Base, ..base.clone() });
@@ -226,12 +268,12 @@ mod tests {
     #[test]
     fn what_has_no_effect_and_what_is_wrong_is_named() {
         let config = config();
-        let unread = |text: &str| config.read(text).map(|(_, unread)| unread).expect("good");
+        let unread = |text: &str| config.read(text).unread;
         assert_eq!(
             unread("trustDomain: other\nrootNamespace: istio-system\nenableTracing: true\ndefaultConfig: {}"),
             ["trustDomain (the installation says td)", "defaultConfig", "enableTracing"],
         );
-        let why = |text: &str| config.read(text).expect_err("wrong");
+        let why = |text: &str| config.read(text).faults.join("; ");
         assert!(why("a: [").starts_with("not YAML: "));
         assert_eq!(
             why("pathNormalization: {normalization: x}"),

@@ -24,7 +24,7 @@ use tracing::debug;
 
 use crate::{
     inbound::Inbound,
-    upstream::{self, Wanted},
+    upstream::{self, Timed, Wanted},
 };
 
 /// Serves one connection to its end; a client of TLS may have asked for a server by its name.
@@ -65,7 +65,9 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(inbound: Arc<Inbound>, cli
         counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
     };
     let client = InspectReader::new(client, |bytes| add(&counts.sent, bytes));
-    let mut client = InspectWriter::new(client, |bytes| add(&counts.received, bytes));
+    let client = InspectWriter::new(client, |bytes| add(&counts.received, bytes));
+    // As the server's side: while that is at its end, or takes no more, only this one is looked at.
+    let mut client = Timed::new(client, endpoint.silence(), None);
     let outcome = tokio::io::copy_bidirectional(&mut client, &mut server).await;
     open.closed(outcome.err().map(|error| error.to_string()));
 }

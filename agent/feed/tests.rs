@@ -333,7 +333,9 @@ async fn the_configuration_of_the_mesh_is_followed() {
 
     // What is wrong changes nothing.
     let before = o.count();
-    configure(&here, "pathNormalization: {normalization: SOME}").await;
+    let mut wrong = good.clone();
+    wrong["pathNormalization"]["normalization"] = "SOME".into();
+    configure(&here, &wrong.to_string()).await;
     sleep(Duration::from_millis(300)).await;
     is_so(&o).await;
     assert_eq!(*before.lock().expect("no panic"), 0);

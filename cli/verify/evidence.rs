@@ -325,8 +325,12 @@ impl Mesh {
                 text(&finding, "outcome"),
                 text(&finding, "reason"),
             );
-            if weighed.0 != Weight::Disproof || looks == ACCEPTED {
-                break weighed;
+            match weighed.0 {
+                Weight::Disproof if looks < ACCEPTED => {}
+                Weight::Disproof => break weighed,
+                // Neither a proof that it is refused nor that it is not.
+                _ if looks > 1 => break (Weight::Note, format!("{}, after {} that were not", weighed.1, looks - 1)),
+                _ => break weighed,
             }
         };
         row.add(weight, format!("{}: {what}", pod.title()));

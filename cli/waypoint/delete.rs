@@ -72,6 +72,7 @@ pub async fn run(args: Args, global: &Global, screen: &Screen) -> Result<u8, Err
         return Ok(0);
     }
     let steps = labels(&chosen, &view);
+    super::show::partial(&view, screen);
     show(&chosen, &steps, &args, &view, screen);
     if !args.dry_run && !args.yes && !confirmed().await? {
         return Err(Error::user("cancelled: nothing was changed"));

@@ -76,8 +76,11 @@ pub async fn list(args: &List, global: &Global, screen: &Screen) -> Result<u8, E
     Ok(0)
 }
 
-/// Says that who names a waypoint in other namespaces is not known.
-fn partial(view: &View, screen: &Screen) {
+/// Says that who names a waypoint in other namespaces is not known, or which kind of objects.
+pub fn partial(view: &View, screen: &Screen) {
+    if view.hidden {
+        Progress::new(screen).note("! ServiceEntries may not be looked at: those that name waypoints are not counted");
+    }
     if view.partial {
         let text = "! only this namespace may be looked at: who names its waypoints in others is not counted";
         Progress::new(screen).note(text);

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt::Debug,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use agent::{
@@ -89,6 +90,8 @@ pub struct View {
     pub members: Vec<Member>,
     /// Whether only the waypoints' own namespace could be looked at.
     pub partial: bool,
+    /// Whether ServiceEntries could not be looked at.
+    pub hidden: bool,
 }
 
 /// Looks at the waypoints of a namespace, or of all.
@@ -115,8 +118,9 @@ pub async fn view(cluster: &Cluster, namespace: Option<&str>) -> Result<View, Er
         let all = naming.iter().filter(|(_, named)| !of_workloads || named.iter().any(|w| w.serves.workloads()));
         all.map(|(space, _)| space.key.name.clone()).collect::<Vec<String>>()
     };
-    let ask = Ask { cluster, namespace, partial };
+    let ask = Ask { cluster, namespace, partial, hidden: AtomicBool::new(false) };
     let (members, runners) = tokio::try_join!(ask.members(silent(false), silent(true)), ask.runners())?;
+    view.hidden = ask.hidden.load(Ordering::Relaxed);
     view.spaces = naming.into_iter().map(|(space, _)| space.clone()).collect();
     view.namespaces = spaces.into_iter().map(|space| (space.key.name, space.labels)).collect();
     view.members = members;
@@ -186,6 +190,8 @@ struct Ask<'a> {
     cluster: &'a Cluster,
     namespace: Option<&'a str>,
     partial: bool,
+    /// Whether ServiceEntries may not be seen.
+    hidden: AtomicBool,
 }
 
 impl Ask<'_> {
@@ -212,7 +218,7 @@ impl Ask<'_> {
         Ok(list.items.iter().filter(|service| !named(service)).map(service).collect())
     }
 
-    /// Returns ServiceEntries; none where there are no such objects, or where they may not be seen.
+    /// Returns ServiceEntries; none where there are no such objects. That they may not be seen is noted.
     async fn entries(&self, namespace: Option<&str>, params: ListParams) -> Result<Vec<Member>, Error> {
         let (client, resource) = (self.cluster.client.clone(), entry_api());
         let api: Api<DynamicObject> = match namespace {
@@ -221,7 +227,11 @@ impl Ask<'_> {
         };
         match api.list(&params).await {
             Ok(list) => Ok(list.items.iter().map(entry).collect()),
-            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => Ok(Vec::new()),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                self.hidden.store(true, Ordering::Relaxed);
+                Ok(Vec::new())
+            }
             Err(error) => Err(self.cluster.failed("list ServiceEntries", &error)),
         }
     }

@@ -194,7 +194,7 @@ impl Resolver {
 
     /// Waits until something is known of all of these names, but not for ever. Only within a runtime.
     pub async fn resolve(&self, names: &[Name]) {
-        let end = Instant::now() + PATIENCE + LIFE.0;
+        let end = Instant::now() + 2 * PATIENCE + LIFE.0;
         let places: Vec<Arc<Place>> = names.iter().map(|name| self.start(name)).collect();
         for place in places {
             if timeout_at(end, place.told.cancelled()).await.is_err() {
@@ -267,11 +267,11 @@ impl Resolver {
     }
 
     async fn ask(&self, name: &Name) -> Answer {
-        let answer = async {
-            let _turn = self.0.asking.acquire().await;
-            (self.0.look)(name.clone()).await
+        let Ok(_turn) = timeout(PATIENCE, self.0.asking.acquire()).await else {
+            return Err("too many other names are being asked for".into());
         };
-        timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}").into()))
+        let answer = timeout(PATIENCE, (self.0.look)(name.clone())).await;
+        answer.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}").into()))
     }
 
     /// Notes what was found, unless others have taken the place meanwhile.

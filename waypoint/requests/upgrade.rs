@@ -17,6 +17,7 @@ use hyper::{
     upgrade::OnUpgrade,
 };
 use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
 use tracing::debug;
 
 use super::{body::Answer, headers, refusal::Refusal, replay::Outgoing};
@@ -25,6 +26,8 @@ use crate::{
     upstream::{Timed, Version},
 };
 
+/// How long both sides may take to go over, once both have agreed.
+const GO_OVER: Duration = Duration::from_secs(10);
 /// What a server puts behind the key that it shows it has read (RFC 6455 1.3).
 const WEBSOCKET: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -175,11 +178,14 @@ impl Client {
 
 /// Copies both directions of what went over.
 async fn copy(client: OnUpgrade, server: OnUpgrade, silence: Option<Duration>, mut record: Record) {
-    let (client, server) = match tokio::try_join!(client, server) {
-        Ok(both) => both,
-        Err(error) => return record.failed("UC", &runtime::error::chain(&error)),
+    let (client, server) = match timeout(GO_OVER, async { tokio::try_join!(client, server) }).await {
+        Ok(Ok(both)) => both,
+        Ok(Err(error)) => return record.failed("UC", &runtime::error::chain(&error)),
+        Err(_) => return record.failed("UC", "it did not go over in time"),
     };
-    let (mut client, mut server) = (TokioIo::new(client), Timed::new(TokioIo::new(server), silence, None));
+    // Both: while one of them is at its end, or takes no more, only the other one is looked at.
+    let timed = |io| Timed::new(TokioIo::new(io), silence, None);
+    let (mut client, mut server) = (timed(client), timed(server));
     match tokio::io::copy_bidirectional(&mut client, &mut server).await {
         Ok((_, received)) => {
             record.count(received as usize);

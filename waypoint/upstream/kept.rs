@@ -217,6 +217,8 @@ impl Upstreams {
                 return Some((sender, terms));
             }
         }
+        // Of hosts that clients choose there may be any number.
+        known.idle.remove(key);
         None
     }
 

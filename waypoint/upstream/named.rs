@@ -1,7 +1,7 @@
 //! Endpoints that are only known by name: hosts outside of the mesh, which DNS knows.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
 };
 
@@ -95,6 +95,15 @@ pub fn find(
     Ok(endpoint)
 }
 
+/// Where clouds tell their machines who they are, beside addresses of the link: with what is told there, whoever asks is the machine.
+const METADATA: [IpAddr; 4] = [
+    // Amazon's, Google's, Alibaba's, and Azure's.
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+];
+
 /// Tells why no name that a client chose may lead to an address, whoever has it: its owner in DNS may say what he likes, and what
 /// this pod reaches there is not what the client would reach (IANA's registries of special-purpose addresses, RFC 6890).
 fn special(address: IpAddr) -> Option<&'static str> {
@@ -102,11 +111,16 @@ fn special(address: IpAddr) -> Option<&'static str> {
         // What a translator makes an address of version 4 of is as good as that (RFC 6052 2.1, RFC 3056 2, RFC 4291 2.5.5.1).
         IpAddr::V6(v6) => match v6.segments() {
             [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => v4(high, low),
+            // Where the translator's own prefix begins is not known: nobody needs it here (RFC 8215).
+            [0x64, 0xff9b, 1, ..] => return Some("that is no address of a host"),
             [0, 0, 0, 0, 0, 0, high, low] if high != 0 => v4(high, low),
             _ => IpAddr::V6(v6),
         },
         v4 => v4,
     };
+    if METADATA.contains(&address) {
+        return Some("that is what a cloud tells its machines");
+    }
     if address.is_loopback() || address.is_unspecified() {
         return Some("that is the waypoint itself");
     }
@@ -150,8 +164,9 @@ fn host(authority: &str) -> String {
 
 /// Tells whether a host is below the domain of a pattern, and the name of one at all.
 fn covers(pattern: &str, host: &str) -> bool {
-    // A single label would be looked for in the domains of this pod.
-    let is_host = host.contains('.') && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    // A single label would be looked for in the domains of this pod. What is too long is no name (RFC 1035 2.3.4).
+    let fits = host.len() <= 253 && host.split('.').all(|label| (1..=63).contains(&label.len()));
+    let is_host = fits && host.contains('.') && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     let is_address = host.parse::<IpAddr>().is_ok();
     let below = match pattern.strip_prefix('*') {
         Some("") => true,
@@ -164,6 +179,44 @@ fn covers(pattern: &str, host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_client_leads_to_what_is_not_for_clients() {
+        for (address, refused) in [
+            ("192.0.2.1", false),
+            ("10.0.0.1", false),
+            ("fd00::1", false),
+            ("127.0.0.2", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("::127.0.0.1", true),
+            ("0.0.0.0", true),
+            ("169.254.169.254", true),
+            ("64:ff9b::a9fe:a9fe", true),
+            ("64:ff9b:1::a9fe:a9fe", true),
+            ("2002:a9fe:a9fe::1", true),
+            ("fe80::1", true),
+            ("fd00:ec2::254", true),
+            ("fd20:ce::254", true),
+            ("100.100.100.200", true),
+            ("168.63.129.16", true),
+            ("224.0.0.1", true),
+            ("240.240.0.1", true),
+            ("2001:2::1", true),
+            ("ff02::1", true),
+        ] {
+            let address: IpAddr = address.parse().expect("an address");
+            assert_eq!(special(address).is_some(), refused, "{address}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_no_name() {
+        let label = "a".repeat(63);
+        let long = format!("{label}.{label}.{label}.wild.test");
+        assert!(covers("*.wild.test", &long) && !covers("*.wild.test", &format!("{label}.{label}.{long}")));
+        assert!(!covers("*.wild.test", &format!("a{label}.wild.test")) && !covers("*.wild.test", "a..wild.test"));
+    }
 
     #[test]
     fn only_hosts_of_the_domain_are_covered() {

@@ -304,9 +304,14 @@ impl Upstreams {
         };
         let terms = Terms::new(&endpoint.traffic.pool, &endpoint.limits, permit);
         let (mut sender, connection) = open2(shared, endpoint).await?;
-        let Some(connection) = extended(connection).await else {
-            self.note_plain(key);
-            return Ok(None);
+        let connection = match extended(connection).await {
+            Ok(connection) => connection,
+            Err(Without::Said) => {
+                self.note_plain(key);
+                return Ok(None);
+            }
+            // The next one is asked again.
+            Err(Without::Late) => return Ok(None),
         };
         tokio::spawn(drive(connection, Arc::default(), terms.permit.clone()));
         let answer = sender.send_request(request).await.map_err(|error| broken(&error))?;
@@ -314,18 +319,29 @@ impl Upstreams {
     }
 }
 
+/// Why an endpoint is not asked for another protocol.
+enum Without {
+    /// It said that it takes no such requests.
+    Said,
+    /// It said nothing in time.
+    Late,
+}
+
 /// Returns the connection if its endpoint takes CONNECT with a protocol (RFC 8441 3). Its settings are the first that it says
 /// (RFC 9113 3.4), and may not be here yet; nobody tells when they come.
-async fn extended(connection: Connection2) -> Option<Connection2> {
+async fn extended(connection: Connection2) -> Result<Connection2, Without> {
     let end = Instant::now() + SETTINGS;
     loop {
         // First of all, for both come at once.
         let told = connection.current_max_send_streams() != UNTOLD;
         if connection.is_extended_connect_protocol_enabled() {
-            return Some(connection);
+            return Ok(connection);
         }
-        if told || Instant::now() > end {
-            return None;
+        if told {
+            return Err(Without::Said);
+        }
+        if Instant::now() > end {
+            return Err(Without::Late);
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -85,10 +85,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.poll_over(context) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         Pin::new(&mut self.io).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.poll_over(context) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         Pin::new(&mut self.io).poll_shutdown(context)
     }
 }
@@ -99,6 +105,37 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_ends_what_is_copied_whichever_side_is_at_its_end_or_takes_no_more() {
+        let silence = Some(Duration::from_secs(5));
+        for (what, closes, floods) in
+            [("nobody says anything", false, false), ("one end", true, false), ("a full one", false, true)]
+        {
+            for turned in [false, true] {
+                let ((client, mut ours), (server, mut theirs)) = (tokio::io::duplex(64), tokio::io::duplex(64));
+                let ends = if turned { [&mut ours, &mut theirs] } else { [&mut theirs, &mut ours] };
+                if closes {
+                    ends[0].shutdown().await.unwrap();
+                }
+                let begun = Instant::now();
+                let flood = async {
+                    if floods {
+                        // It never ends: nobody reads at the other end.
+                        let _ = ends[0].write_all(&[0; 100_000]).await;
+                    }
+                    std::future::pending::<()>().await;
+                };
+                let (mut one, mut other) = (Timed::new(client, silence, None), Timed::new(server, silence, None));
+                let ended = tokio::select! {
+                    ended = tokio::io::copy_bidirectional(&mut one, &mut other) => ended,
+                    () = flood => unreachable!(),
+                };
+                let kind = ended.expect_err("it ends").kind();
+                assert_eq!((kind, begun.elapsed().as_secs()), (io::ErrorKind::TimedOut, 5), "{what} {turned}");
+            }
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn silence_and_age_end_it() {

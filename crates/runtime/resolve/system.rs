@@ -78,8 +78,8 @@ fn build(resolv_conf: &[u8]) -> Result<TokioResolver, NetError> {
 fn with(config: ResolverConfig, mut options: ResolverOpts) -> Result<TokioResolver, NetError> {
     // Who asks keeps the answers, and asks again when they end.
     options.cache_size = 0;
-    // Both kinds of addresses are asked for at once.
-    options.max_active_requests = 2 * AT_ONCE;
+    // Both kinds of addresses are asked for at once, and by two who share it: those of configuration and those of clients.
+    options.max_active_requests = 4 * AT_ONCE;
     // Not the C library's resolver: in a static binary it would need files that the image does not have.
     TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).with_options(options).build()
 }
@@ -92,10 +92,11 @@ async fn ask(resolver: &TokioResolver, name: &Name) -> Answer {
     Ok((found.iter().collect(), found.valid_until().saturating_duration_since(Instant::now())))
 }
 
-/// Returns for how long there is nothing, if that is what DNS answered (RFC 2308 2, 5).
+/// Returns for how long there is no such name, if that is what DNS answered (RFC 2308 2, 5).
 fn negative(error: &NetError) -> Option<Duration> {
     let NetError::Dns(DnsError::NoRecordsFound(nothing)) = error else { return None };
-    let is_answer = matches!(nothing.response_code, ResponseCode::NXDomain | ResponseCode::NoError);
+    // That there is no address of one kind says nothing of the other kind, of which this is not the answer.
+    let is_answer = nothing.response_code == ResponseCode::NXDomain;
     nothing.negative_ttl.filter(|_| is_answer).map(|seconds| Duration::from_secs(seconds.into()))
 }
 
