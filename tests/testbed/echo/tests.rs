@@ -277,6 +277,11 @@ fn raw_bytes_and_large_bodies() {
     let upgrade = "GET / HTTP/1.1\r\nHost: b\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\nbytes";
     let report = feed(&["raw", &at, "--half-close"], upgrade);
     assert!(report["received"].as_str().is_some_and(|text| text.ends_with("bytes")), "{report}");
+    // RFC 6455 1.3
+    let keyed = "GET / HTTP/1.1\r\nHost: b\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nbytes";
+    let report = feed(&["raw", &at, "--half-close"], keyed);
+    assert!(report["received"].as_str().is_some_and(|text| text.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")), "{report}");
     assert_eq!(run(&["websocket", &at])["messages"], 3);
     for more in [&[][..], &["--chunked"]] {
         let url = format!("http://{at}/");

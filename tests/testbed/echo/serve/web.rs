@@ -11,10 +11,12 @@ use std::{
     time::Duration,
 };
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
-    header::{CONNECTION, CONTENT_TYPE, UPGRADE},
+    header::{CONNECTION, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE},
     request::Parts,
 };
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
@@ -35,6 +37,8 @@ use crate::wire::{self, PAUSED, Pattern, Server};
 
 /// `grpc.health.v1.HealthCheckResponse { status: SERVING }` behind gRPC's prefix: not compressed, two bytes long.
 const SERVING: &[u8] = &[0, 0, 0, 0, 2, 0x08, 0x01];
+/// What a server puts behind a key that it read (RFC 6455 1.3).
+const WEBSOCKET: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// How many keys and paths are counted.
 const COUNTED: usize = 10_000;
 /// The largest head of a request over HTTP/1.1, bytes.
@@ -114,7 +118,7 @@ async fn answer(request: Request<Incoming>, peer: SocketAddr, server: Server) ->
 async fn respond(mut request: Request<Incoming>, peer: SocketAddr, server: Server) -> Result<Response<Body>, Failed> {
     if let Some(protocol) = request.headers().get(UPGRADE).cloned() {
         tokio::spawn(upgraded(hyper::upgrade::on(&mut request)));
-        return Ok(switching(protocol));
+        return Ok(switching(protocol, request.headers().get(SEC_WEBSOCKET_KEY)));
     }
     // The same by HTTP/2 (RFC 8441).
     if request.extensions().get::<hyper::ext::Protocol>().is_some() {
@@ -257,11 +261,17 @@ async fn upgraded(on: hyper::upgrade::OnUpgrade) {
     let _ = tokio::io::AsyncWriteExt::shutdown(&mut write).await;
 }
 
-fn switching(protocol: HeaderValue) -> Response<Body> {
+/// Agrees to another protocol; a client of WebSocket is shown that its key was read (RFC 6455 4.2.2).
+fn switching(protocol: HeaderValue, key: Option<&HeaderValue>) -> Response<Body> {
     let mut response = text("text/plain", String::new());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
     response.headers_mut().insert(UPGRADE, protocol);
+    if let Some(key) = key {
+        let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &[key.as_bytes(), WEBSOCKET].concat());
+        let accept = HeaderValue::from_str(&BASE64_STANDARD.encode(hash));
+        response.headers_mut().insert(SEC_WEBSOCKET_ACCEPT, accept.expect("base64 is a header's value"));
+    }
     response
 }
 
