@@ -38,6 +38,9 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How many looks at the kernel's sockets must miss a probe before it counts as not redirected: it lists one after the other, and
 /// what begins meanwhile may be left out.
 const LOOKS: usize = 4;
+/// How many probes must miss the proxy before redirection counts as lost. The kernel translates addresses: where another connection of
+/// the pod, or one that ended within minutes, has a probe's port, it gives the probe another one, by which nobody here knows it.
+const PROBES: usize = 6;
 
 /// Which way a probe takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -86,12 +89,9 @@ pub async fn probe(pod: &Arc<Pod>, target: SocketAddr, way: Way, hold: Duration)
     let finding =
         |outcome, source, reason: Option<String>| Finding { way, outcome, source, target, reason, connection: None };
     let mark = (way == Way::Plaintext).then_some(MARK);
-    let stream = match connect(pod, target, mark).await {
-        Ok(stream) => stream,
+    let (mut stream, mut source) = match connect(pod, target, mark).await {
+        Ok(connected) => connected,
         Err(error) => return finding(Outcome::Failed, None, Some(error.to_string())),
-    };
-    let Ok(source) = stream.local_addr().map(|a| SocketAddr::new(a.ip().to_canonical(), a.port())) else {
-        return finding(Outcome::Failed, None, Some("the connection has no address".to_owned()));
     };
     let found = match way {
         Way::Plaintext => match timeout(ACCEPTED_AFTER, ended(&stream)).await {
@@ -99,7 +99,20 @@ pub async fn probe(pod: &Arc<Pod>, target: SocketAddr, way: Way, hold: Duration)
             Err(_) => finding(Outcome::Accepted, Some(source), None),
         },
         Way::Mesh => {
-            if is_redirected(pod, source).await {
+            let mut redirected = is_redirected(pod, source).await;
+            for _ in 1..PROBES {
+                if redirected {
+                    break;
+                }
+                // While the last one is open, so that this one has another port.
+                let (next, at) = match connect(pod, target, mark).await {
+                    Ok(connected) => connected,
+                    Err(error) => return finding(Outcome::Failed, None, Some(error.to_string())),
+                };
+                (stream, source) = (next, at);
+                redirected = is_redirected(pod, source).await;
+            }
+            if redirected {
                 listed(pod, &stream, source, target).await
             } else {
                 finding(Outcome::NotRedirected, Some(source), None)
@@ -137,11 +150,14 @@ fn live(pod: &Pod, source: SocketAddr) -> Option<Shown> {
     pod.outbound.all().into_iter().find(|live| live.source == source).map(|live| live.shown())
 }
 
-async fn connect(pod: &Pod, target: SocketAddr, mark: Option<u32>) -> io::Result<TcpStream> {
+/// Connects to a target; returns the connection's own address as well.
+async fn connect(pod: &Pod, target: SocketAddr, mark: Option<u32>) -> io::Result<(TcpStream, SocketAddr)> {
     let options = ConnectOptions { mark, nodelay: true, ..ConnectOptions::default() };
     let socket = sockets::tcp_socket(Some(&pod.netns), Family::from(target), &options).map_err(io::Error::other)?;
     let late = || io::Error::from(io::ErrorKind::TimedOut);
-    timeout(OPEN_WITHIN, sockets::connect(socket, target)).await.unwrap_or_else(|_| Err(late()))
+    let stream = timeout(OPEN_WITHIN, sockets::connect(socket, target)).await.unwrap_or_else(|_| Err(late()))?;
+    let source = stream.local_addr()?;
+    Ok((stream, SocketAddr::new(source.ip().to_canonical(), source.port())))
 }
 
 /// Waits until the proxy lists the probe as open, or resets it.

@@ -14,7 +14,7 @@ use net::rules::{self, Mode, Protocol};
 use net::services::{self, ServicePort};
 use net::sockets::{self, ConnectOptions, Family, ListenOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 const CAPTURE: Mode = Mode::Capture { inbound: true };
@@ -313,6 +313,34 @@ async fn what_ztunnel_closed_is_no_older_stream_ipv4() {
 #[tokio::test]
 async fn what_ztunnel_closed_is_no_older_stream_ipv6() {
     what_ztunnel_closed_is_no_older_stream("fd01::1", "fd01::2").await;
+}
+
+/// Clients use a port towards several peers at once. The proxy's address is one: the kernel gives a connection another port there, and the
+/// proxy does not see the one that the client has. What looks for a connection by its port has to know.
+#[tokio::test]
+async fn a_port_towards_two_peers_is_another_one_at_the_proxy() {
+    let w = World::new();
+    w.serve(&w.node, 9000);
+    w.serve(&w.node, 9002);
+    w.start_proxy();
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    let from: SocketAddr = "10.1.0.2:45678".parse().unwrap();
+    let mut streams = Vec::new();
+    for to in ["10.1.0.1:9000", "10.1.0.1:9002"] {
+        let to: SocketAddr = to.parse().unwrap();
+        let socket = w.pod.enter(|| TcpSocket::new_v4().unwrap()).unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(from).unwrap();
+        let stream = timeout(WAIT, socket.connect(to)).await.expect("connect timed out").unwrap();
+        let mut stream = Stream::new(stream).await;
+        stream.echo().await;
+        streams.push(stream);
+    }
+    assert_eq!(w.proxied(), 2);
+    let at_proxy = w.pod.enter(|| net::streams::list().unwrap()).unwrap();
+    let ports: Vec<u16> =
+        at_proxy.iter().filter(|s| s.local.port() == rules::OUTBOUND_PORT).map(|s| s.remote.port()).collect();
+    assert!(ports.len() == 2 && ports.contains(&45678) && ports.iter().any(|port| *port != 45678), "{ports:?}");
 }
 
 async fn older_streams_are_cut(node_ip: &str, pod_ip: &str) {
