@@ -135,16 +135,15 @@ impl Feed {
 
     /// Takes in what is in a Secret, or why it cannot be used; none if nobody needs it.
     pub fn secret(&mut self, key: &ObjectKey, found: Option<Found>) -> Fed {
-        let resource = |content| {
-            let (namespace, name) = ((*key.namespace).into(), (*key.name).into());
-            Resource::Secret(Secret { namespace, name, content })
-        };
         let fault = found.as_ref().map(|found| found.as_ref().err().cloned());
         let out = self.l7.secret(key, fault);
         let mut fed = self.told(out);
         let change = match found {
-            Some(content) => l7::Change::Put(resource(content).into()),
-            None => l7::Change::Remove(resource(Err("".into())).key()),
+            Some(content) => {
+                let (namespace, name) = ((*key.namespace).into(), (*key.name).into());
+                l7::Change::Put(Resource::Secret(Secret { namespace, name, content }).into())
+            }
+            None => l7::Change::Remove(Secret::key(&key.namespace, &key.name)),
         };
         fed.resources.extend(self.audiences.apply(change).into_iter().map(published));
         fed

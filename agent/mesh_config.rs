@@ -1,14 +1,13 @@
 //! The configuration of the mesh that operators of Istio have: ConfigMap `istio` of the mesh's namespace, key `mesh`, in YAML (Istio,
 //! MeshConfig). What it says counts over the environment, from the moment in which it is written.
 
+use std::pin::pin;
+
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
-    Api, Client, ResourceExt,
-    runtime::{
-        WatchStreamExt,
-        watcher::{self, Event},
-    },
+    Api, Client,
+    runtime::{WatchStreamExt, watcher::watch_object},
 };
 use model::l7::Normalization;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -97,31 +96,15 @@ impl MeshConfig {
                 return Read { common: self.now.clone(), unread, faults };
             }
         };
-        let mut common = self.base.clone();
-        match providers(&mut fields) {
-            Ok(read) => common.providers = read.unwrap_or(common.providers),
-            Err(why) => {
-                faults.push(why);
-                common.providers = self.now.providers.clone();
-            }
-        }
-        match paths(&mut fields) {
-            Ok(read) => common.normalization = read.unwrap_or(common.normalization),
-            Err(why) => {
-                faults.push(why);
-                common.normalization = self.now.normalization;
-            }
-        }
-        match take::<Vec<String>>(&mut fields, "trustDomainAliases", "a list of names") {
-            Ok(None) => {}
-            Ok(Some(aliases)) => {
-                common.trust_domains = [self.trust_domain.clone()].into_iter().chain(aliases).collect();
-            }
-            Err(why) => {
-                faults.push(why);
-                common.trust_domains.clone_from(&self.now.trust_domains);
-            }
-        }
+        let (base, now) = (&self.base, &self.now);
+        let aliases = take::<Vec<String>>(&mut fields, "trustDomainAliases", "a list of names");
+        let domains = |aliases| [self.trust_domain.clone()].into_iter().chain(aliases).collect();
+        let trust_domains = aliases.map(|aliases| aliases.map(domains));
+        let common = Common {
+            trust_domains: counts(trust_domains, &base.trust_domains, &now.trust_domains, &mut faults),
+            normalization: counts(paths(&mut fields), &base.normalization, &now.normalization, &mut faults),
+            providers: counts(providers(&mut fields), &base.providers, &now.providers, &mut faults),
+        };
         for (field, own) in [("trustDomain", &self.trust_domain), ("rootNamespace", &self.root)] {
             match take::<String>(&mut fields, field, "a name") {
                 Ok(Some(other)) if other != *own && !other.is_empty() => {
@@ -133,6 +116,18 @@ impl MeshConfig {
         }
         unread.extend(fields.into_iter().map(|(field, _)| field));
         Read { common, unread, faults }
+    }
+}
+
+/// Returns what counts of a field: what it says, or what the environment does where it says nothing, or what counted before where it is
+/// wrong.
+fn counts<T: Clone>(read: Result<Option<T>, String>, base: &T, now: &T, faults: &mut Vec<String>) -> T {
+    match read {
+        Ok(said) => said.unwrap_or_else(|| base.clone()),
+        Err(why) => {
+            faults.push(why);
+            now.clone()
+        }
     }
 }
 
@@ -169,32 +164,16 @@ fn take<T: DeserializeOwned>(fields: &mut Map<String, Value>, field: &str, wante
 /// Tells what is there, at first and at each change, for as long as somebody listens.
 pub async fn watch(client: Client, namespace: String, sender: mpsc::Sender<Text>) {
     let api = Api::<ConfigMap>::namespaced(client, &namespace);
-    let one = watcher::Config::default().fields(&format!("metadata.name={NAME}"));
-    let mut events = Box::pin(watcher::watcher(api, one).default_backoff());
-    let mut listed = None;
-    let text = |map: ConfigMap| map.data.and_then(|mut data| data.remove(KEY));
-    while let Some(event) = events.next().await {
-        let found = match event {
-            Ok(Event::Init) => {
-                listed = None;
-                continue;
+    let mut maps = pin!(watch_object(api, NAME).default_backoff());
+    while let Some(map) = maps.next().await {
+        match map {
+            Ok(map) => {
+                let text = map.and_then(|map| map.data?.remove(KEY));
+                if sender.send(text).await.is_err() {
+                    return;
+                }
             }
-            // Not every API filters by name.
-            Ok(Event::InitApply(map) | Event::Apply(map) | Event::Delete(map)) if map.name_any() != NAME => continue,
-            Ok(Event::InitApply(map)) => {
-                listed = text(map);
-                continue;
-            }
-            Ok(Event::InitDone) => listed.take(),
-            Ok(Event::Apply(map)) => text(map),
-            Ok(Event::Delete(_)) => None,
-            Err(error) => {
-                warn!(%error, "watch of ConfigMap {NAME} failed, trying again");
-                continue;
-            }
-        };
-        if sender.send(found).await.is_err() {
-            return;
+            Err(error) => warn!(%error, "watch of ConfigMap {NAME} failed, trying again"),
         }
     }
 }

@@ -258,6 +258,18 @@ async fn what_others_say_of_a_route_stays() {
     .await;
 }
 
+/// Starts another replica, and returns a waypoint as it is when that has told it the first thing.
+async fn first_told(here: &mut Here, pod: &str, gateway: &str) -> Client {
+    let replica = here.replica("one");
+    let (channel, _) = serve(here, replica).await;
+    let client = Client::start(&channel, node(pod, gateway), token(here, pod, gateway).await);
+    let mut changes = client.store.changes();
+    while client.keys().is_empty() {
+        changes.changed().await.expect("a store");
+    }
+    client
+}
+
 #[tokio::test]
 async fn authorities_are_followed_while_a_policy_names_them() {
     let (mut here, channel, _) = two().await;
@@ -283,13 +295,7 @@ async fn authorities_are_followed_while_a_policy_names_them() {
     here.until_is("BackendTLSPolicy", "tls", reason, json!("ResolvedRefs")).await;
 
     // Another replica serves when it knows them, and not before.
-    let replica = here.replica("one");
-    let (channel, _) = serve(&here, replica).await;
-    let again = Client::start(&channel, node("w-0", "waypoint"), token(&here, "w-0", "waypoint").await);
-    let mut changes = again.store.changes();
-    while again.keys().is_empty() {
-        changes.changed().await.expect("a store");
-    }
+    let again = first_told(&mut here, "w-0", "waypoint").await;
     assert_eq!(again.resource(&key).pointer(roots), Some(&json!({"pem": "PEM 2"})));
 
     here.api("ConfigMap").delete("ca", &DeleteParams::default()).await.expect("deleted");
@@ -347,13 +353,7 @@ async fn the_configuration_of_the_mesh_is_followed() {
 
     // Another replica knows it before it serves.
     configure(&here, &good.to_string()).await;
-    let replica = here.replica("one");
-    let (channel, _) = serve(&here, replica).await;
-    let again = Client::start(&channel, node("o-0", "other"), token(&here, "o-0", "other").await);
-    let mut changes = again.store.changes();
-    while again.keys().is_empty() {
-        changes.changed().await.expect("a store");
-    }
+    let again = first_told(&mut here, "o-0", "other").await;
     assert_eq!(again.resource(OF_OTHER).pointer("/settings/normalization"), Some(&json!("none")));
 }
 

@@ -155,7 +155,7 @@ impl Audiences {
         };
         let space = &waypoint.namespace;
         let within = self.within.get(space).filter(|_| others).into_iter().flatten().cloned();
-        within.chain(self.credentials.keys().map(|name| secret_key(space, name))).collect()
+        within.chain(self.credentials.keys().map(|name| Secret::key(space, name))).collect()
     }
 
     /// Returns the resources that say how services are reached.
@@ -247,7 +247,7 @@ impl Audiences {
             return vec![];
         }
         let spaces = self.namespaces_of(audience);
-        named.flat_map(|name| spaces.iter().map(move |space| secret_key(space, name))).collect()
+        named.flat_map(|name| spaces.iter().map(move |space| Secret::key(space, name))).collect()
     }
 
     /// Returns the namespaces of those that are told of something.
@@ -293,10 +293,6 @@ fn credentials(resource: &Resource) -> impl Iterator<Item = &Name> {
         _ => None,
     };
     tls.into_iter().flat_map(ClientTls::secrets)
-}
-
-fn secret_key(namespace: &Name, name: &Name) -> Name {
-    format!("secret/{namespace}/{name}").into()
 }
 
 fn note<K: Clone + Eq + std::hash::Hash>(all: &mut HashMap<K, BTreeSet<Name>>, of: &K, key: &Name, there: bool) {

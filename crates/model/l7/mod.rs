@@ -81,7 +81,7 @@ impl Resource {
             Self::Authentication(policy) => format!("authentication/{}/{}", policy.namespace, policy.name).into(),
             Self::RateLimit(limit) => format!("ratelimit/{}/{}", limit.namespace, limit.name).into(),
             Self::Telemetry(object) => format!("telemetry/{}/{}", object.namespace, object.name).into(),
-            Self::Secret(secret) => format!("secret/{}/{}", secret.namespace, secret.name).into(),
+            Self::Secret(secret) => Secret::key(&secret.namespace, &secret.name),
             Self::Standby(standby) => format!("standby/{}", standby.service).into(),
             Self::Settings(settings) => format!("settings/{}", settings.waypoint).into(),
         }

@@ -19,6 +19,14 @@ pub struct Secret {
     pub content: Result<Content, Name>,
 }
 
+impl Secret {
+    /// Returns the key of the Secret of a name.
+    #[must_use]
+    pub fn key(namespace: &str, name: &str) -> Name {
+        format!("secret/{namespace}/{name}").into()
+    }
+}
+
 /// What is in a Secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
