@@ -1,11 +1,15 @@
 //! Every command that makes sense on a sandbox, with its exit code and what it prints.
 
-use std::{io::Write, process::Stdio};
+use std::{
+    io::Write,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
 use super::{
-    lab::{Lab, Sandbox, end_of},
+    lab::{Lab, Sandbox, end_of, pause},
     scene::{self, CLIENT, SHOP, STRANGER, WEB},
 };
 use crate::accept::{Report, lab::until};
@@ -57,7 +61,7 @@ const KEPT: [Said; 3] = [
 
 pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
     let (sandbox, _) = scene::up(lab, "commands", 2)?;
-    let (fine, _) = until(std::time::Duration::from_secs(10), || scene::fault(&sandbox).is_ok());
+    let (fine, _) = until(Duration::from_secs(10), || scene::fault(&sandbox).is_ok());
     report.holds("the scene is well", fine, "");
     said(&sandbox, &SAID, report)?;
     enrolled(&sandbox, report)?;
@@ -67,7 +71,75 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
     target(lab, report)?;
     let kept = lab.sandbox("kept");
     said(&kept, &[Said(&["sandbox", "demo", "--keep"], 0, &["goes on", "sandbox down"])], report)?;
-    said(&kept, &KEPT, report)
+    said(&kept, &KEPT, report)?;
+    three_nodes(lab, report)?;
+    paused(lab, report)
+}
+
+/// As many nodes as are asked for; and a pod with variables of its own.
+fn three_nodes(lab: &Lab, report: &mut Report) -> Result<(), String> {
+    const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: own, namespace: default}\nspec:\n  containers:\n  - name: c\n    \
+        command: [sleep]\n    args: ['600']\n    env:\n    - {name: COLOUR, value: blue}\n    \
+        - {name: ME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}\n";
+    let sandbox = lab.sandbox("three");
+    let up = sandbox.run(&["sandbox", "up", "--nodes", "3"])?;
+    let nodes = sandbox.run(&["sandbox", "get", "nodes"])?;
+    let there = (1..=3).all(|number| nodes.out.contains(&format!("node-{number}"))) && !nodes.out.contains("node-4");
+    report.row("sandbox up --nodes 3", nodes.all(), "node-1, node-2, node-3", up.ok() && there);
+    let applied = sandbox.feed("apply", POD)?;
+    let mut told = String::new();
+    let (runs, _) = until(Duration::from_secs(10), || {
+        let asked = sandbox
+            .exec("default/own", &["sh", "-c", "echo $COLOUR $ME $(hostname); grep nameserver /etc/resolv.conf"]);
+        told = asked.map_or_else(|why| why, |ended| ended.all());
+        told.starts_with("blue own own") && told.contains("nameserver")
+    });
+    report.row(
+        "a pod's variables, its host name and its resolv.conf",
+        told,
+        "blue own own, nameserver",
+        applied.ok() && runs,
+    );
+    sandbox.down().map(drop)
+}
+
+/// The story waits for Enter before each step but the first.
+fn paused(lab: &Lab, report: &mut Report) -> Result<(), String> {
+    const WAITS: &str = "(Enter goes on)";
+    let sandbox = lab.sandbox("paused");
+    let told = lab.folder("paused")?.join("story");
+    let out = std::fs::File::create(&told).map_err(|e| format!("{}: {e}", told.display()))?;
+    let mut story = sandbox.command(&["sandbox", "demo", "--pause"]);
+    let mut story =
+        story.stdin(Stdio::piped()).stdout(out).spawn().map_err(|e| format!("the story does not start: {e}"))?;
+    let waits = || std::fs::read_to_string(&told).unwrap_or_default().matches(WAITS).count();
+    let (first, _) = until(Duration::from_secs(10), || waits() == 1);
+    pause(2000);
+    report.row(
+        "demo --pause: nobody presses Enter",
+        format!("waits {} times", waits()),
+        "waits once",
+        first && waits() == 1,
+    );
+    let mut keys = story.stdin.take().ok_or("the story has no standard input")?;
+    let mut pressed = 0;
+    let begun = Instant::now();
+    while story.try_wait().map_err(|e| e.to_string())?.is_none() && begun.elapsed() < Duration::from_secs(60) {
+        if waits() > pressed {
+            // It may be over.
+            let _ = keys.write_all(b"\n");
+            pressed += 1;
+        }
+        pause(20);
+    }
+    let code = end_of(story, Duration::from_secs(5))?;
+    report.row(
+        "demo --pause: Enter at each of them",
+        format!("exit {code} after {pressed}"),
+        "exit 0 after 11",
+        code == 0 && pressed == 11,
+    );
+    Ok(())
 }
 
 fn said(sandbox: &Sandbox<'_>, rows: &[Said], report: &mut Report) -> Result<(), String> {

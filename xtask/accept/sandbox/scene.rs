@@ -127,5 +127,5 @@ pub fn fault(sandbox: &Sandbox<'_>) -> Result<(), String> {
         return Err(format!("a stranger gets an answer: {answer}"));
     }
     let verify = sandbox.run(&["verify", "client.shop", "web.shop:80"])?;
-    if verify.ok() { Ok(()) } else { Err(format!("verify: exit {}: {}", verify.code, verify.all())) }
+    if verify.ok() { Ok(()) } else { Err(format!("verify: {}: {}", verify.verdict(), verify.all())) }
 }
