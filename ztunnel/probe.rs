@@ -38,7 +38,7 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How many looks at the kernel's sockets must miss a probe before it counts as not redirected: it lists one after the other, and
 /// what begins meanwhile may be left out.
 const LOOKS: usize = 4;
-/// How many probes must miss the proxy before redirection counts as lost. The kernel translates addresses: where another connection of
+/// How many probes are made at most, and must miss the proxy before redirection counts as lost. The kernel translates addresses: where another connection of
 /// the pod, or one that ended within minutes, has a probe's port, it gives the probe another one, by which nobody here knows it.
 const PROBES: usize = 6;
 
@@ -150,8 +150,19 @@ fn live(pod: &Pod, source: SocketAddr) -> Option<Shown> {
     pod.outbound.all().into_iter().find(|live| live.source == source).map(|live| live.shown())
 }
 
-/// Connects to a target; returns the connection's own address as well.
+/// Connects to a target; returns the connection's own address as well. Where the proxy refuses faster than the connection is known to be
+/// there, it ends without an address by which to find the reason: then the next one is to tell.
 async fn connect(pod: &Pod, target: SocketAddr, mark: Option<u32>) -> io::Result<(TcpStream, SocketAddr)> {
+    for _ in 1..PROBES {
+        match connect_once(pod, target, mark).await {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+            done => return done,
+        }
+    }
+    connect_once(pod, target, mark).await
+}
+
+async fn connect_once(pod: &Pod, target: SocketAddr, mark: Option<u32>) -> io::Result<(TcpStream, SocketAddr)> {
     let options = ConnectOptions { mark, nodelay: true, ..ConnectOptions::default() };
     let socket = sockets::tcp_socket(Some(&pod.netns), Family::from(target), &options).map_err(io::Error::other)?;
     let late = || io::Error::from(io::ErrorKind::TimedOut);
