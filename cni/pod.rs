@@ -237,8 +237,11 @@ impl Task {
         // Last, as others (the control plane) take it as proof that all else is in place.
         self.annotate(Some("enabled")).await?;
         if let Some(netns) = self.netns.clone() {
-            let older = blocking(move || Ok(redirect::bypassing_streams(&netns)?.len())).await.unwrap_or(0);
-            self.shared.metrics.bypassing(&self.pod.namespace, &self.pod.name, Some(older));
+            // What could not be counted is not told as none.
+            let older = blocking(move || Ok(redirect::bypassing_streams(&netns)?.len())).await;
+            let older =
+                older.inspect_err(|error| debug!(name = self.pod.name, %error, "cannot count older connections"));
+            self.shared.metrics.bypassing(&self.pod.namespace, &self.pod.name, older.ok());
         }
         Ok(Next::In(self.shared.config.verify_every))
     }

@@ -15,6 +15,7 @@ use net::{
     redirect,
     sockets::{self, ConnectOptions, Family},
 };
+use runtime::error::chain;
 use serde::Serialize;
 use tokio::{
     io::Interest,
@@ -35,12 +36,8 @@ const ACCEPTED_AFTER: Duration = Duration::from_millis(1500);
 const HOLD_MAX: Duration = Duration::from_secs(30);
 /// How often a probe is looked at.
 const LOOK: Duration = Duration::from_millis(10);
-/// How many looks at the kernel's sockets must miss a probe before it counts as not redirected: it lists one after the other, and
-/// what begins meanwhile may be left out.
-const LOOKS: usize = 4;
-/// How many probes are made at most, and must miss the proxy before redirection counts as lost. The kernel translates addresses: where another connection of
-/// the pod, or one that ended within minutes, has a probe's port, it gives the probe another one, by which nobody here knows it.
-const PROBES: usize = 6;
+/// How often a probe is made that is reset before it is known to be there.
+const ATTEMPTS: usize = 6;
 
 /// Which way a probe takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -74,7 +71,7 @@ pub enum Outcome {
 pub struct Finding {
     way: Way,
     outcome: Outcome,
-    /// The probe's own address, by which the other side lists it.
+    /// The probe's own address, by which both sides list it.
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<SocketAddr>,
     target: SocketAddr,
@@ -89,35 +86,20 @@ pub async fn probe(pod: &Arc<Pod>, target: SocketAddr, way: Way, hold: Duration)
     let finding =
         |outcome, source, reason: Option<String>| Finding { way, outcome, source, target, reason, connection: None };
     let mark = (way == Way::Plaintext).then_some(MARK);
-    let (mut stream, mut source) = match connect(pod, target, mark).await {
+    let (stream, local) = match connect(pod, target, mark).await {
         Ok(connected) => connected,
         Err(error) => return finding(Outcome::Failed, None, Some(error.to_string())),
     };
     let found = match way {
         Way::Plaintext => match timeout(ACCEPTED_AFTER, ended(&stream)).await {
-            Ok(reason) => finding(Outcome::Refused, Some(source), Some(reason)),
-            Err(_) => finding(Outcome::Accepted, Some(source), None),
+            Ok(reason) => finding(Outcome::Refused, Some(local), Some(reason)),
+            Err(_) => finding(Outcome::Accepted, Some(local), None),
         },
-        Way::Mesh => {
-            let mut redirected = is_redirected(pod, source).await;
-            for _ in 1..PROBES {
-                if redirected {
-                    break;
-                }
-                // While the last one is open, so that this one has another port.
-                let (next, at) = match connect(pod, target, mark).await {
-                    Ok(connected) => connected,
-                    Err(error) => return finding(Outcome::Failed, None, Some(error.to_string())),
-                };
-                (stream, source) = (next, at);
-                redirected = is_redirected(pod, source).await;
-            }
-            if redirected {
-                listed(pod, &stream, source, target).await
-            } else {
-                finding(Outcome::NotRedirected, Some(source), None)
-            }
-        }
+        Way::Mesh => match address_at_proxy(pod, local, target).await {
+            Ok(Some(source)) => listed(pod, &stream, source, target).await,
+            Ok(None) => finding(Outcome::NotRedirected, Some(local), None),
+            Err(reason) => finding(Outcome::Failed, Some(local), Some(reason)),
+        },
     };
     if matches!(found.outcome, Outcome::Open | Outcome::Accepted) {
         tokio::spawn(async move {
@@ -128,22 +110,11 @@ pub async fn probe(pod: &Arc<Pod>, target: SocketAddr, way: Way, hold: Duration)
     found
 }
 
-/// Tells whether a connection reached this proxy, by the kernel's sockets and by what the proxy knows of it.
-async fn is_redirected(pod: &Pod, source: SocketAddr) -> bool {
-    for look in 0..LOOKS {
-        if look > 0 {
-            sleep(LOOK).await;
-        }
-        let netns = pod.netns.clone();
-        let listed = tokio::task::spawn_blocking(move || redirect::is_redirected(&netns, source)).await;
-        // Where sockets cannot be listed, the proxy's own list decides alone.
-        let at_proxy = listed.ok().and_then(Result::ok).unwrap_or(true);
-        // It may be over already.
-        if at_proxy || pod.refusals.of(source).is_some() || live(pod, source).is_some() {
-            return true;
-        }
-    }
-    false
+/// Asks the kernel by which address the proxy knows a connection of the pod, if it was redirected at all.
+async fn address_at_proxy(pod: &Pod, local: SocketAddr, target: SocketAddr) -> Result<Option<SocketAddr>, String> {
+    let netns = pod.netns.clone();
+    let asked = tokio::task::spawn_blocking(move || redirect::address_at_proxy(&netns, local, target));
+    asked.await.map_err(|_| "stopping".to_owned())?.map_err(|error| chain(&error))
 }
 
 fn live(pod: &Pod, source: SocketAddr) -> Option<Shown> {
@@ -153,7 +124,7 @@ fn live(pod: &Pod, source: SocketAddr) -> Option<Shown> {
 /// Connects to a target; returns the connection's own address as well. Where the proxy refuses faster than the connection is known to be
 /// there, it ends without an address by which to find the reason: then the next one is to tell.
 async fn connect(pod: &Pod, target: SocketAddr, mark: Option<u32>) -> io::Result<(TcpStream, SocketAddr)> {
-    for _ in 1..PROBES {
+    for _ in 1..ATTEMPTS {
         match connect_once(pod, target, mark).await {
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
             done => return done,

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)] // setns, socket options and descriptor passing have no safe interface; this is the one crate that may
 
 pub mod capture;
+pub mod conntrack;
 mod expressions;
 pub mod links;
 pub mod memory;

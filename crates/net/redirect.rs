@@ -3,26 +3,22 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
-use std::{thread, time::Duration};
 
+use crate::conntrack::Conntrack;
 use crate::netlink;
 use crate::netns::{self, Netns};
-use crate::rules::{HOST_TABLE, Mode, OUTBOUND_PORT, POD_TABLE, host_table, pod_table};
+use crate::rules::{HOST_TABLE, Mode, POD_TABLE, host_table, pod_table};
 use crate::streams::Stream;
 use crate::{nft, route, streams};
-
-/// How often sockets are looked at before a stream is said to bypass ztunnel, and how far apart.
-const LOOKS: usize = 4;
-const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// A change that could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The namespace cannot be entered.
-    #[error("cannot change the redirection")]
+    #[error("cannot read or change the redirection")]
     Netns(#[from] netns::Error),
     /// The kernel refused.
-    #[error("cannot change the redirection")]
+    #[error("cannot read or change the redirection")]
     Netlink(#[from] netlink::Error),
 }
 
@@ -69,38 +65,23 @@ pub fn served_streams(pod: &Netns) -> Result<usize, Error> {
     inside(pod, || Ok(streams::list()?.iter().filter(|s| s.is_served_by_ztunnel()).count()))
 }
 
-/// The streams that leave this enrolled pod without ztunnel: those older than its enrolment. Blocks for some tens of milliseconds if
-/// there are any.
+/// The streams that leave this enrolled pod without ztunnel: those older than its enrolment.
 pub fn bypassing_streams(pod: &Netns) -> Result<Vec<Stream>, Error> {
-    let look = || inside(pod, || Ok(streams::bypassing(&streams::list()?)));
-    let mut found = look()?;
-    // The kernel lists one socket after the other: of a stream that begins or ends meanwhile one end may be in the list and the other
-    // not. That passes, and what is older than the enrolment stays.
-    for _ in 1..LOOKS {
-        if found.is_empty() {
-            break;
-        }
-        thread::sleep(BETWEEN_LOOKS);
-        let again = look()?;
-        found.retain(|stream| again.contains(stream));
-    }
-    Ok(found)
+    inside(pod, streams::bypassing)
 }
 
 /// Cuts the streams that leave this enrolled pod without ztunnel, so that applications open them again, through it.
-/// Returns how many there were. Blocks as [`bypassing_streams`] does.
+/// Returns how many there were.
 pub fn cut_bypassing_streams(pod: &Netns) -> Result<usize, Error> {
     let bypassing = bypassing_streams(pod)?;
     inside(pod, || bypassing.iter().try_for_each(streams::destroy))?;
     Ok(bypassing.len())
 }
 
-/// Whether a connection of the pod, named by its own end, was redirected to ztunnel.
-pub fn is_redirected(pod: &Netns, local: SocketAddr) -> Result<bool, Error> {
-    inside(pod, || {
-        let at_proxy = |s: &Stream| s.local.port() == OUTBOUND_PORT && s.remote == local;
-        Ok(streams::list()?.iter().any(at_proxy))
-    })
+/// The address by which ztunnel knows a connection of the pod: its own, unless the kernel had to give it another port on the way there.
+/// None if it was not redirected.
+pub fn address_at_proxy(pod: &Netns, local: SocketAddr, remote: SocketAddr) -> Result<Option<SocketAddr>, Error> {
+    inside(pod, || Ok(Conntrack::open()?.get(local, remote)?.and_then(|tracked| tracked.at_proxy)))
 }
 
 /// Removes every trace. Streams that still run through ztunnel are cut: drain first.

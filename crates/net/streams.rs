@@ -2,9 +2,9 @@
 //!
 //! Un-enrolment waits for the last of them. Works on the calling thread's namespace: enter it first.
 
-use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::conntrack::{Conntrack, Tracked};
 use crate::netlink::{Error, Link, Message, attribute};
 use crate::rules::{
     HBONE_PORT, INBOUND_PLAINTEXT_PORT, MARK_MASK, OUTBOUND_PORT, PROBE_SOURCE_V4, PROBE_SOURCE_V6, ZTUNNEL_MARK,
@@ -18,6 +18,8 @@ const DESTROY: u16 = 21;
 const NO_COOKIE: [u8; 8] = [0xff; 8];
 /// `INET_DIAG_MARK` of linux/inet_diag.h.
 const MARK: u16 = 15;
+/// `TCP_ESTABLISHED` of net/tcp_states.h.
+const ESTABLISHED: u8 = 1;
 /// TCP states as bits: ESTABLISHED 1, SYN_SENT 2, SYN_RECV 3, FIN_WAIT1 4, FIN_WAIT2 5, CLOSE_WAIT 8,
 /// LAST_ACK 9, CLOSING 11. Not TIME_WAIT (6), CLOSE (7), LISTEN (10): they carry nothing.
 const LIVE: u32 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9 | 1 << 11;
@@ -32,6 +34,8 @@ pub struct Stream {
     /// `SO_MARK`. Older kernels do not tell that of a socket which its program has closed, and which waits for the peer to close
     /// too (FIN_WAIT2 kept as a time-wait socket).
     pub mark: Option<u32>,
+    /// Where it is in its life, as `tcp_states.h` of Linux numbers it.
+    state: u8,
 }
 
 impl Stream {
@@ -44,6 +48,16 @@ impl Stream {
         let tunnel = self.local.port() == HBONE_PORT || self.remote.port() == HBONE_PORT;
         redirected || (ours && !tunnel)
     }
+
+    /// Whether ztunnel has no part in the stream of this application's socket.
+    fn bypasses(&self, tracked: Option<Tracked>) -> bool {
+        match tracked {
+            Some(tracked) => tracked.at_proxy.is_none() && !tracked.by_ztunnel,
+            // Idle since before the enrolment; or half of a stream whose other half is gone, and which is forgotten. That leaks out of
+            // many programs, carries nothing, and is tracked as soon as it does.
+            None => self.state == ESTABLISHED,
+        }
+    }
 }
 
 fn is_ours(mark: u32) -> bool {
@@ -52,28 +66,30 @@ fn is_ours(mark: u32) -> bool {
 
 /// The streams of a pod that leave it without ztunnel: those older than its enrolment. Probes of the
 /// node do not count.
-///
-/// The application's end of a served stream looks like any other; it is known by ztunnel's end, whose
-/// remote address it is. A socket of which no mark is told has no program any more: it may have been ztunnel's, and
-/// nothing runs through it past ztunnel.
-pub fn bypassing(all: &[Stream]) -> Vec<Stream> {
-    let marked = |s: &Stream| s.mark.is_none_or(is_ours);
-    let at_outbound = |s: &&Stream| s.local.port() == OUTBOUND_PORT;
-    let redirected: HashSet<SocketAddr> = all.iter().filter(at_outbound).map(|s| s.remote).collect();
-    let spoofed: HashSet<(SocketAddr, SocketAddr)> =
-        all.iter().filter(|s| marked(s)).map(|s| (s.remote, s.local)).collect();
-    let probe = [IpAddr::from(PROBE_SOURCE_V4), IpAddr::from(PROBE_SOURCE_V6)];
-    let ours = [OUTBOUND_PORT, INBOUND_PLAINTEXT_PORT, HBONE_PORT];
-    let bypasses = |s: &&Stream| {
-        let inside = s.remote.ip().is_loopback() || s.remote.ip() == s.local.ip();
-        !marked(s)
-            && !inside
-            && !ours.contains(&s.local.port())
-            && !probe.contains(&s.remote.ip())
-            && !redirected.contains(&s.local)
-            && !spoofed.contains(&(s.local, s.remote))
-    };
-    all.iter().filter(bypasses).copied().collect()
+pub fn bypassing() -> Result<Vec<Stream>, Error> {
+    let mut conntrack = Conntrack::open()?;
+    let mut found = list()?;
+    found.retain(may_bypass);
+    // The application's end of a served stream looks like any other; connection tracking knows what became of it.
+    let mut answered = Ok(());
+    found.retain(|stream| {
+        let tracked = conntrack.get(stream.local, stream.remote);
+        tracked.map(|tracked| stream.bypasses(tracked)).unwrap_or_else(|error| {
+            answered = Err(error);
+            false
+        })
+    });
+    answered.map(|()| found)
+}
+
+/// Whether a socket may belong to a stream that leaves the pod without ztunnel, as far as the socket alone tells. One of which no mark
+/// is told has no program any more: it may have been ztunnel's, and nothing runs through it past ztunnel.
+fn may_bypass(socket: &Stream) -> bool {
+    let inside = socket.remote.ip().is_loopback() || socket.remote.ip() == socket.local.ip();
+    !socket.mark.is_none_or(is_ours)
+        && !inside
+        && ![OUTBOUND_PORT, INBOUND_PLAINTEXT_PORT, HBONE_PORT].contains(&socket.local.port())
+        && ![IpAddr::from(PROBE_SOURCE_V4), IpAddr::from(PROBE_SOURCE_V6)].contains(&socket.remote.ip())
 }
 
 /// All TCP sockets of the namespace that carry something.
@@ -131,11 +147,13 @@ fn stream(answer: &[u8]) -> Option<Stream> {
             Ipv4Addr::from(*answer.get(at..)?.first_chunk::<4>()?).into()
         })
     };
+    let state = *answer.get(1)?;
     let mark = answer.get(72..).and_then(|b| attribute(b, MARK)).and_then(|v| v.first_chunk::<4>());
     Some(Stream {
         local: SocketAddr::new(address(8)?, port(4)?),
         remote: SocketAddr::new(address(24)?, port(6)?),
         mark: mark.map(|m| u32::from_ne_bytes(*m)),
+        state,
     })
 }
 
@@ -143,23 +161,41 @@ fn stream(answer: &[u8]) -> Option<Stream> {
 mod tests {
     use super::*;
 
+    const TRACKED: Tracked = Tracked { at_proxy: None, by_ztunnel: false };
+
+    fn of(local: &str, remote: &str, mark: Option<u32>, state: u8) -> Stream {
+        let address = |text: &str| text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
+        Stream { local: address(local), remote: address(remote), mark, state }
+    }
+
     #[test]
     fn a_socket_without_a_program_is_no_older_stream() {
-        let of = |local: &str, remote: &str, mark| Stream {
-            local: local.parse().unwrap_or_else(|e| panic!("{local}: {e}")),
-            remote: remote.parse().unwrap_or_else(|e| panic!("{remote}: {e}")),
-            mark,
-        };
-        let older = of("10.0.0.1:4000", "10.0.0.2:80", Some(0));
-        let (application, spoofed) = ("10.0.0.1:80", "10.0.0.3:4000");
-        for (all, want) in [
-            (vec![older], vec![older]),
-            (vec![of("10.0.0.1:4001", "10.0.0.2:15008", Some(ZTUNNEL_MARK))], vec![]),
-            (vec![of("10.0.0.1:4001", "10.0.0.2:15008", None)], vec![]),
-            // The application has not closed yet, ztunnel has.
-            (vec![of(application, spoofed, Some(0)), of(spoofed, application, None)], vec![]),
+        for (socket, want) in [
+            (of("10.0.0.1:4000", "10.0.0.2:80", Some(0), ESTABLISHED), true),
+            (of("10.0.0.1:4001", "10.0.0.2:15008", Some(ZTUNNEL_MARK), ESTABLISHED), false),
+            (of("10.0.0.1:4001", "10.0.0.2:15008", None, 5), false),
+            (of("10.0.0.1:15008", "10.0.0.2:4000", Some(0), ESTABLISHED), false),
+            (of("10.0.0.1:80", "169.254.7.127:4000", Some(0), ESTABLISHED), false),
+            (of("10.0.0.1:80", "10.0.0.1:4000", Some(0), ESTABLISHED), false),
         ] {
-            assert_eq!(bypassing(&all), want, "{all:?}");
+            assert_eq!(may_bypass(&socket), want, "{socket:?}");
+        }
+    }
+
+    #[test]
+    fn connection_tracking_decides_which_stream_is_older() {
+        let at_proxy = Some(SocketAddr::from(([10, 0, 0, 1], 4000)));
+        for (state, tracked, want) in [
+            (ESTABLISHED, None, true),
+            (8, None, false),
+            (5, None, false),
+            (8, Some(TRACKED), true),
+            (ESTABLISHED, Some(TRACKED), true),
+            (ESTABLISHED, Some(Tracked { at_proxy, ..TRACKED }), false),
+            (ESTABLISHED, Some(Tracked { by_ztunnel: true, ..TRACKED }), false),
+        ] {
+            let stream = of("10.0.0.1:4000", "10.0.0.2:80", Some(0), state);
+            assert_eq!(stream.bypasses(tracked), want, "{state} {tracked:?}");
         }
     }
 }

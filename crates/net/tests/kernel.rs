@@ -315,32 +315,58 @@ async fn what_ztunnel_closed_is_no_older_stream_ipv6() {
     what_ztunnel_closed_is_no_older_stream("fd01::1", "fd01::2").await;
 }
 
-/// Clients use a port towards several peers at once. The proxy's address is one: the kernel gives a connection another port there, and the
-/// proxy does not see the one that the client has. What looks for a connection by its port has to know.
-#[tokio::test]
-async fn a_port_towards_two_peers_is_another_one_at_the_proxy() {
+/// Opens a connection from a chosen port of the pod, which others may have towards other peers.
+async fn dial_from(w: &World, from: SocketAddr, to: SocketAddr) -> Stream {
+    let new = || if from.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let socket = w.pod.enter(|| new().unwrap()).unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(from).unwrap();
+    Stream::new(timeout(WAIT, socket.connect(to)).await.expect("connect timed out").unwrap()).await
+}
+
+/// Clients use a port towards several peers at once. The proxy's address is one, so the kernel gives a connection another port there:
+/// a port tells neither which connection this is nor whether it was redirected.
+async fn a_port_is_no_connection(node_ip: &str, pod_ip: &str) {
+    let at = |ip: &str, port: u16| SocketAddr::new(ip.parse().unwrap(), port);
+    let from = at(pod_ip, 45678);
+    let peers = [9000, 9001, 9002].map(|port| at(node_ip, port));
     let w = World::new();
-    w.serve(&w.node, 9000);
-    w.serve(&w.node, 9002);
+    peers.iter().for_each(|to| w.serve(&w.node, to.port()));
+    let mut streams = vec![dial_from(&w, from, peers[0]).await];
     w.start_proxy();
     redirect::apply(&w.pod, CAPTURE).unwrap();
-    let from: SocketAddr = "10.1.0.2:45678".parse().unwrap();
-    let mut streams = Vec::new();
-    for to in ["10.1.0.1:9000", "10.1.0.1:9002"] {
-        let to: SocketAddr = to.parse().unwrap();
-        let socket = w.pod.enter(|| TcpSocket::new_v4().unwrap()).unwrap();
-        socket.set_reuseaddr(true).unwrap();
-        socket.bind(from).unwrap();
-        let stream = timeout(WAIT, socket.connect(to)).await.expect("connect timed out").unwrap();
-        let mut stream = Stream::new(stream).await;
+    for to in &peers[1..] {
+        streams.push(dial_from(&w, from, *to).await);
+    }
+    for stream in &mut streams {
         stream.echo().await;
-        streams.push(stream);
     }
     assert_eq!(w.proxied(), 2);
-    let at_proxy = w.pod.enter(|| net::streams::list().unwrap()).unwrap();
-    let ports: Vec<u16> =
-        at_proxy.iter().filter(|s| s.local.port() == rules::OUTBOUND_PORT).map(|s| s.remote.port()).collect();
-    assert!(ports.len() == 2 && ports.contains(&45678) && ports.iter().any(|port| *port != 45678), "{ports:?}");
+    let sockets = w.pod.enter(|| net::streams::list().unwrap()).unwrap();
+    let seen: Vec<SocketAddr> =
+        sockets.iter().filter(|s| s.local.port() == rules::OUTBOUND_PORT).map(|s| s.remote).collect();
+    assert!(seen.len() == 2 && seen.contains(&from) && seen.iter().any(|at| *at != from), "{seen:?}");
+    // Each is told from the others all the same, and the older one is cut alone.
+    let at_proxy = peers.map(|to| redirect::address_at_proxy(&w.pod, from, to).unwrap());
+    assert_eq!(at_proxy[0], None);
+    assert!(at_proxy[1] != at_proxy[2] && at_proxy[1..].iter().all(|at| at.is_some_and(|at| seen.contains(&at))));
+    let older = redirect::bypassing_streams(&w.pod).unwrap();
+    assert_eq!(older.iter().map(|s| (s.local, s.remote)).collect::<Vec<_>>(), [(from, peers[0])]);
+    assert_eq!(redirect::cut_bypassing_streams(&w.pod).unwrap(), 1);
+    assert!(timeout(WAIT, streams[0].stream.read(&mut [0; 1])).await.expect("not cut").is_err());
+    for stream in &mut streams[1..] {
+        stream.echo().await;
+    }
+}
+
+#[tokio::test]
+async fn a_port_is_no_connection_ipv4() {
+    a_port_is_no_connection("10.1.0.1", "10.1.0.2").await;
+}
+
+#[tokio::test]
+async fn a_port_is_no_connection_ipv6() {
+    a_port_is_no_connection("fd01::1", "fd01::2").await;
 }
 
 async fn older_streams_are_cut(node_ip: &str, pod_ip: &str) {
@@ -361,9 +387,8 @@ async fn older_streams_are_cut(node_ip: &str, pod_ip: &str) {
         stream.echo().await;
     }
     assert_eq!(redirect::bypassing_streams(&w.pod).unwrap(), []);
-    let local = new[0].stream.local_addr().unwrap();
-    assert!(redirect::is_redirected(&w.pod, local).unwrap());
-    assert!(!redirect::is_redirected(&w.pod, new[1].stream.local_addr().unwrap()).unwrap());
+    let (local, remote) = (new[0].stream.local_addr().unwrap(), new[0].stream.peer_addr().unwrap());
+    assert_eq!(redirect::address_at_proxy(&w.pod, local, remote).unwrap(), Some(local));
 }
 
 #[tokio::test]

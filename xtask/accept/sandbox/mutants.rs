@@ -57,8 +57,8 @@ const MUTANTS: [Mutant; 7] = [
         name: "cutter",
         what: "an enrolment cuts the connections that are open",
         file: "cni/pod.rs",
-        from: "let older = blocking(move || Ok(redirect::bypassing_streams(&netns)?.len())).await.unwrap_or(0);",
-        to: "let older = blocking(move || redirect::cut_bypassing_streams(&netns)).await.unwrap_or(0);",
+        from: "let older = blocking(move || Ok(redirect::bypassing_streams(&netns)?.len())).await;",
+        to: "let older = blocking(move || redirect::cut_bypassing_streams(&netns)).await;",
         says: "step 4: a connection that was open before the enrolment broke",
     },
     Mutant {

@@ -1,0 +1,112 @@
+//! What the kernel's connection tracking knows of one TCP connection (`ctnetlink`): whether it was redirected, and by which address
+//! the proxy knows it.
+//!
+//! A port does not tell. All redirected connections go to one address of the proxy, so the kernel gives one of two connections with
+//! the same port towards different peers another port there; and an older connection may have the port of a redirected one.
+//!
+//! Works on the calling thread's namespace: enter it first. Needs `nf_conntrack_netlink`, as kube-proxy does; the kernel loads it by itself.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::netlink::{Error, Link, Message, attribute};
+use crate::rules::{MARK_MASK, OUTBOUND_PORT, REPLY_MARK};
+
+/// `IPCTNL_MSG_CT_GET` of linux/netfilter/nfnetlink_conntrack.h, under its subsystem.
+const GET: u16 = (libc::NFNL_SUBSYS_CTNETLINK as u16) << 8 | 1;
+/// `CTA_TUPLE_ORIG`: the connection as its first packet had it.
+const ORIGINAL: u16 = 1;
+/// `CTA_TUPLE_REPLY`: the same as its answers have it, after translation.
+const REPLY: u16 = 2;
+/// `CTA_MARK`; absent where it is zero.
+const MARK: u16 = 8;
+/// `CTA_TUPLE_IP`.
+const IP: u16 = 1;
+/// `CTA_TUPLE_PROTO`.
+const PROTOCOL: u16 = 2;
+/// `CTA_IP_V4_SRC`.
+const SOURCE: u16 = 1;
+/// `CTA_IP_V4_DST`.
+const DESTINATION: u16 = 2;
+/// From an attribute of an IPv4 address to that of an IPv6 address.
+const V6: u16 = 2;
+
+/// What is known of one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracked {
+    /// For one that was redirected on its way out: its address as the proxy sees it.
+    pub at_proxy: Option<SocketAddr>,
+    /// Whether ztunnel opened it, towards the application and under a client's address.
+    pub by_ztunnel: bool,
+}
+
+/// A socket for such questions.
+pub struct Conntrack(Link);
+
+impl Conntrack {
+    /// Opens it in the calling thread's namespace.
+    pub fn open() -> Result<Self, Error> {
+        Link::open(libc::NETLINK_NETFILTER).map(Self)
+    }
+
+    /// Asks for the connection with these ends, whichever of them began it. None if it is not tracked: it has carried nothing since tracking
+    /// began, or is over.
+    pub fn get(&mut self, from: SocketAddr, to: SocketAddr) -> Result<Option<Tracked>, Error> {
+        match self.0.get(question(from, to)) {
+            Ok(answer) => tracked(&answer).map(Some).ok_or(Error::Malformed),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn question(from: SocketAddr, to: SocketAddr) -> Message {
+    let family = if from.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    // struct nfgenmsg: family, version, resource.
+    Message::new("the tracked state of a connection", GET, 0).body(&[family as u8, 0, 0, 0]).nest(ORIGINAL, |m| {
+        m.nest(IP, |m| address(address(m, SOURCE, from.ip()), DESTINATION, to.ip())).nest(PROTOCOL, |m| {
+            // CTA_PROTO_NUM, CTA_PROTO_SRC_PORT, CTA_PROTO_DST_PORT.
+            let m = m.attr(1, &[libc::IPPROTO_TCP as u8]);
+            m.attr(2, &from.port().to_be_bytes()).attr(3, &to.port().to_be_bytes())
+        })
+    })
+}
+
+fn address(m: Message, which: u16, ip: IpAddr) -> Message {
+    match ip {
+        IpAddr::V4(ip) => m.attr(which, &ip.octets()),
+        IpAddr::V6(ip) => m.attr(which + V6, &ip.octets()),
+    }
+}
+
+/// struct nfgenmsg (4 bytes), then attributes.
+fn tracked(answer: &[u8]) -> Option<Tracked> {
+    let attributes = answer.get(4..)?;
+    let (source, destination) = ends(attribute(attributes, REPLY)?)?;
+    let mark = attribute(attributes, MARK).and_then(|v| v.first_chunk()).map_or(0, |v| u32::from_be_bytes(*v));
+    let redirected = source.ip().is_loopback() && source.port() == OUTBOUND_PORT && !destination.ip().is_loopback();
+    Some(Tracked { at_proxy: redirected.then_some(destination), by_ztunnel: mark & MARK_MASK == REPLY_MARK })
+}
+
+fn ends(tuple: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
+    let (ips, ports) = (attribute(tuple, IP)?, attribute(tuple, PROTOCOL)?);
+    let ip = |which| -> Option<IpAddr> {
+        match attribute(ips, which) {
+            Some(v4) => Some(Ipv4Addr::from(*v4.first_chunk()?).into()),
+            None => Some(Ipv6Addr::from(*attribute(ips, which + V6)?.first_chunk()?).into()),
+        }
+    };
+    let port = |which| Some(u16::from_be_bytes(*attribute(ports, which)?.first_chunk()?));
+    Some((SocketAddr::new(ip(SOURCE)?, port(2)?), SocketAddr::new(ip(DESTINATION)?, port(3)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_malformed_answer_is_no_answer() {
+        for answer in [&[][..], &[2, 0, 0], &[2, 0, 0, 0], &[2, 0, 0, 0, 8, 0, 2, 0, 1, 2, 3, 4], &[255; 64]] {
+            assert_eq!(tracked(answer), None, "{answer:?}");
+        }
+    }
+}
