@@ -32,6 +32,9 @@ pub const SPACE: &str = "bench";
 /// How long a part may take to be there.
 const START: Duration = Duration::from_secs(30);
 
+/// How long the client may take, seconds: more than any measurement.
+const SEND: &str = "180";
+
 /// The core of the proxies, and those of server and client.
 #[derive(Clone, Copy)]
 pub enum Core {
@@ -149,10 +152,13 @@ impl Bed {
 
     /// Sends requests; returns what came of them.
     pub fn send(&self, arguments: &[String]) -> Result<Value, String> {
-        let mut command = pinned(Core::Client, self.load("run").args(arguments));
+        let mut bounded = Command::new("timeout");
+        bounded.args(["--signal=KILL", SEND]).arg(&self.load).arg("run").args(arguments);
+        let mut command = pinned(Core::Client, &bounded);
         let output = command.output().map_err(|e| format!("{command:?} does not start: {e}"))?;
         let said = || format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
-        let told: Value = serde_json::from_slice(&output.stdout).map_err(|_| said())?;
+        let told: Value =
+            serde_json::from_slice(&output.stdout).map_err(|_| format!("{} ({})", said(), output.status))?;
         match told["failed"].as_u64() {
             Some(0) => Ok(told),
             _ => Err(format!("{arguments:?}: {} requests failed: {}", told["failed"], told["error"])),
@@ -174,7 +180,8 @@ impl Bed {
     }
 }
 
-fn pinned(core: Core, program: &Command) -> Command {
+/// Makes a command run on a core, and end with this process.
+pub fn pinned(core: Core, program: &Command) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "taskset", "--cpu-list", &core.number().to_string()]);
     command.arg(program.get_program()).args(program.get_args());

@@ -9,7 +9,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{bed::Bed, mesh};
+use super::{
+    bed::{Bed, Core, pinned},
+    mesh,
+};
 use crate::{accept::chain, bench::median};
 
 /// How many changes.
@@ -25,10 +28,10 @@ const GOAL: f64 = 50.0;
 
 /// Changes a route again and again; returns the figures, and whether they are good enough.
 pub fn measure(bed: &Bed, way: &[String]) -> Result<(Value, bool), String> {
-    let mut command = bed.load("watch");
-    command.args(way).args(["--header", mesh::HEADER, "--streams", &STREAMS.to_string()]);
-    command.args(["--seconds", &LIMIT.to_string()]).stdout(Stdio::piped());
-    let mut child = command.spawn().map_err(chain)?;
+    let mut watch = bed.load("watch");
+    watch.args(way).args(["--header", mesh::HEADER, "--streams", &STREAMS.to_string()]);
+    watch.args(["--seconds", &LIMIT.to_string()]);
+    let mut child = pinned(Core::Client, &watch).stdout(Stdio::piped()).spawn().map_err(chain)?;
     let mut lines = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
     let mut broken = 0;
     // Ends with its output: the watcher has a limit.

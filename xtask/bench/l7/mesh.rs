@@ -27,6 +27,10 @@ const PODS: &str = "pods";
 const RULES: usize = 16;
 /// How long a role takes until it has let go of what only starting took.
 const SETTLED: Duration = Duration::from_secs(20);
+/// What is deployed as waypoint in a cluster.
+const TEMPLATE: &str = include_str!("../../../templates/waypoint.yaml");
+/// How memory is kept and given back.
+const ALLOCATOR: &str = "_RJEM_MALLOC_CONF";
 /// How long the control plane may take to start.
 const START: Duration = Duration::from_secs(20);
 
@@ -83,6 +87,7 @@ impl Mesh {
             ("NODE_NAME", "host"),
             ("HBONE_PORT", &HBONE.to_string()),
             ("WAYPOINT_WORKER_THREADS", "1"),
+            (ALLOCATOR, installed(ALLOCATOR)?),
         ] {
             waypoint.env(name, value);
         }
@@ -109,6 +114,13 @@ fn keep(bed: &Bed, kind: &str, object: &Value) -> Result<(), String> {
     fs::create_dir_all(&place).map_err(chain)?;
     let file = bed.write("object", &json!({ "object": object }).to_string())?;
     fs::rename(file, place.join(format!("{name}.yaml"))).map_err(chain)
+}
+
+/// Returns the value of a variable that every waypoint gets which is installed.
+fn installed(name: &str) -> Result<&'static str, String> {
+    let variable = format!("{{name: {name}, value: \"");
+    let value = TEMPLATE.split_once(&variable).and_then(|(_, rest)| rest.split_once('"'));
+    value.map(|(value, _)| value).ok_or_else(|| format!("the template of waypoints says nothing of {name}"))
 }
 
 fn role(ambient: &Path, name: &str) -> Command {

@@ -13,7 +13,7 @@ mod mesh;
 mod nginx;
 mod table;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, thread, time::Duration};
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
@@ -24,6 +24,9 @@ use self::{
     case::{CALM, CASES, Case, Issuer, PORTS, Port, WORK, Work, server},
 };
 use super::{Args, machine, median};
+
+/// How long after a load memory is read again.
+const CALMED: Duration = Duration::from_secs(10);
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -85,7 +88,7 @@ pub fn run(args: &Args) -> Result<(), String> {
         let cache = testbed::cache::cache_dir();
         let programs = Programs { ambient, envoy: envoy::program(&cache)?, nginx: nginx::program(&cache)? };
         // A thread of its own moves into a network namespace of its own; what it starts lives no longer than it does.
-        let measured = std::thread::scope(|scope| {
+        let measured = thread::scope(|scope| {
             let bed = scope.spawn(|| {
                 let scene = Scene::start(Bed::make(load)?, &programs)?;
                 scene.measure(args, wants)
@@ -189,7 +192,9 @@ impl Scene {
             report["latency"] = table::latencies(&self.latencies(args)?, &mut behind);
         }
         if wants(Section::Rates) {
-            report["residentMb"] = table::memory(&rest, &resident(), &mut behind);
+            let loaded = resident();
+            thread::sleep(CALMED);
+            report["residentMb"] = table::memory(&rest, &loaded, &resident(), &mut behind);
         }
         if wants(Section::Change) {
             let case = CASES.into_iter().find(|case| case.name == mesh::CHANGED).ok_or("no such service")?;
@@ -208,6 +213,9 @@ impl Scene {
     /// Measures requests per second of processor time, all proxies in turn in each round.
     fn rates(&self, args: &Args) -> Result<Vec<table::Rate>, String> {
         let works: Vec<&Work> = WORK.iter().filter(|work| work.name.contains(&args.work)).collect();
+        if works.is_empty() {
+            return Err(format!("--work {:?}: {}", args.work, known()));
+        }
         let mut all: Vec<table::Rate> = works.iter().map(|work| table::Rate::of(work.name)).collect();
         for round in 0..args.rounds {
             for (work, rate) in works.iter().zip(&mut all) {
@@ -255,6 +263,12 @@ impl Scene {
         }
         Ok(all)
     }
+}
+
+/// Names what can be measured.
+fn known() -> String {
+    let names: Vec<&str> = WORK.iter().map(|work| work.name).collect();
+    format!("no work has these words in its name; there are {}", names.join("; "))
 }
 
 impl Work {

@@ -105,11 +105,11 @@ pub fn latencies(all: &[Latency], behind: &mut Vec<String>) -> Value {
     report.into()
 }
 
-/// Prints the memory; returns it, and notes whether ours is too much.
-pub fn memory(rest: &Value, loaded: &Value, behind: &mut Vec<String>) -> Value {
+/// Prints the memory at rest, under load and after it; returns it, and notes whether ours is too much.
+pub fn memory(rest: &Value, loaded: &Value, after: &Value, behind: &mut Vec<String>) -> Value {
     println!("\nResident, MB (of it mapped from files):\n");
     println!("| | ours | Envoy (HBONE) | goal | ok | Envoy (plain) | nginx (plain) |\n|---|---|---|---|---|---|---|");
-    for (when, sizes) in [("at rest", rest), ("after load", loaded)] {
+    for (when, sizes) in [("at rest", rest), ("at the end of the load", loaded), ("after it", after)] {
         let size = |name: &str, part: &str| sizes[name][part].as_f64().unwrap_or(f64::NAN);
         let good = size("ours", "all") <= MEMORY;
         let shown = |name| format!("{:.1} ({:.1})", size(name, "all"), size(name, "mapped"));
@@ -119,5 +119,5 @@ pub fn memory(rest: &Value, loaded: &Value, behind: &mut Vec<String>) -> Value {
             behind.push(format!("memory {when}"));
         }
     }
-    json!({ "atRest": rest, "afterLoad": loaded, "goal": MEMORY })
+    json!({ "atRest": rest, "loaded": loaded, "afterLoad": after, "goal": MEMORY })
 }
