@@ -55,6 +55,7 @@ pub(crate) fn matches(m: Message, condition: &Match, id: u32) -> Message {
         }
         // Loopback has index 1 in every namespace.
         Match::ToLoopback => compare(meta(m, libc::NFT_META_OIF), EQUAL, &host(1)),
+        Match::FromLoopback => compare(meta(m, libc::NFT_META_IIF), EQUAL, &host(1)),
         // Loading the owner ends the rule for packets without a socket of this namespace.
         Match::HasSocket => compare(meta(m, libc::NFT_META_SKUID), GREATER_OR_EQUAL, &0u32.to_be_bytes()),
         Match::InSet(set, v6) => {
@@ -93,6 +94,11 @@ pub(crate) fn act(m: Message, action: &Action, id: u32) -> Message {
     };
     match *action {
         Action::Accept => verdict(m, libc::NF_ACCEPT, None),
+        Action::Drop => verdict(m, libc::NF_DROP, None),
+        Action::SetOriginalZone(zone) => expression(immediate(m, &zone.to_ne_bytes()), "ct", |m| {
+            // NFTA_CT_KEY, NFTA_CT_DIRECTION (IP_CT_DIR_ORIGINAL), NFTA_CT_SREG.
+            m.be32(2, libc::NFT_CT_ZONE as u32).attr(3, &[0]).be32(4, REGISTER)
+        }),
         Action::Jump(chain) => verdict(m, libc::NFT_JUMP, Some(chain)),
         Action::Dnat(ref to) => dnat(m, to, id),
         Action::Masquerade => expression(m, "masq", |m| m),

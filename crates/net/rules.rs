@@ -22,10 +22,16 @@ pub const HBONE_PORT: u16 = 15008;
 pub const PROBE_SOURCE_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 7, 127);
 /// The source that probes from the node carry (IPv6).
 pub const PROBE_SOURCE_V6: Ipv6Addr = Ipv6Addr::new(0xfd16, 0x9254, 0x7127, 0x1337, 0xffff, 0xffff, 0xffff, 0xffff);
+/// Zone of connection tracking for the connections that ztunnel opens.
+pub const ZTUNNEL_ZONE: u16 = 1;
 /// Routing table that delivers locally.
 pub const REPLY_TABLE: u8 = 100;
 /// Preference of the policy route.
 pub const REPLY_PREFERENCE: u32 = 32764;
+/// Where packets are looked at that should have been redirected, on their way in.
+const UNREDIRECTED_IN: &str = "unredirected-in";
+/// The same on their way out.
+const UNREDIRECTED_OUT: &str = "unredirected-out";
 /// Our table's name in a pod.
 pub const POD_TABLE: &str = "ambient";
 /// Our table's name on the node.
@@ -145,6 +151,8 @@ pub enum Match {
     },
     /// Leaves through the loopback interface.
     ToLoopback,
+    /// Came in through the loopback interface.
+    FromLoopback,
     /// A socket of this host made the packet.
     HasSocket,
     /// Destination is in the set.
@@ -165,6 +173,11 @@ pub enum Match {
 pub enum Action {
     /// No further rule of the chain.
     Accept,
+    /// The packet is lost, and nobody is told.
+    Drop,
+    /// Keeps connections that begin with such packets apart from all others with the same two ends, as their first packet has them.
+    /// Answers are found as ever.
+    SetOriginalZone(u16),
     /// On with the rules of another chain of the table.
     Jump(&'static str),
     /// To one of these, each with the same chance; all are of one family, and there is one at least.
@@ -204,10 +217,26 @@ pub fn pod_table(mode: Mode) -> Table {
         Mode::Capture { inbound } => (if inbound { capture_in() } else { vec![] }, capture_out()),
         Mode::Draining => (vec![never()], vec![never()]),
     };
+    let (unredirected_in, unredirected_out) = match mode {
+        Mode::Capture { .. } => {
+            (stopped(&prerouting, &[Match::Translated, Match::FromLoopback]), stopped(&output, &[Match::Translated]))
+        }
+        Mode::Draining => (vec![], vec![]),
+    };
     Table {
         name: POD_TABLE,
         sets: vec![],
         chains: vec![
+            // An application may get a port that ztunnel had towards the same peer a moment ago, and the other way round. Without a zone the
+            // new connection would be taken for the rest of the other: not redirected, or redirected to ztunnel by itself.
+            Chain {
+                name: "output-zone",
+                base: Some(Base { kind: Kind::Filter, hook: Hook::Output, priority: -300 }),
+                rules: vec![Rule {
+                    when: vec![Match::Mark(ZTUNNEL_MARK)],
+                    then: Action::SetOriginalZone(ZTUNNEL_ZONE),
+                }],
+            },
             // ztunnel connects to the application with the client's address as source. The mark on
             // the connection lets the answers find back: they are routed to lo, not to the client.
             Chain {
@@ -236,6 +265,18 @@ pub fn pod_table(mode: Mode) -> Table {
                 name: "output-nat",
                 base: Some(Base { kind: Kind::Nat, hook: Hook::Output, priority: -100 }),
                 rules: output,
+            },
+            Chain { name: UNREDIRECTED_IN, base: None, rules: unredirected_in },
+            Chain {
+                name: "prerouting-guard",
+                base: Some(Base { kind: Kind::Filter, hook: Hook::Prerouting, priority: -90 }),
+                rules: guard(UNREDIRECTED_IN),
+            },
+            Chain { name: UNREDIRECTED_OUT, base: None, rules: unredirected_out },
+            Chain {
+                name: "output-guard",
+                base: Some(Base { kind: Kind::Filter, hook: Hook::Output, priority: -90 }),
+                rules: guard(UNREDIRECTED_OUT),
             },
         ],
     }
@@ -300,6 +341,30 @@ fn capture_out() -> Vec<Rule> {
     rules
 }
 
+/// Has a look at packets with which a connection begins.
+fn guard(chain: &'static str) -> Vec<Rule> {
+    vec![Rule { when: vec![Match::Tcp, Match::Syn], then: Action::Jump(chain) }]
+}
+
+/// Stops what these rules would have redirected and did not.
+///
+/// The kernel translates a connection by its first packet only, and takes for a later one whatever has the two ends of a connection that it
+/// knows: one that is older than the rules, and any that somebody made it believe in by a segment out of nothing. A connection that
+/// begins with these ends is not translated; without this it would come to the application past ztunnel and every policy. Its first
+/// packet is repeated, and comes through once the other connection is forgotten, seconds after its end. A reset instead would end a
+/// connection that is older and whose first packet comes a second time, late.
+fn stopped(capture: &[Rule], passed: &[Match]) -> Vec<Rule> {
+    if capture.is_empty() {
+        return vec![];
+    }
+    let stop = |rule: &Rule| match rule.then {
+        Action::Redirect(_) => Rule { when: rule.when.clone(), then: Action::Drop },
+        _ => rule.clone(),
+    };
+    let passed = passed.iter().map(|condition| accept(vec![condition.clone()]));
+    passed.chain(capture.iter().map(stop)).collect()
+}
+
 /// Matches nothing (TCP to the broadcast address does not exist), yet needs translation, which keeps
 /// connection tracking switched on.
 fn never() -> Rule {
@@ -357,11 +422,13 @@ impl fmt::Display for Base {
         };
         // nft shows the well-known priorities by name.
         let priority = match (self.priority, self.hook) {
+            (-300, _) => "raw".to_owned(),
             (-150, _) => "mangle".to_owned(),
             (0, _) => "filter".to_owned(),
             (-100, Hook::Prerouting) => "dstnat".to_owned(),
             (100, Hook::Postrouting) => "srcnat".to_owned(),
             (90, Hook::Postrouting) => "srcnat - 10".to_owned(),
+            (-90, Hook::Prerouting) => "dstnat + 10".to_owned(),
             (other, _) => other.to_string(),
         };
         write!(f, "type {kind} hook {hook} priority {priority}; policy accept;")
@@ -402,6 +469,7 @@ impl fmt::Display for Match {
             Match::NotLoopback { v6: false } => write!(f, "ip daddr != 127.0.0.0/8"),
             Match::NotLoopback { v6: true } => write!(f, "ip6 daddr != ::1"),
             Match::ToLoopback => write!(f, "oif \"lo\""),
+            Match::FromLoopback => write!(f, "iif \"lo\""),
             Match::HasSocket => write!(f, "meta skuid >= 0"),
             Match::InSet(set, v6) => write!(f, "{} daddr @{set}", ip(*v6)),
             Match::Translated => write!(f, "ct status dnat"),
@@ -417,6 +485,8 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Action::Accept => write!(f, "accept"),
+            Action::Drop => write!(f, "drop"),
+            Action::SetOriginalZone(zone) => write!(f, "ct original zone set {zone}"),
             Action::Jump(chain) => write!(f, "jump {chain}"),
             Action::Dnat(to) => {
                 let ip = if to.iter().any(SocketAddr::is_ipv6) { "ip6" } else { "ip" };

@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used)] // a failed step is the test's result
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use net::netns::Netns;
 use net::redirect::{self, Check};
@@ -316,12 +317,12 @@ async fn what_ztunnel_closed_is_no_older_stream_ipv6() {
 }
 
 /// Opens a connection from a chosen port of the pod, which others may have towards other peers.
-async fn dial_from(w: &World, from: SocketAddr, to: SocketAddr) -> Stream {
-    let new = || if from.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
-    let socket = w.pod.enter(|| new().unwrap()).unwrap();
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind(from).unwrap();
-    Stream::new(timeout(WAIT, socket.connect(to)).await.expect("connect timed out").unwrap()).await
+async fn dial_from(w: &World, from: SocketAddr, to: SocketAddr, mark: Option<u32>) -> Stream {
+    let options = ConnectOptions { mark, ..ConnectOptions::default() };
+    let socket = sockets::tcp_socket(Some(&w.pod), to.into(), &options).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&from.into()).unwrap();
+    Stream::new(timeout(WAIT, sockets::connect(socket, to)).await.expect("connect timed out").unwrap()).await
 }
 
 /// Clients use a port towards several peers at once. The proxy's address is one, so the kernel gives a connection another port there:
@@ -332,11 +333,11 @@ async fn a_port_is_no_connection(node_ip: &str, pod_ip: &str) {
     let peers = [9000, 9001, 9002].map(|port| at(node_ip, port));
     let w = World::new();
     peers.iter().for_each(|to| w.serve(&w.node, to.port()));
-    let mut streams = vec![dial_from(&w, from, peers[0]).await];
+    let mut streams = vec![dial_from(&w, from, peers[0], None).await];
     w.start_proxy();
     redirect::apply(&w.pod, CAPTURE).unwrap();
     for to in &peers[1..] {
-        streams.push(dial_from(&w, from, *to).await);
+        streams.push(dial_from(&w, from, *to, None).await);
     }
     for stream in &mut streams {
         stream.echo().await;
@@ -367,6 +368,121 @@ async fn a_port_is_no_connection_ipv4() {
 #[tokio::test]
 async fn a_port_is_no_connection_ipv6() {
     a_port_is_no_connection("fd01::1", "fd01::2").await;
+}
+
+/// A port that ztunnel had towards a peer is given to the application, and the other way round, while the kernel still knows what it had
+/// been used for: a connection that the peer has reset.
+async fn ports_change_hands(node_ip: &str, pod_ip: &str) {
+    let at = |ip: &str, port: u16| SocketAddr::new(ip.parse().unwrap(), port);
+    let to = at(node_ip, 9000);
+    let w = World::new();
+    w.serve(&w.node, to.port());
+    w.start_proxy();
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    let (ztunnel, application) = (Some(rules::ZTUNNEL_MARK), None);
+    for (first, then, proxied) in [(ztunnel, application, 1), (application, ztunnel, 2)] {
+        let from = at(pod_ip, 45678 + proxied);
+        drop((dial_from(&w, from, to, first).await, reset(&w.node, to.port())));
+        let left = async {
+            let ends = |s: &net::streams::Stream| [s.local.port(), s.remote.port()].contains(&from.port());
+            while w.pod.enter(|| net::streams::list().unwrap().iter().any(ends)).unwrap() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(WAIT, left).await.expect("not reset");
+        let begun = Instant::now();
+        dial_from(&w, from, to, then).await.echo().await;
+        assert!(begun.elapsed() < Duration::from_millis(700), "the first packet was lost");
+        assert_eq!(w.proxied(), usize::from(proxied), "{first:?} {then:?}");
+    }
+}
+
+/// Cuts what comes to a port.
+fn reset(netns: &Netns, port: u16) {
+    let cut = |s: &net::streams::Stream| net::streams::destroy(s).unwrap();
+    netns.enter(|| net::streams::list().unwrap().iter().filter(|s| s.local.port() == port).for_each(cut)).unwrap();
+}
+
+#[tokio::test]
+async fn ports_change_hands_ipv4() {
+    ports_change_hands("10.1.0.1", "10.1.0.2").await;
+}
+
+#[tokio::test]
+async fn ports_change_hands_ipv6() {
+    ports_change_hands("fd01::1", "fd01::2").await;
+}
+
+/// The sum of RFC 1071, over the pseudo header (RFC 9293 3.1) and a segment.
+fn checksum(from: IpAddr, to: IpAddr, segment: &[u8]) -> u16 {
+    let octets = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    };
+    let pseudo = [octets(from), octets(to), vec![0, 6], (segment.len() as u16).to_be_bytes().to_vec()].concat();
+    let words = pseudo.chunks(2).chain(segment.chunks(2));
+    let sum: u32 = words.map(|word| u32::from(u16::from_be_bytes([word[0], word[1]]))).sum();
+    !((sum & 0xffff) as u16 + (sum >> 16) as u16)
+}
+
+/// Sends a segment that belongs to no connection: an acknowledgement.
+fn stray(from: SocketAddr, to: SocketAddr) {
+    use nix::sys::socket::{
+        AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, sendto, socket,
+    };
+    use std::os::fd::AsRawFd;
+    let family = if from.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let raw = socket(family, SockType::Raw, SockFlag::empty(), SockProtocol::Tcp).unwrap();
+    let ports = [from.port().to_be_bytes(), to.port().to_be_bytes()].concat();
+    // Sequence and acknowledgement, length of the header, ACK, window, checksum, urgent.
+    let rest = [0, 0, 0x12, 0x34, 0, 0, 0x56, 0x78, 0x50, 0x10, 0xff, 0xff, 0, 0, 0, 0];
+    let mut segment = [ports, rest.to_vec()].concat();
+    let sum = checksum(from.ip(), to.ip(), &segment);
+    segment[16..18].copy_from_slice(&sum.to_be_bytes());
+    let there = SockaddrStorage::from(SocketAddr::new(to.ip(), 0));
+    assert_eq!(sendto(raw.as_raw_fd(), &segment, &there, MsgFlags::empty()).unwrap(), segment.len());
+}
+
+/// Connection tracking takes a segment that belongs to nothing for a connection that it has missed, and a new connection with the same two
+/// ends for more of it: translation does not see that one. It must not get past the proxy all the same, whoever sends what.
+async fn no_connection_gets_past(node_ip: &str, pod_ip: &str) {
+    let at = |ip: &str, port: u16| SocketAddr::new(ip.parse().unwrap(), port);
+    let (inward, out) = (at(pod_ip, 8000), at(node_ip, 9000));
+    for (netns, from, to) in [("node", at(node_ip, 45678), inward), ("pod", at(pod_ip, 45678), out)] {
+        let w = World::new();
+        w.serve(&w.node, 9000);
+        w.serve(&w.pod, 8000);
+        w.start_proxy();
+        redirect::apply(&w.pod, CAPTURE).unwrap();
+        let netns = if netns == "node" { w.node.clone() } else { w.pod.clone() };
+        // A reset as the only answer would have the kernel forget it; senders know segments that get none.
+        let silent = "table inet silent { chain out { type filter hook output priority -400; tcp flags rst drop; }; }";
+        for side in [&w.node, &w.pod] {
+            run_in(side, &format!("echo '{silent}' | nft -f -"));
+        }
+        run_in(&w.pod, "echo 3 > /proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established");
+        netns.run(|| stray(from, to)).unwrap();
+        let socket = netns.enter(|| if from.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.unwrap());
+        let socket = socket.unwrap();
+        socket.bind(from).unwrap();
+        let mut connecting = pin!(socket.connect(to));
+        let connected = timeout(Duration::from_millis(700), &mut connecting).await;
+        assert_eq!((w.proxied(), connected.is_ok()), (0, false), "{to}: past the proxy, or never in question");
+        // The first packet again, once that is forgotten.
+        let stream = timeout(2 * WAIT, connecting).await.expect("never came through").unwrap();
+        Stream::new(stream).await.echo().await;
+        assert_eq!(w.proxied(), 1, "{to}");
+    }
+}
+
+#[tokio::test]
+async fn no_connection_gets_past_ipv4() {
+    no_connection_gets_past("10.1.0.1", "10.1.0.2").await;
+}
+
+#[tokio::test]
+async fn no_connection_gets_past_ipv6() {
+    no_connection_gets_past("fd01::1", "fd01::2").await;
 }
 
 async fn older_streams_are_cut(node_ip: &str, pod_ip: &str) {
