@@ -113,6 +113,12 @@ impl Exporters {
         all
     }
 
+    /// Tells whether there is a provider.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.running.load().contains_key(name)
+    }
+
     /// Returns a provider.
     #[must_use]
     pub fn sink(&self, name: &str) -> Option<Arc<Sink>> {
