@@ -97,14 +97,20 @@ struct Zipkin {
 struct File {
     path: String,
     #[serde(default)]
-    log_format: LogFormat,
+    log_format: LogFormat<Map<String, Value>>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LogFormat {
+struct LogFormat<L> {
     text: Option<String>,
-    labels: Option<BTreeMap<String, String>>,
+    labels: Option<L>,
+}
+
+impl<L> Default for LogFormat<L> {
+    fn default() -> Self {
+        Self { text: None, labels: None }
+    }
 }
 
 #[derive(Deserialize)]
@@ -115,7 +121,7 @@ struct Records {
     #[serde(default)]
     log_name: String,
     #[serde(default)]
-    log_format: LogFormat,
+    log_format: LogFormat<BTreeMap<String, String>>,
 }
 
 impl Providers {
@@ -229,7 +235,7 @@ fn kind(mut written: Map<String, Value>) -> Result<ProviderKind, String> {
             }
             let format = match read.log_format {
                 LogFormat { text: Some(text), labels: None } => format::text(&text)?,
-                LogFormat { text: None, labels: Some(labels) } => Format::Json(lines(&labels)?),
+                LogFormat { text: None, labels: Some(labels) } => format::object(labels)?,
                 LogFormat { text: None, labels: None } => format::text("")?,
                 LogFormat { text: Some(_), labels: Some(_) } => {
                     return Err("text and labels exclude each other".to_owned());
@@ -245,7 +251,7 @@ fn kind(mut written: Map<String, Value>) -> Result<ProviderKind, String> {
                 collector: collector(&read.service, read.port)?,
                 name: name.into(),
                 format: Format::Text(line(text)?),
-                labels: Format::Json(lines(&read.log_format.labels.unwrap_or_default())?),
+                labels: lines(&read.log_format.labels.unwrap_or_default())?,
             })
         }
         _ => Err(format!("{name} is no kind of a provider that waypoints can use")),
@@ -332,8 +338,16 @@ mod tests {
                 json!({"envoyOtelAls": {"service": "o", "port": 1, "logFormat": {"text": "%PROTOCOL%", "labels": {"a": "b"}}}}),
                 Ok(json!({"records": {
                     "collector": {"host": "o", "port": 1}, "name": "otel_envoy_accesslog",
-                    "format": {"text": "%PROTOCOL%"}, "labels": {"json": {"a": "b"}},
+                    "format": {"text": "%PROTOCOL%"}, "labels": {"a": "b"},
                 }})),
+            ),
+            (
+                json!({"envoyFileAccessLog": {"path": "/l", "logFormat": {"labels": {"a": {"b": ["%PROTOCOL%", 1, null]}}}}}),
+                Ok(json!({"file": {"path": "/l", "format": {"json": {"a": {"b": ["%PROTOCOL%", 1, null]}}}}})),
+            ),
+            (
+                json!({"envoyFileAccessLog": {"path": "/l", "logFormat": {"labels": {"a": ["%NOPE%"]}}}}),
+                Err("%NOPE% of the format is not supported"),
             ),
             (json!({"zipkin": {"service": "z", "port": 1}, "datadog": {}}), Err("exactly one kind")),
             (json!({}), Err("exactly one kind")),

@@ -32,13 +32,9 @@ pub(super) fn read(fields: &mut Fields, before: &Defaults, providers: &Providers
     said
 }
 
-/// Returns what counts of a field: what it says, if anything, or what was said before where it is wrong. The environment says nothing
-/// of these.
+/// Returns what counts of a field of which the environment says nothing.
 fn counts<T: Clone>(read: Result<Option<T>, String>, before: &Option<T>, notes: &mut Notes) -> Option<T> {
-    read.unwrap_or_else(|why| {
-        notes.faults.push(why);
-        before.clone()
-    })
+    super::counts(read.map(|said| said.map(Some)), &None, before, &mut notes.faults)
 }
 
 /// Reads where requests are logged. Empty is said by those who want no log (Istio, MeshConfig).
@@ -75,6 +71,7 @@ fn object(fields: &mut Fields, field: &str, name: &str) -> Result<Fields, String
     }
 }
 
+/// Reads which providers count where no object names one: those alone that can be told.
 fn named_by_default(
     mut named: Fields,
     before: &Defaults,
@@ -111,6 +108,7 @@ fn traced(fields: &mut Fields, notes: &mut Notes) -> Result<Fields, String> {
     tracing
 }
 
+/// Reads how many requests are sampled, and who is told of them where no provider is.
 fn sampled(mut tracing: Fields, before: &Defaults, said: &mut Defaults, notes: &mut Notes) {
     said.sampling = counts(sampling(&mut tracing), &before.sampling, notes);
     let collector = match object(&mut tracing, "zipkin", "defaultConfig.tracing.zipkin") {
@@ -179,7 +177,7 @@ mod tests {
     fn fields_are_read() {
         let none = Defaults::default();
         let text = |text| format::text(text).ok();
-        let json = |text| format::json(text).ok();
+        let in_json = |text| format::json(text).ok();
         let rows = [
             ("{}", none.clone()),
             ("accessLogFile:\naccessLogEncoding:\ndefaultProviders:\ndefaultConfig: {tracing: null}", none.clone()),
@@ -188,10 +186,10 @@ mod tests {
             ("accessLogFormat: ''", none.clone()),
             ("accessLogFormat: '%PROTOCOL%'", Defaults { format: text("%PROTOCOL%\n"), ..none.clone() }),
             ("accessLogEncoding: TEXT", Defaults { format: text(""), ..none.clone() }),
-            ("accessLogEncoding: JSON", Defaults { format: json(""), ..none.clone() }),
+            ("accessLogEncoding: JSON", Defaults { format: in_json(""), ..none.clone() }),
             (
-                r#"{accessLogEncoding: JSON, accessLogFormat: '{"a": "%PROTOCOL%"}'}"#,
-                Defaults { format: json(r#"{"a": "%PROTOCOL%"}"#), ..none.clone() },
+                r#"{accessLogEncoding: JSON, accessLogFormat: '{"a": {"b": "%PROTOCOL%", "c": 1}}'}"#,
+                Defaults { format: in_json(r#"{"a": {"b": "%PROTOCOL%", "c": 1}}"#), ..none.clone() },
             ),
             (
                 "defaultProviders: {accessLogging: [file, envoy], tracing: [otel], metrics: []}",
@@ -216,8 +214,11 @@ mod tests {
             let (said, notes) = read_after(&none, text);
             assert_eq!((said, notes), (wanted, Notes::default()), "{text}");
         }
-        let Some(Format::Json(fields)) = json("") else { panic!("Istio's own format can be read") };
-        assert_eq!((fields.len(), fields["method"].to_string()), (24, "%REQ(:METHOD)%".to_owned()));
+        let Some(Format::Json(fields)) = in_json("") else { panic!("Istio's own format can be read") };
+        assert_eq!(
+            (fields.len(), serde_json::to_value(&fields["method"]).expect("a text")),
+            (24, json!("%REQ(:METHOD)%"))
+        );
     }
 
     #[test]
@@ -256,7 +257,11 @@ mod tests {
             ("accessLogFormat: '%REQ(a'", "accessLogFormat: a command of the format has no end", line),
             ("{accessLogEncoding: JSON, accessLogFormat: x}", "accessLogFormat: want an object in JSON", line),
             ("{accessLogEncoding: JSON, accessLogFormat: '[]'}", "accessLogFormat: want an object in JSON", line),
-            (r#"{accessLogEncoding: JSON, accessLogFormat: '{"a": {}}'}"#, "field a: only a text is supported", line),
+            (
+                r#"{accessLogEncoding: JSON, accessLogFormat: '{"a": ["%NOPE%"]}'}"#,
+                "accessLogFormat: command %NOPE% of the format is not supported",
+                line,
+            ),
             ("enableTracing: 1", "enableTracing: want true or false", traced),
             ("defaultProviders: []", "defaultProviders: want an object", named),
             (

@@ -290,7 +290,7 @@ impl Record {
             }
             match exporters.sink(&logging.provider).as_deref() {
                 Some(Sink::Log { format, labels, queue }) => {
-                    exporters.entry(&logging.provider, queue, log::entry(&self.facts, format, labels.as_ref()));
+                    exporters.entry(&logging.provider, queue, log::entry(&self.facts, format, labels));
                 }
                 // Not even where the mesh has a provider of this name.
                 None if &*logging.provider == BUILT_IN => self.usual(),

@@ -210,7 +210,9 @@ async fn what_no_object_says_is_as_the_mesh_says() {
         "waypoint": "shop/w", "traffic": "service", "rootNamespace": "istio-system", "trustDomains": [],
         "normalization": "base",
         "providers": [
-            {"name": "envoy", "kind": {"file": {"path": path, "format": {"json": {"user": "%REQ(X-USER)%"}}}}},
+            {"name": "envoy", "kind": {"file": {"path": path, "format": {"json": {
+                "user": "%REQ(X-USER)%", "http": {"all": ["%RESPONSE_CODE%", "%REQ(X-NONE)%", "%REQ(:METHOD)% x", 1.5, null]},
+            }}}}},
             {"name": "spans", "kind": {"zipkin": {"host": "z", "port": 1, "path": "/"}}},
         ],
         "defaults": {"tracing": "spans", "sampling": 100.0},
@@ -231,7 +233,10 @@ async fn what_no_object_says_is_as_the_mesh_says() {
     }
     shared.exporters.finish(Duration::from_secs(5)).await;
     assert_eq!(told.lock().expect("alive").len(), 1);
-    assert_eq!(std::fs::read_to_string(&path).expect("a log"), "{\"user\":\"me\"}\n");
+    assert_eq!(
+        std::fs::read_to_string(&path).expect("a log"),
+        concat!(r#"{"http":{"all":[200,null,"POST x",1.5,null]},"user":"me"}"#, "\n")
+    );
     let _ = std::fs::remove_file(&path);
 }
 

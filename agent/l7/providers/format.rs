@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::{
-    l7::telemetry::{Format, Line},
+    l7::telemetry::{Format, InvalidFormat, Line, Piece},
     workload::Name,
 };
 use serde_json::{Map, Value};
@@ -54,22 +54,24 @@ pub fn text(text: &str) -> Result<Format, String> {
     line(&format!("{text}{end}")).map(Format::Text)
 }
 
-/// Reads an object of texts, in JSON; empty is Istio's own.
+/// Reads an object of JSON; an empty text is Istio's own.
 ///
 /// # Errors
-/// No such object, or a command that is not known.
+/// No object, or a command that is not known.
 pub fn json(text: &str) -> Result<Format, String> {
     if text.trim().is_empty() {
-        let own = JSON.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
-        return lines(&own).map(Format::Json);
+        return object(JSON.into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect());
     }
-    let fields: Map<String, Value> =
-        serde_json::from_str(text).map_err(|error| format!("want an object in JSON: {error}"))?;
-    let texts = fields.into_iter().map(|(name, value)| match value {
-        Value::String(text) => Ok((name, text)),
-        _ => Err(format!("field {name}: only a text is supported")),
-    });
-    lines(&texts.collect::<Result<_, _>>()?).map(Format::Json)
+    serde_json::from_str(text).map_err(|error| format!("want an object in JSON: {error}")).and_then(object)
+}
+
+/// Reads an object whose texts have commands in them.
+///
+/// # Errors
+/// A command that is not known, or one without an end.
+pub fn object(fields: Map<String, Value>) -> Result<Format, String> {
+    let pieces = fields.into_iter().map(|(name, value)| Ok((name.into(), Piece::try_from(value)?)));
+    pieces.collect::<Result<_, _>>().map(Format::Json).map_err(|error: InvalidFormat| error.to_string())
 }
 
 /// Reads a text with commands.
@@ -77,7 +79,7 @@ pub fn json(text: &str) -> Result<Format, String> {
 /// # Errors
 /// A command that is not known, or one without an end.
 pub fn line(text: &str) -> Result<Line, String> {
-    text.parse().map_err(|error: model::l7::telemetry::InvalidFormat| error.to_string())
+    text.parse().map_err(|error: InvalidFormat| error.to_string())
 }
 
 /// Reads several by name.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    format::{Field, Format, InvalidFormat, Line, Operator, Part},
+    format::{Field, Format, InvalidFormat, Line, Operator, Part, Piece},
     merge::{Changes, Defaults, Effective, Logging, Tracing},
     provider::{BUILT_IN, Collector, Provider, ProviderKind},
 };

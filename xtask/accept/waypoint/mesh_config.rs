@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     ask::{self, Ask},
@@ -38,7 +38,7 @@ struct Step {
 const PROVIDER: &str = "extensionProviders: [{name: short, envoyFileAccessLog: {path: /dev/stdout, logFormat: \
                         {text: \"short %REQ(:PATH)%\"}}}]\n";
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { what: "nothing is said: the waypoint's own log", mesh: "", telemetry: "", logged: Some(own) },
     Step { what: "accessLogFile", mesh: "accessLogFile: /dev/stdout\n", telemetry: "", logged: Some(usual) },
     Step {
@@ -72,10 +72,17 @@ const STEPS: [Step; 11] = [
         logged: Some(in_json),
     },
     Step {
-        what: "a format that is wrong, which changes nothing",
-        mesh: "accessLogFile: /dev/stdout\naccessLogEncoding: JSON\naccessLogFormat: \"%NOPE%\"\n",
+        what: "accessLogEncoding JSON with a format",
+        mesh: "accessLogFile: /dev/stdout\naccessLogEncoding: JSON\naccessLogFormat: \
+               '{\"http\": {\"path\": \"%REQ(:PATH)%\", \"code\": \"%RESPONSE_CODE%\"}}'\n",
         telemetry: "",
-        logged: Some(in_json),
+        logged: Some(nested),
+    },
+    Step {
+        what: "a format that is wrong, which changes nothing",
+        mesh: "accessLogFile: /dev/stdout\naccessLogEncoding: JSON\naccessLogFormat: '{\"http\": \"%NOPE%\"}'\n",
+        telemetry: "",
+        logged: Some(nested),
     },
     Step {
         what: "defaultProviders.accessLogging",
@@ -99,6 +106,10 @@ fn usual(line: &str, path: &str) -> bool {
 fn in_json(line: &str, path: &str) -> bool {
     let fields: Value = serde_json::from_str(line).unwrap_or_default();
     fields["path"] == path && fields["response_code"] == 200 && fields["method"] == "GET"
+}
+
+fn nested(line: &str, path: &str) -> bool {
+    serde_json::from_str(line).is_ok_and(|fields: Value| fields == json!({"http": {"path": path, "code": 200}}))
 }
 
 pub fn check(scene: &Scene<'_>, report: &mut Report) -> Result<(), String> {

@@ -47,18 +47,18 @@ fn objects_add_to_the_defaults() {
         object("o", json!({"logging": [{"providers": ["b"]}], "tracing": [{"provider": "q"}], "measured": true}));
     let defaults =
         Defaults { logging: names(&["a", "z"]), tracing: Some("p".into()), sampling: Some(50.0), unmeasured: true };
-    let rows: &[(&[&Telemetry], &[&str], Option<&str>, Option<f64>, bool)] = &[
-        (&[], &["a", "z"], Some("p"), Some(50.0), false),
-        (&[&quiet], &[], None, Some(50.0), false),
-        (&[&filtered], &["a", "z"], Some("p"), Some(5.0), false),
-        (&[&named], &["b"], Some("q"), Some(50.0), true),
-        (&[&named, &quiet], &[], None, Some(50.0), true),
+    let rows = [
+        (vec![], vec!["a", "z"], Some("p"), Some(50.0), false),
+        (vec![&quiet], vec![], None, Some(50.0), false),
+        (vec![&filtered], vec!["a", "z"], Some("p"), Some(5.0), false),
+        (vec![&named], vec!["b"], Some("q"), Some(50.0), true),
+        (vec![&named, &quiet], vec![], None, Some(50.0), true),
     ];
     for (objects, logged, traced, sampling, measured) in rows {
-        let found = Effective::of(&defaults, objects);
-        assert_eq!(found.logging.iter().map(|l| l.provider.clone()).collect::<Vec<_>>(), names(logged), "{objects:?}");
+        let found = Effective::of(&defaults, &objects);
+        assert_eq!(found.logging.iter().map(|l| l.provider.clone()).collect::<Vec<_>>(), names(&logged), "{objects:?}");
         let provider = found.tracing.provider.as_deref().filter(|_| !found.tracing.disabled);
-        assert_eq!((provider, found.tracing.sampling), (*traced, *sampling), "{objects:?}");
+        assert_eq!((provider, found.tracing.sampling), (traced, sampling), "{objects:?}");
         let disabled = Metric::ALL.iter().all(|metric| found.metrics.get(metric).is_some_and(|m| m.disabled));
         assert_eq!(disabled, !measured, "{objects:?}");
     }
@@ -151,6 +151,20 @@ fn formats_are_read() {
     for (format, wanted) in bad {
         let error = format.parse::<Line>().expect_err(format).to_string();
         assert!(error.contains(wanted), "{format}: {error}");
+    }
+}
+
+#[test]
+fn an_object_of_a_format_is_read_as_it_is_written() {
+    let written = json!({"json": {"a": "%PROTOCOL% x", "b": {"c": ["%RESPONSE_CODE%", 1.5, true, null, {}]}, "d": ""}});
+    let read: Format = serde_json::from_value(written.clone()).expect("a format");
+    let Format::Json(fields) = &read else { panic!("an object") };
+    assert!(matches!(&fields["a"], Piece::Line(line) if line.parts().len() == 2));
+    assert_eq!(serde_json::to_value(&read).expect("serialises"), written);
+    // A text that is no line is nothing else.
+    for wrong in [json!("%NOPE%"), json!(["%NOPE%"]), json!({"a": [{"b": "%NOPE%"}]})] {
+        assert!(Piece::try_from(wrong.clone()).is_err(), "{wrong}");
+        assert!(serde_json::from_value::<Format>(json!({"json": {"a": wrong}})).is_err(), "{wrong}");
     }
 }
 
