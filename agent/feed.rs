@@ -22,6 +22,7 @@ use crate::{
     l7::{
         self, L7, Output, Providers, Ruled, Sort, Turned,
         audience::{Audiences, Told},
+        defaults::Defaults,
         status::{Body, OF_ISTIO, Status},
     },
     mesh,
@@ -43,6 +44,8 @@ pub struct Common {
     pub normalization: Normalization,
     /// Where what is told of requests may go.
     pub providers: Providers,
+    /// What is told of requests of which no object says anything.
+    pub defaults: Defaults,
 }
 
 /// What follows from a change.
@@ -210,6 +213,7 @@ impl Feed {
     }
 
     fn settings(&self, gateway: &ObjectKey, serves: Serves) -> Resource {
+        let (providers, defaults) = self.common.defaults.with(&self.common.providers);
         Resource::Settings(model::l7::Settings {
             waypoint: l7::gateway(gateway),
             traffic: match serves {
@@ -221,7 +225,8 @@ impl Feed {
             root_namespace: (*self.root).into(),
             trust_domains: self.common.trust_domains.iter().map(|domain| (**domain).into()).collect(),
             normalization: self.common.normalization,
-            providers: self.common.providers.good.clone(),
+            providers,
+            defaults,
         })
     }
 

@@ -103,6 +103,7 @@ impl Here {
                 trust_domains: vec!["cluster.local".into()],
                 normalization: Normalization::Base,
                 providers: crate::l7::Providers::default(),
+                defaults: crate::l7::defaults::Defaults::default(),
             },
             waypoints: Some(waypoints),
             scale: Scale::new(self.client.clone(), authority, scaling, Drain::new()),

@@ -93,7 +93,10 @@ pub async fn run(config: Config) -> Result<(), Error> {
         deploys: config.waypoints.is_some(),
     };
     let trust_domains = [config.trust_domain.clone()].into_iter().chain(config.trust_aliases).collect();
-    let common = feed::Common { trust_domains, normalization: config.normalization, providers: config.providers };
+    let (normalization, providers) = (config.normalization, config.providers);
+    // The environment says nothing of them.
+    let defaults = l7::defaults::Defaults::default();
+    let common = feed::Common { trust_domains, normalization, providers, defaults };
     let (waypoints, readiness_of_work) = (config.waypoints, readiness.clone());
     let work =
         Work { client, settings, common, waypoints, scale, placement, proof, resources, readiness: readiness_of_work };

@@ -1,6 +1,8 @@
 //! The configuration of the mesh that operators of Istio have: ConfigMap `istio` of the mesh's namespace, key `mesh`, in YAML (Istio,
 //! MeshConfig). What it says counts over the environment, from the moment in which it is written.
 
+mod defaults;
+
 use std::pin::pin;
 
 use futures::StreamExt;
@@ -15,7 +17,11 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use crate::{config::normalization, feed::Common, l7::Providers};
+use crate::{
+    config::normalization,
+    feed::Common,
+    l7::{Providers, defaults::Defaults},
+};
 
 /// The ConfigMap, and what stands for the configuration in it.
 const NAME: &str = "istio";
@@ -25,11 +31,19 @@ const KEY: &str = "mesh";
 #[derive(Debug, PartialEq)]
 struct Read {
     common: Common,
+    notes: Notes,
+}
+
+/// What there is to tell of what was read.
+#[derive(Debug, Default, PartialEq)]
+struct Notes {
     /// Fields that have no effect.
     unread: Vec<String>,
     /// What is wrong, and where: of these fields what was said before counts.
     faults: Vec<String>,
 }
+
+type Fields = Map<String, Value>;
 
 /// What is there; none where nobody wrote a configuration.
 pub type Text = Option<String>;
@@ -68,15 +82,14 @@ impl MeshConfig {
     /// of itself, and nothing of the others.
     pub fn hear(&mut self, text: &Text) -> Option<&Common> {
         self.told = true;
-        let read = self.read(text.as_deref().unwrap_or_default());
-        if !read.unread.is_empty() {
-            info!(fields = read.unread.join(", "), "fields of ConfigMap {NAME}, key {KEY}, that have no effect here");
+        let Read { common: new, notes } = self.read(text.as_deref().unwrap_or_default());
+        if !notes.unread.is_empty() {
+            info!(fields = notes.unread.join(", "), "fields of ConfigMap {NAME}, key {KEY}, that have no effect here");
         }
-        if !read.faults.is_empty() {
-            let why = read.faults.join("; ");
+        if !notes.faults.is_empty() {
+            let why = notes.faults.join("; ");
             warn!(why, "ConfigMap {NAME}, key {KEY}, is wrong: there what was said before stays");
         }
-        let new = read.common;
         if new == self.now {
             return None;
         }
@@ -86,36 +99,39 @@ impl MeshConfig {
     }
 
     fn read(&self, text: &str) -> Read {
-        let (mut unread, mut faults) = (Vec::new(), Vec::new());
+        let mut notes = Notes::default();
         let mut fields = match serde_yaml::from_str(text) {
             Ok(Value::Null) => Map::new(),
             Ok(Value::Object(fields)) => fields,
             wrong => {
                 let why = wrong.err().map(|error| format!("not YAML: {error}"));
-                faults.push(why.unwrap_or_else(|| "want fields of MeshConfig, such as extensionProviders".to_owned()));
-                return Read { common: self.now.clone(), unread, faults };
+                let why = why.unwrap_or_else(|| "want fields of MeshConfig, such as extensionProviders".to_owned());
+                notes.faults.push(why);
+                return Read { common: self.now.clone(), notes };
             }
         };
         let (base, now) = (&self.base, &self.now);
         let aliases = take::<Vec<String>>(&mut fields, "trustDomainAliases", "a list of names");
         let domains = |aliases| [self.trust_domain.clone()].into_iter().chain(aliases).collect();
         let trust_domains = aliases.map(|aliases| aliases.map(domains));
-        let common = Common {
-            trust_domains: counts(trust_domains, &base.trust_domains, &now.trust_domains, &mut faults),
-            normalization: counts(paths(&mut fields), &base.normalization, &now.normalization, &mut faults),
-            providers: counts(providers(&mut fields), &base.providers, &now.providers, &mut faults),
-        };
+        let faults = &mut notes.faults;
+        let trust_domains = counts(trust_domains, &base.trust_domains, &now.trust_domains, faults);
+        let normalization = counts(paths(&mut fields), &base.normalization, &now.normalization, faults);
+        // Before what names them.
+        let providers = counts(providers(&mut fields), &base.providers, &now.providers, faults);
+        let defaults = defaults::read(&mut fields, &now.defaults, &providers, &mut notes);
+        let common = Common { trust_domains, normalization, providers, defaults };
         for (field, own) in [("trustDomain", &self.trust_domain), ("rootNamespace", &self.root)] {
             match take::<String>(&mut fields, field, "a name") {
                 Ok(Some(other)) if other != *own && !other.is_empty() => {
-                    unread.push(format!("{field} (the installation says {own})"));
+                    notes.unread.push(format!("{field} (the installation says {own})"));
                 }
                 Ok(_) => {}
-                Err(why) => faults.push(why),
+                Err(why) => notes.faults.push(why),
             }
         }
-        unread.extend(fields.into_iter().map(|(field, _)| field));
-        Read { common, unread, faults }
+        notes.unread.extend(fields.into_iter().map(|(field, _)| field));
+        Read { common, notes }
     }
 }
 
@@ -131,13 +147,13 @@ fn counts<T: Clone>(read: Result<Option<T>, String>, base: &T, now: &T, faults: 
     }
 }
 
-fn providers(fields: &mut Map<String, Value>) -> Result<Option<Providers>, String> {
+fn providers(fields: &mut Fields) -> Result<Option<Providers>, String> {
     let Some(list) = take::<Vec<Value>>(fields, "extensionProviders", "a list")? else { return Ok(None) };
     let wanted = |error| format!("extensionProviders: want a list of objects with a name: {error}");
     Providers::read(list).map(Some).map_err(wanted)
 }
 
-fn paths(fields: &mut Map<String, Value>) -> Result<Option<Normalization>, String> {
+fn paths(fields: &mut Fields) -> Result<Option<Normalization>, String> {
     let paths = take::<Paths>(fields, "pathNormalization", "an object with a field normalization")?;
     let Some(word) = paths.and_then(|paths| paths.normalization) else { return Ok(None) };
     // (MeshConfig.ProxyPathNormalization)
@@ -146,17 +162,21 @@ fn paths(fields: &mut Map<String, Value>) -> Result<Option<Normalization>, Strin
     read.map(Some).ok_or_else(wrong)
 }
 
-/// Tells whether a configuration can be used at all.
+/// Tells whether a configuration can be used at all; `environment` are the providers that the agent's environment names, if any,
+/// in JSON.
 ///
 /// # Errors
 /// What is wrong, and where.
-pub fn check(text: &str) -> Result<(), String> {
-    let base = Common { trust_domains: vec![], normalization: Normalization::Base, providers: Providers::default() };
-    let faults = MeshConfig::new(base, "", "").read(text).faults;
+pub fn check(text: &str, environment: Option<&str>) -> Result<(), String> {
+    let providers = serde_json::from_str(environment.unwrap_or("[]")).and_then(Providers::read);
+    let providers = providers.map_err(|error| format!("EXTENSION_PROVIDERS of the environment: {error}"))?;
+    let (normalization, defaults) = (Normalization::Base, Defaults::default());
+    let base = Common { trust_domains: vec![], normalization, providers, defaults };
+    let faults = MeshConfig::new(base, "", "").read(text).notes.faults;
     if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
 }
 
-fn take<T: DeserializeOwned>(fields: &mut Map<String, Value>, field: &str, wanted: &str) -> Result<Option<T>, String> {
+fn take<T: DeserializeOwned>(fields: &mut Fields, field: &str, wanted: &str) -> Result<Option<T>, String> {
     let value = fields.remove(field).filter(|value| !value.is_null());
     value.map(serde_json::from_value).transpose().map_err(|error| format!("{field}: want {wanted}: {error}"))
 }
@@ -187,6 +207,7 @@ mod tests {
             trust_domains: vec!["td".to_owned(), "of-environment".to_owned()],
             normalization: Normalization::MergeSlashes,
             providers: Providers::read(vec![serde_json::json!({"name": "env", "prometheus": {}})]).expect("good"),
+            defaults: Defaults::default(),
         };
         MeshConfig::new(base, "td", "istio-system")
     }
@@ -227,7 +248,7 @@ mod tests {
                 .map(|line| format!("{line}\n"))
                 .collect();
             let text = if field.len() > 3 { others + bad } else { bad.to_owned() };
-            assert!(!config.read(&text).faults.is_empty(), "{text}");
+            assert!(!config.read(&text).notes.faults.is_empty(), "{text}");
             assert_eq!(config.hear(&Some(text)), None, "{bad}");
             assert_eq!(config.now, now, "{bad}");
         }
@@ -245,14 +266,33 @@ mod tests {
     }
 
     #[test]
+    fn providers_that_count_are_those_that_can_be_defaults() {
+        let mut config = config();
+        let mut named = |text: &str| config.hear(&Some(text.to_owned())).map(|common| common.defaults.logging.clone());
+        let file = "extensionProviders: [{name: f, envoyFileAccessLog: {path: /l}}]\n";
+        let by_default = "defaultProviders: {accessLogging: [f]}\n";
+        // Of the environment there is none.
+        assert_eq!(named(by_default), None);
+        let said = Some(vec!["f".to_owned()]);
+        assert_eq!(named(&(by_default.to_owned() + file)), Some(said.clone()));
+        // Its name stays when it is gone; nothing is told to it.
+        assert_eq!(named(by_default), Some(said));
+        assert_eq!(config.now.defaults.with(&config.now.providers).1, model::l7::Defaults::default());
+        let environment = r#"[{"name": "f", "envoyFileAccessLog": {"path": "/l"}}]"#;
+        assert_eq!(check(by_default, Some(environment)), Ok(()));
+        assert!(check(by_default, None).is_err_and(|why| why.contains("there is no provider f")));
+        assert!(check(by_default, Some("{}")).is_err_and(|why| why.starts_with("EXTENSION_PROVIDERS")));
+    }
+
+    #[test]
     fn what_has_no_effect_and_what_is_wrong_is_named() {
         let config = config();
-        let unread = |text: &str| config.read(text).unread;
+        let unread = |text: &str| config.read(text).notes.unread;
         assert_eq!(
-            unread("trustDomain: other\nrootNamespace: istio-system\nenableTracing: true\ndefaultConfig: {}"),
-            ["trustDomain (the installation says td)", "defaultConfig", "enableTracing"],
+            unread("trustDomain: other\nrootNamespace: istio-system\nenableAutoMtls: true\naccessLogFile: ''"),
+            ["trustDomain (the installation says td)", "enableAutoMtls"],
         );
-        let why = |text: &str| config.read(text).faults.join("; ");
+        let why = |text: &str| config.read(text).notes.faults.join("; ");
         assert!(why("a: [").starts_with("not YAML: "));
         assert_eq!(
             why("pathNormalization: {normalization: x}"),

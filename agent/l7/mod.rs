@@ -11,6 +11,7 @@
 pub mod audience;
 mod binding;
 mod convert;
+pub mod defaults;
 pub mod destination;
 mod hosts;
 mod index;

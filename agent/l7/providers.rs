@@ -1,31 +1,30 @@
 //! The providers of the mesh's configuration (`MeshConfig.extensionProviders`), as far as waypoints can use them.
 
 pub mod external_auth;
+pub mod format;
 
 use std::collections::BTreeMap;
 
 use model::{
-    l7::telemetry::{BUILT_IN, Collector, Format, Line, Provider, ProviderKind},
+    l7::telemetry::{BUILT_IN, Collector, Format, Provider, ProviderKind},
     workload::Name,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use self::external_auth::Authorizer;
+use self::{
+    external_auth::Authorizer,
+    format::{line, lines},
+};
 
-/// What Envoy's lines say where nobody said anything else (Istio, Default access log format).
-const DEFAULT_FORMAT: &str = concat!(
-    "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% ",
-    "%RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% \"%UPSTREAM_TRANSPORT_FAILURE_REASON%\" %BYTES_RECEIVED% ",
-    "%BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" ",
-    "\"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\" %UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% ",
-    "%DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n",
-);
 /// The path of spans over OTLP's HTTP, and of Zipkin's (their documentation).
 const OTLP_PATH: &str = "/v1/traces";
 const ZIPKIN_PATH: &str = "/api/v2/spans";
 /// The provider of metrics that is always there.
 const METRICS: &str = "prometheus";
+/// What is called by the fields of MeshConfig that say it, and can be nothing else: a log, and a collector of spans.
+pub(in crate::l7) const ACCESS_LOG_FILE: &str = "accessLogFile";
+pub(in crate::l7) const TRACING: &str = "defaultConfig.tracing";
 
 /// The providers.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +37,8 @@ pub struct Providers {
     authorizers: BTreeMap<String, Authorizer>,
     /// Those that metrics are scraped for.
     metrics: Vec<String>,
+    /// Files of which nothing says what a line is.
+    unformatted: Vec<Name>,
 }
 
 #[derive(Deserialize)]
@@ -96,14 +97,20 @@ struct Zipkin {
 struct File {
     path: String,
     #[serde(default)]
-    log_format: LogFormat,
+    log_format: LogFormat<Map<String, Value>>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LogFormat {
+struct LogFormat<L> {
     text: Option<String>,
-    labels: Option<BTreeMap<String, String>>,
+    labels: Option<L>,
+}
+
+impl<L> Default for LogFormat<L> {
+    fn default() -> Self {
+        Self { text: None, labels: None }
+    }
 }
 
 #[derive(Deserialize)]
@@ -114,7 +121,7 @@ struct Records {
     #[serde(default)]
     log_name: String,
     #[serde(default)]
-    log_format: LogFormat,
+    log_format: LogFormat<BTreeMap<String, String>>,
 }
 
 impl Providers {
@@ -125,6 +132,10 @@ impl Providers {
     pub fn read(list: Vec<Value>) -> Result<Self, serde_json::Error> {
         let mut all = Self { metrics: vec![METRICS.to_owned()], ..Self::default() };
         for Written { name, kind } in list.into_iter().map(serde_json::from_value).collect::<Result<Vec<_>, _>>()? {
+            if [ACCESS_LOG_FILE, TRACING].contains(&&*name) {
+                all.bad.insert(name, "the name stands for a field of the mesh's configuration".to_owned());
+                continue;
+            }
             if kind.contains_key("prometheus") {
                 all.metrics.push(name);
                 continue;
@@ -136,6 +147,9 @@ impl Providers {
                     Err(why) => drop(all.bad.insert(name, why)),
                 }
                 continue;
+            }
+            if kind.get("envoyFileAccessLog").is_some_and(|file| file.get("logFormat").is_none_or(Value::is_null)) {
+                all.unformatted.push((*name).into());
             }
             match self::kind(kind) {
                 Ok(kind) => all.good.push(Provider { name: (*name).into(), kind }),
@@ -176,6 +190,12 @@ impl Providers {
         self.authorizers.get(name).ok_or_else(other)
     }
 
+    /// Tells whether nothing says what a line of this file is.
+    #[must_use]
+    pub fn is_unformatted(&self, name: &str) -> bool {
+        self.unformatted.iter().any(|known| **known == *name)
+    }
+
     /// Tells whether metrics are scraped for a provider.
     #[must_use]
     pub fn measures(&self, name: &str) -> bool {
@@ -214,9 +234,9 @@ fn kind(mut written: Map<String, Value>) -> Result<ProviderKind, String> {
                 return Err(format!("path {:?} has to be absolute", read.path));
             }
             let format = match read.log_format {
-                LogFormat { text: Some(text), labels: None } => Format::Text(line(&text)?),
-                LogFormat { text: None, labels: Some(labels) } => Format::Json(lines(&labels)?),
-                LogFormat { text: None, labels: None } => Format::Text(line(DEFAULT_FORMAT)?),
+                LogFormat { text: Some(text), labels: None } => format::text(&text)?,
+                LogFormat { text: None, labels: Some(labels) } => format::object(labels)?,
+                LogFormat { text: None, labels: None } => format::text("")?,
                 LogFormat { text: Some(_), labels: Some(_) } => {
                     return Err("text and labels exclude each other".to_owned());
                 }
@@ -226,12 +246,12 @@ fn kind(mut written: Map<String, Value>) -> Result<ProviderKind, String> {
         "envoyOtelAls" => {
             let read: Records = typed(value)?;
             let name = if read.log_name.is_empty() { "otel_envoy_accesslog" } else { &read.log_name };
-            let text = read.log_format.text.as_deref().unwrap_or(DEFAULT_FORMAT.trim_end());
+            let text = read.log_format.text.as_deref().unwrap_or(format::TEXT);
             Ok(ProviderKind::Records {
                 collector: collector(&read.service, read.port)?,
                 name: name.into(),
                 format: Format::Text(line(text)?),
-                labels: Format::Json(lines(&read.log_format.labels.unwrap_or_default())?),
+                labels: lines(&read.log_format.labels.unwrap_or_default())?,
             })
         }
         _ => Err(format!("{name} is no kind of a provider that waypoints can use")),
@@ -242,20 +262,27 @@ fn typed<T: for<'de> Deserialize<'de>>(value: Value) -> Result<T, String> {
     serde_json::from_value(value).map_err(|error| error.to_string())
 }
 
-fn line(text: &str) -> Result<Line, String> {
-    text.parse().map_err(|error: model::l7::telemetry::InvalidFormat| error.to_string())
-}
-
-fn lines(labels: &BTreeMap<String, String>) -> Result<BTreeMap<Name, Line>, String> {
-    labels.iter().map(|(name, text)| Ok(((**name).into(), line(text)?))).collect()
-}
-
 fn path(written: &str, default: &str) -> Name {
     match written {
         "" => default.into(),
         path if path.starts_with('/') => path.into(),
         path => format!("/{path}").into(),
     }
+}
+
+/// Returns the collector of spans at an address.
+///
+/// # Errors
+/// It is not `HOST:PORT`.
+pub fn zipkin(address: &str) -> Result<Collector, String> {
+    let wrong = || format!("{address:?} is no HOST:PORT");
+    let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
+    // An address of IPv6 is one in brackets only: of others nobody knows where the port begins.
+    if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
+        return Err(wrong());
+    }
+    let collector = collector(host, port.parse().map_err(|_| wrong())?)?;
+    Ok(Collector { path: Some(ZIPKIN_PATH.into()), ..collector })
 }
 
 fn header(header: Header) -> Result<(Name, Name), String> {
@@ -301,14 +328,26 @@ mod tests {
             ),
             (
                 json!({"envoyFileAccessLog": {"path": "/dev/stdout"}}),
-                Ok(json!({"file": {"path": "/dev/stdout", "format": {"text": DEFAULT_FORMAT}}})),
+                Ok(json!({"file": {"path": "/dev/stdout", "format": {"text": format!("{}\n", format::TEXT)}}})),
+            ),
+            (
+                json!({"envoyFileAccessLog": {"path": "/dev/stdout", "logFormat": {"text": "%PROTOCOL%"}}}),
+                Ok(json!({"file": {"path": "/dev/stdout", "format": {"text": "%PROTOCOL%\n"}}})),
             ),
             (
                 json!({"envoyOtelAls": {"service": "o", "port": 1, "logFormat": {"text": "%PROTOCOL%", "labels": {"a": "b"}}}}),
                 Ok(json!({"records": {
                     "collector": {"host": "o", "port": 1}, "name": "otel_envoy_accesslog",
-                    "format": {"text": "%PROTOCOL%"}, "labels": {"json": {"a": "b"}},
+                    "format": {"text": "%PROTOCOL%"}, "labels": {"a": "b"},
                 }})),
+            ),
+            (
+                json!({"envoyFileAccessLog": {"path": "/l", "logFormat": {"labels": {"a": {"b": ["%PROTOCOL%", 1, null]}}}}}),
+                Ok(json!({"file": {"path": "/l", "format": {"json": {"a": {"b": ["%PROTOCOL%", 1, null]}}}}})),
+            ),
+            (
+                json!({"envoyFileAccessLog": {"path": "/l", "logFormat": {"labels": {"a": ["%NOPE%"]}}}}),
+                Err("%NOPE% of the format is not supported"),
             ),
             (json!({"zipkin": {"service": "z", "port": 1}, "datadog": {}}), Err("exactly one kind")),
             (json!({}), Err("exactly one kind")),
@@ -341,6 +380,9 @@ mod tests {
         let read = Providers::read(two).expect("named");
         assert!(read.measures("p") && read.measures("prometheus") && !read.measures("z"));
         assert_eq!((read.named("z", true), read.named("envoy", false)), (Ok("z".into()), Ok("envoy".into())));
+        let reserved = Providers::read(vec![json!({"name": TRACING, "zipkin": {"service": "z", "port": 1}})]);
+        let why = reserved.expect("named").named(TRACING, true).expect_err("refused");
+        assert!(why.contains("stands for a field"), "{why}");
         assert!(
             read.named("z", false).is_err()
                 && read.named("p", true).is_err()

@@ -57,7 +57,8 @@ pub fn convert(
         return Err(reader.faults);
     }
     let (namespace, name) = ((*about.key.namespace).into(), (*about.key.name).into());
-    Ok(Telemetry { namespace, name, created: about.created.into(), scope, metrics, logging, tracing })
+    let measured = spec.metrics.iter().any(|metrics| !metrics.providers.is_empty());
+    Ok(Telemetry { namespace, name, created: about.created.into(), scope, metrics, measured, logging, tracing })
 }
 
 struct Reader<'p> {

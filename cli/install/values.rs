@@ -248,7 +248,9 @@ impl Values {
         if !self.mesh_config.is_empty() {
             let text = serde_yaml::to_string(&self.mesh_config)
                 .map_err(|error| Error::usage("meshConfig").caused_by(&error))?;
-            agent::check_mesh_config(&text).map_err(|why| Error::usage("meshConfig cannot be used").because(why))?;
+            let environment = self.agent.env.get("EXTENSION_PROVIDERS").map(String::as_str);
+            agent::check_mesh_config(&text, environment)
+                .map_err(|why| Error::usage("meshConfig cannot be used").because(why))?;
         }
         let folders = [("cni.confDir", &self.cni.conf_dir), ("cni.binDir", &self.cni.bin_dir)];
         for (key, folder) in folders {
@@ -363,11 +365,30 @@ mod tests {
             ("image.repository='a b'", "which names no image"),
             ("cni.binDir=opt/cni/bin", "which is no absolute path"),
             ("meshConfig.pathNormalization.normalization=SOME", "\"SOME\" is none of DEFAULT, NONE"),
+            ("meshConfig.accessLogFile=stdout", "accessLogFile: \"stdout\" is neither absolute nor empty"),
+            ("meshConfig.accessLogEncoding=XML", "\"XML\" is none of TEXT, JSON"),
+            ("meshConfig.accessLogFormat=%NOPE%", "command %NOPE% of the format is not supported"),
+            ("meshConfig.defaultProviders.accessLogging=[otel]", "there is no provider otel"),
+            ("meshConfig.defaultConfig.tracing.sampling=101", "101 is not from 0 to 100"),
+            ("meshConfig.defaultConfig.tracing.zipkin.address=zipkin", "\"zipkin\" is no HOST:PORT"),
         ];
         for (set, expected) in table {
             let error = Values::read(&[], &[set.into()]).expect_err("refused").to_string();
             assert!(error.contains(expected), "{error}");
         }
+        for set in [
+            "meshConfig.accessLogFile=/dev/stdout",
+            "meshConfig.accessLogFormat=[%START_TIME%] %RESPONSE_CODE%",
+            "meshConfig={accessLogEncoding: JSON, accessLogFormat: '{\"code\": \"%RESPONSE_CODE%\"}'}",
+            "meshConfig.defaultConfig.tracing.sampling=12.5",
+        ] {
+            Values::read(&[], &[set.into()]).expect("it is right");
+        }
+        // The providers of the agent's environment can be defaults.
+        let env =
+            r#"agent.env={EXTENSION_PROVIDERS: '[{"name": "otel", "opentelemetry": {"service": "o", "port": 1}}]'}"#;
+        let sets = [env.to_owned(), "meshConfig.defaultProviders.tracing=[otel]".to_owned()];
+        Values::read(&[], &sets).expect("it is right");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! waits for it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     future::Future,
     io,
     sync::Arc,
@@ -13,7 +13,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use model::{
-    l7::telemetry::{Collector, Format, Provider, ProviderKind},
+    l7::telemetry::{Collector, Format, Line, Provider, ProviderKind},
     workload::Name,
 };
 use prometheus_client::{
@@ -73,7 +73,7 @@ pub enum Sink {
         /// What a line says.
         format: Format,
         /// What is said beside it.
-        labels: Option<Format>,
+        labels: BTreeMap<Name, Line>,
         /// The queue.
         queue: mpsc::Sender<Entry>,
     },
@@ -111,6 +111,12 @@ impl Exporters {
             all.lost.clone(),
         );
         all
+    }
+
+    /// Tells whether there is a provider.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.running.load().contains_key(name)
     }
 
     /// Returns a provider.
@@ -181,12 +187,12 @@ impl Exporters {
                 let log = log.clone();
                 let encode = move |batch: &[Entry]| Wire::protobuf("logs", otlp::records(&service, &log, batch));
                 self.tasks.spawn(run(items, reach(collector), encode, lost));
-                Sink::Log { format: format.clone(), labels: Some(labels.clone()), queue }
+                Sink::Log { format: format.clone(), labels: labels.clone(), queue }
             }
             ProviderKind::File { path, format } => {
                 let (queue, items) = mpsc::channel(QUEUE);
                 self.tasks.spawn(write(items, path.clone(), name, lost));
-                Sink::Log { format: format.clone(), labels: None, queue }
+                Sink::Log { format: format.clone(), labels: BTreeMap::new(), queue }
             }
         }
     }

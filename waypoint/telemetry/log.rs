@@ -1,10 +1,13 @@
 //! The lines of access logs in Envoy's formats.
 
-use std::time::SystemTime;
+use std::{collections::BTreeMap, time::SystemTime};
 
-use model::l7::{
-    expression::Value,
-    telemetry::{Format, Line, Part},
+use model::{
+    l7::{
+        expression::Value,
+        telemetry::{Format, Line, Part, Piece},
+    },
+    workload::Name,
 };
 use time::OffsetDateTime;
 
@@ -15,20 +18,27 @@ const NOTHING: &str = "-";
 
 /// Makes the entry of a request.
 #[must_use]
-pub fn entry(facts: &Facts, format: &Format, labels: Option<&Format>) -> Entry {
+pub fn entry(facts: &Facts, format: &Format, labels: &BTreeMap<Name, Line>) -> Entry {
     let line = match format {
         Format::Text(line) => text(facts, line),
-        Format::Json(fields) => {
-            let fields = fields.iter().map(|(name, line)| (name.to_string(), json(facts, line)));
-            format!("{}\n", serde_json::Value::Object(fields.collect()))
-        }
+        Format::Json(fields) => format!("{}\n", object(facts, fields)),
     };
-    let labels = match labels {
-        Some(Format::Json(labels)) => labels.iter().map(|(name, line)| (name.to_string(), text(facts, line))).collect(),
-        Some(Format::Text(_)) | None => vec![],
-    };
+    let labels = labels.iter().map(|(name, line)| (name.to_string(), text(facts, line))).collect();
     let trace = facts.context.as_ref().map(|context| (context.trace, context.span));
     Entry { time: facts.time, trace, line, labels }
+}
+
+fn object(facts: &Facts, fields: &BTreeMap<Name, Piece>) -> serde_json::Value {
+    fields.iter().map(|(name, piece)| (name.to_string(), json(facts, piece))).collect()
+}
+
+fn json(facts: &Facts, piece: &Piece) -> serde_json::Value {
+    match piece {
+        Piece::Line(line) => value(facts, line),
+        Piece::Object(fields) => object(facts, fields),
+        Piece::List(pieces) => pieces.iter().map(|piece| json(facts, piece)).collect(),
+        Piece::Plain(plain) => plain.clone(),
+    }
 }
 
 fn text(facts: &Facts, line: &Line) -> String {
@@ -48,7 +58,7 @@ fn text(facts: &Facts, line: &Line) -> String {
 }
 
 /// Says a field: a command alone keeps its type, and what is not there is null, as with Envoy.
-fn json(facts: &Facts, line: &Line) -> serde_json::Value {
+fn value(facts: &Facts, line: &Line) -> serde_json::Value {
     match line.parts() {
         [Part::Operator(operator, None)] => match facts.said(operator) {
             Some(Value::Integer(number)) => number.into(),

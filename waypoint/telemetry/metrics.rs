@@ -256,6 +256,7 @@ impl AtHand {
 
 #[cfg(test)]
 mod tests {
+    use model::l7::telemetry::Defaults;
     use prometheus_client::encoding::text::encode;
 
     use super::*;
@@ -278,7 +279,7 @@ mod tests {
             "namespace": "a", "name": "b", "created": "", "scope": "mesh",
             "metrics": [{"tags": {"x": "'1'"}}, {"metric": "requestSize", "disabled": true}],
         });
-        let effective = Effective::of(&[&serde_json::from_value(object).expect("right")]);
+        let effective = Effective::of(&Defaults::default(), &[&serde_json::from_value(object).expect("right")]);
         let tags = Tags(vec![
             (Metric::RequestCount, "x".into(), Some("1".to_owned())),
             (Metric::RequestCount, "reporter".into(), None),

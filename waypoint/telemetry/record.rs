@@ -16,7 +16,7 @@ use tracing::info;
 
 use super::{
     context::{Context, Forms},
-    export::Sink,
+    export::{Exporters, Sink},
     facts::Facts,
     flight::Flight,
     log,
@@ -83,7 +83,7 @@ impl Record {
             received: 0,
             sent: 0,
             // Copied only where somebody may ask for one.
-            headers: looks(&effective).then(|| parts.headers.clone()),
+            headers: looks(&effective, &shared.exporters).then(|| parts.headers.clone()),
             answered: None,
             context: context(inbound, &effective.tracing, &parts.headers),
         });
@@ -290,7 +290,7 @@ impl Record {
             }
             match exporters.sink(&logging.provider).as_deref() {
                 Some(Sink::Log { format, labels, queue }) => {
-                    exporters.entry(&logging.provider, queue, log::entry(&self.facts, format, labels.as_ref()));
+                    exporters.entry(&logging.provider, queue, log::entry(&self.facts, format, labels));
                 }
                 // Not even where the mesh has a provider of this name.
                 None if &*logging.provider == BUILT_IN => self.usual(),
@@ -346,8 +346,11 @@ impl Drop for Record {
 }
 
 /// Tells whether something may ask for headers.
-fn looks(effective: &Effective) -> bool {
-    let usual = |logging: &model::l7::telemetry::Logging| &*logging.provider == BUILT_IN && logging.filter.is_none();
+fn looks(effective: &Effective, exporters: &Exporters) -> bool {
+    // Where the mesh says what a line of the built-in provider says, it may be anything.
+    let usual = |logging: &model::l7::telemetry::Logging| {
+        &*logging.provider == BUILT_IN && logging.filter.is_none() && !exporters.has(BUILT_IN)
+    };
     effective.tracing.provider.is_some()
         || !effective.metrics.is_empty()
         || !effective.logging.iter().all(usual)

@@ -201,6 +201,46 @@ async fn a_request_is_traced_measured_and_logged_as_objects_say() {
 }
 
 #[tokio::test]
+async fn what_no_object_says_is_as_the_mesh_says() {
+    let (to, seen) = listening(b"").await;
+    let (collector, told) = listening(b"").await;
+    let (shared, _) = shared();
+    let path = std::env::temp_dir().join(format!("waypoint-defaults-{}", std::process::id()));
+    let settings: Resource = serde_json::from_value(json!({"settings": {
+        "waypoint": "shop/w", "traffic": "service", "rootNamespace": "istio-system", "trustDomains": [],
+        "normalization": "base",
+        "providers": [
+            {"name": "envoy", "kind": {"file": {"path": path, "format": {"json": {
+                "user": "%REQ(X-USER)%", "http": {"all": ["%RESPONSE_CODE%", "%REQ(X-NONE)%", "%REQ(:METHOD)% x", 1.5, null]},
+            }}}}},
+            {"name": "spans", "kind": {"zipkin": {"host": "z", "port": 1, "path": "/"}}},
+        ],
+        "defaults": {"tracing": "spans", "sampling": 100.0},
+    }}))
+    .expect("right");
+    let Resource::Settings(said) = &settings else { panic!("they are settings") };
+    shared.exporters.sync(&said.providers, "w", &To(collector));
+    shared.store.update_l7(|state| state.insert(settings));
+    send(&shared, to, request(&[("x-user", "me")], b"")).await;
+    observe(&shared, &json!({"logging": [{"disabled": true}], "tracing": [{"disabled": true}]}));
+    send(&shared, to, request(&[("x-user", "you")], b"")).await;
+    {
+        let seen = seen.lock().expect("alive");
+        assert_eq!(
+            (&seen[0].0["x-b3-sampled"], seen[1].0.contains_key("x-b3-sampled")),
+            (&"1".parse().expect("a value"), false)
+        );
+    }
+    shared.exporters.finish(Duration::from_secs(5)).await;
+    assert_eq!(told.lock().expect("alive").len(), 1);
+    assert_eq!(
+        std::fs::read_to_string(&path).expect("a log"),
+        concat!(r#"{"http":{"all":[200,null,"POST x",1.5,null]},"user":"me"}"#, "\n")
+    );
+    let _ = std::fs::remove_file(&path);
+}
+
+#[tokio::test]
 async fn headers_of_traces_stay_where_no_span_is_reported() {
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
     let rows = [

@@ -26,7 +26,7 @@ fn objects_are_converted() {
                 {"match": {"metric": "ALL_METRICS"}, "disabled": true},
                 {"match": {"metric": "REQUEST_SIZE", "mode": "CLIENT"}, "disabled": true},
             ]}]}),
-            json!({"metrics": [
+            json!({"measured": true, "metrics": [
                 {"metric": "requestCount", "tags": {"host": "request.host", "response_code": null}},
                 {"disabled": true},
             ]}),

@@ -36,7 +36,7 @@ pub use self::{
     router::{Router, StreamRouter},
     secret::Secret,
     state::State,
-    telemetry::{Provider, Telemetry},
+    telemetry::{Defaults, Provider, Telemetry},
 };
 use crate::workload::{Name, ServiceKey};
 
@@ -156,7 +156,7 @@ pub struct WorkloadLabels {
 }
 
 /// What holds for the whole waypoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Settings {
     /// Which waypoint.
@@ -172,6 +172,9 @@ pub struct Settings {
     /// Where what is told of requests may go.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub providers: Vec<Provider>,
+    /// What counts where no Telemetry says anything.
+    #[serde(default, skip_serializing_if = "Defaults::are_usual")]
+    pub defaults: Defaults,
 }
 
 /// Whose traffic a waypoint takes (`istio.io/waypoint-for`).

@@ -21,7 +21,7 @@ use super::{
     Standby, StreamRule, Telemetry, WorkloadLabels,
     router::{Router, StreamRouter},
     secret::redacted,
-    telemetry::Effective,
+    telemetry::{Defaults, Effective},
 };
 use crate::workload::{Name, ServiceKey};
 
@@ -141,6 +141,7 @@ impl State {
             }
             Held::Settings(settings) => {
                 self.settings.insert(key.clone(), settings.clone());
+                self.telemetry.default_to(self.defaults());
             }
         }
         self.resources.insert(key, held);
@@ -183,6 +184,7 @@ impl State {
             }
             Held::Settings(_) => {
                 self.settings.remove(key);
+                self.telemetry.default_to(self.defaults());
             }
         }
         true
@@ -224,6 +226,10 @@ impl State {
     #[must_use]
     pub fn settings(&self) -> Option<&Settings> {
         self.settings.values().next().map(|settings| &**settings)
+    }
+
+    fn defaults(&self) -> Defaults {
+        self.settings().map(|settings| settings.defaults.clone()).unwrap_or_default()
     }
 
     /// Returns the rules of a service for requests; none if there are none.

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    format::{Field, Format, InvalidFormat, Line, Operator, Part},
-    merge::{Changes, Effective, Logging, Tracing},
+    format::{Field, Format, InvalidFormat, Line, Operator, Part, Piece},
+    merge::{Changes, Defaults, Effective, Logging, Tracing},
     provider::{BUILT_IN, Collector, Provider, ProviderKind},
 };
 use super::{Target, expression::Expression};
@@ -32,6 +32,9 @@ pub struct Telemetry {
     /// What is different about metrics, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<MetricRule>,
+    /// Whether it names who is told of metrics.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub measured: bool,
     /// What is logged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub logging: Vec<LogRule>,

@@ -4,7 +4,7 @@ use std::{pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use futures::Stream;
-use model::l7::{GatewayKey, Normalization, Resource, Settings, Traffic};
+use model::l7::{Defaults, GatewayKey, Normalization, Resource, Settings, Traffic};
 use runtime::{Drain, Readiness};
 use tokio::{
     net::TcpListener,
@@ -92,6 +92,7 @@ fn settings(waypoint: &str, traffic: Traffic) -> String {
         trust_domains: vec!["cluster.local".into()],
         normalization: Normalization::Base,
         providers: vec![],
+        defaults: Defaults::default(),
     };
     serde_json::to_string(&Resource::Settings(settings)).expect("serialises")
 }

@@ -122,7 +122,7 @@ fn send(exporters: &Exporters) -> (u128, u64) {
     match exporters.sink("p").as_deref() {
         Some(Sink::Spans { .. }) => exporters.span("p", span::of(&facts, context, &Tracing::default())),
         Some(Sink::Log { format, labels, queue }) => {
-            exporters.entry("p", queue, log::entry(&facts, format, labels.as_ref()));
+            exporters.entry("p", queue, log::entry(&facts, format, labels));
         }
         None => panic!("there is none"),
     }
@@ -137,7 +137,7 @@ fn has(body: &[u8], part: &[u8]) -> bool {
 async fn collectors_are_told() {
     let at = json!({"host": "c", "port": 1});
     let with = json!({"host": "c", "port": 1, "path": "/p", "headers": {"x-key": "k"}});
-    let records = json!({"collector": at, "name": "log", "format": {"text": "%RESPONSE_CODE%"}, "labels": {"json": {"m": "%REQ(:METHOD)%"}}});
+    let records = json!({"collector": at, "name": "log", "format": {"text": "%RESPONSE_CODE%"}, "labels": {"m": "%REQ(:METHOD)%"}});
     let rows = [
         (json!({"openTelemetry": with}), false, "/p", "application/x-protobuf"),
         (

@@ -1,8 +1,12 @@
-//! Whom AuthorizationPolicies with the action CUSTOM ask: a server in the mesh, over both of Envoy's protocols.
+//! Whom AuthorizationPolicies with the action CUSTOM ask: a server in the mesh, over both of Envoy's protocols; and what else the
+//! configuration of the mesh says.
 
 use std::time::{Duration, Instant};
 
-use super::table::{self, Row, V1};
+use super::{
+    mesh_config,
+    table::{self, Row, V1},
+};
 use crate::accept::{
     Report,
     sandbox::lab::{Lab, Sandbox, pause},
@@ -173,7 +177,8 @@ pub fn check(lab: &Lab, report: &mut Report) -> Result<(), String> {
         let (is_true, message) = status(&scene.sandbox, name)?;
         report.row(format!("the status of {name}"), &message, wanted, is_so(wanted, is_true, &message));
     }
-    followed(&scene.sandbox, report)
+    followed(&scene.sandbox, report)?;
+    mesh_config::check(&scene, report)
 }
 
 /// Returns whether the first condition of a policy is true, and what it says.

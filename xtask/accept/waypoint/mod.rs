@@ -12,6 +12,7 @@ mod fuzz;
 mod h2spec;
 mod identity;
 mod limits;
+mod mesh_config;
 mod protocols;
 mod scene;
 mod skipped;

@@ -191,7 +191,8 @@ fn metrics(scene: &Scene<'_>) -> Result<String, String> {
     Ok(all)
 }
 
-fn counted(scene: &Scene<'_>, service: &str) -> Result<Counts, String> {
+/// Reads what waypoints counted for a service, by status.
+pub fn counted(scene: &Scene<'_>, service: &str) -> Result<Counts, String> {
     let mut counts = Counts::new();
     let name = format!("destination_service_name=\"{service}\"");
     for line in metrics(scene)?.lines().filter(|l| l.starts_with("istio_requests_total{") && l.contains(&name)) {

@@ -11,7 +11,7 @@ use super::attached::{Attached, Targeted};
 use crate::{
     l7::{
         GatewayKey, Target, Telemetry,
-        telemetry::{Effective, Scope},
+        telemetry::{Defaults, Effective, Scope},
     },
     workload::{Name, ServiceKey},
 };
@@ -30,6 +30,7 @@ type Merged = HashMap<(GatewayKey, Option<ServiceKey>), Arc<Effective>>;
 /// All telemetry. Copies share what was merged, until one of them changes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Observed {
+    defaults: Defaults,
     mesh: OrdMap<Name, Arc<Telemetry>>,
     namespaces: OrdMap<Name, Arc<Telemetry>>,
     attached: Attached<Telemetry>,
@@ -37,6 +38,14 @@ pub(super) struct Observed {
 }
 
 impl Observed {
+    /// Takes in what counts where no object says anything.
+    pub(super) fn default_to(&mut self, defaults: Defaults) {
+        if self.defaults != defaults {
+            self.merged = Arc::default();
+            self.defaults = defaults;
+        }
+    }
+
     pub(super) fn insert(&mut self, key: &Name, object: &Arc<Telemetry>) {
         self.merged = Arc::default();
         match &object.scope {
@@ -85,7 +94,7 @@ impl Observed {
             found.retain(|known| !std::ptr::eq(*known, object));
             found.push(object);
         }
-        Effective::of(&found)
+        Effective::of(&self.defaults, &found)
     }
 }
 

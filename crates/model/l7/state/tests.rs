@@ -162,8 +162,12 @@ fn everything_else_is_found_by_its_name() {
         trust_domains: vec![],
         normalization: crate::l7::Normalization::Base,
         providers: vec![],
+        defaults: Defaults { logging: vec!["mesh".into()], ..Defaults::default() },
     };
+    let logged = |state: &State| state.telemetry(&gateway("waypoint"), Some(&service("a"))).logging[0].provider.clone();
+    assert_eq!(&*logged(&state), "envoy");
     state.insert(Resource::Settings(settings.clone()));
+    assert_eq!(&*logged(&state), "mesh");
     let authentication = Authentication {
         namespace: "shop".into(),
         name: "jwt".into(),
@@ -184,6 +188,7 @@ fn everything_else_is_found_by_its_name() {
     }
     assert!(state.is_empty() && state.settings().is_none() && state.labels("uid").is_none());
     assert!(state.streams(&a).is_none() && state.destinations(&a).count() == 0);
+    assert_eq!(&*logged(&state), "envoy");
 }
 
 /// What readers see of a state, whatever way it came about.

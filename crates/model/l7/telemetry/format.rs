@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::workload::Name;
 
@@ -29,13 +30,43 @@ pub enum InvalidFormat {
 pub enum Format {
     /// A text.
     Text(Line),
-    /// An object of JSON, whose values are texts.
-    Json(BTreeMap<Name, Line>),
+    /// An object of JSON.
+    Json(BTreeMap<Name, Piece>),
 }
 
 impl Default for Format {
     fn default() -> Self {
         Self::Json(BTreeMap::new())
+    }
+}
+
+/// A value of such an object. It travels as the JSON that it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, try_from = "Value")]
+pub enum Piece {
+    /// A text with commands.
+    Line(Line),
+    /// More values, by name.
+    Object(BTreeMap<Name, Self>),
+    /// More values, in order.
+    List(Vec<Self>),
+    /// A number, a truth value or nothing: as it is.
+    Plain(Value),
+}
+
+impl TryFrom<Value> for Piece {
+    type Error = InvalidFormat;
+
+    fn try_from(value: Value) -> Result<Self, Self::Error> {
+        Ok(match value {
+            Value::String(text) => Self::Line(text.parse()?),
+            Value::Object(fields) => {
+                let fields = fields.into_iter().map(|(name, value)| Ok((name.into(), value.try_into()?)));
+                Self::Object(fields.collect::<Result<_, Self::Error>>()?)
+            }
+            Value::Array(values) => Self::List(values.into_iter().map(Self::try_from).collect::<Result<_, _>>()?),
+            plain => Self::Plain(plain),
+        })
     }
 }
 

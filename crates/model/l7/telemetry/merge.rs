@@ -2,8 +2,41 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{BUILT_IN, Metric, Tag, Telemetry};
 use crate::{l7::expression::Expression, workload::Name};
+
+/// What counts where no object says anything: what the configuration of the mesh says (Istio, MeshConfig).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Defaults {
+    /// Where requests are logged.
+    pub logging: Vec<Name>,
+    /// Where spans go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tracing: Option<Name>,
+    /// How many of the requests that nobody decided over are sampled, per cent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<f64>,
+    /// Whether requests are not counted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unmeasured: bool,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self { logging: vec![BUILT_IN.into()], tracing: None, sampling: None, unmeasured: false }
+    }
+}
+
+impl Defaults {
+    /// Tells whether they are those of a mesh that says nothing.
+    #[must_use]
+    pub fn are_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
 
 /// What is in effect for a service.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,19 +86,27 @@ pub struct Changes {
 
 impl Default for Effective {
     fn default() -> Self {
-        Self::of(&[])
+        Self::of(&Defaults::default(), &[])
     }
 }
 
 impl Effective {
-    /// Adds up objects, from the widest to the narrowest.
+    /// Adds up objects, from the widest to the narrowest, over the defaults.
     #[must_use]
-    pub fn of(objects: &[&Telemetry]) -> Self {
-        Self { logging: logging(objects), tracing: tracing(objects), metrics: metrics(objects) }
+    pub fn of(defaults: &Defaults, objects: &[&Telemetry]) -> Self {
+        Self {
+            logging: logging(defaults, objects),
+            tracing: tracing(defaults, objects),
+            metrics: metrics(defaults, objects),
+        }
     }
 }
 
-fn metrics(objects: &[&Telemetry]) -> BTreeMap<Metric, Changes> {
+fn metrics(defaults: &Defaults, objects: &[&Telemetry]) -> BTreeMap<Metric, Changes> {
+    if defaults.unmeasured && !objects.iter().any(|object| object.measured) {
+        let disabled = Changes { disabled: true, tags: BTreeMap::new() };
+        return Metric::ALL.into_iter().map(|metric| (metric, disabled.clone())).collect();
+    }
     let mut all: BTreeMap<Metric, Changes> = BTreeMap::new();
     for rule in objects.iter().flat_map(|o| &o.metrics) {
         let one = rule.metric.map(|metric| [metric]);
@@ -79,9 +120,9 @@ fn metrics(objects: &[&Telemetry]) -> BTreeMap<Metric, Changes> {
     all
 }
 
-fn logging(objects: &[&Telemetry]) -> Vec<Logging> {
+fn logging(defaults: &Defaults, objects: &[&Telemetry]) -> Vec<Logging> {
     // The narrowest object that names providers says which there are; the wider ones say more about these alone.
-    let mut named: Vec<Name> = vec![BUILT_IN.into()];
+    let mut named = defaults.logging.clone();
     for object in objects {
         let own: Vec<Name> = object.logging.iter().flat_map(|rule| &rule.providers).cloned().collect();
         if !own.is_empty() {
@@ -90,9 +131,9 @@ fn logging(objects: &[&Telemetry]) -> Vec<Logging> {
     }
     let mut all: BTreeMap<Name, Option<Expression>> = BTreeMap::new();
     // Those that a rule without providers is about: of the object above.
-    let mut above: Vec<Name> = vec![BUILT_IN.into()];
+    let mut above = defaults.logging.clone();
     if objects.iter().all(|object| object.logging.is_empty()) {
-        all.insert(BUILT_IN.into(), None);
+        all.extend(defaults.logging.iter().map(|provider| (provider.clone(), None)));
     }
     for rule in objects.iter().flat_map(|o| &o.logging) {
         if !rule.providers.is_empty() {
@@ -109,8 +150,8 @@ fn logging(objects: &[&Telemetry]) -> Vec<Logging> {
     all.into_iter().map(|(provider, filter)| Logging { provider, filter }).collect()
 }
 
-fn tracing(objects: &[&Telemetry]) -> Tracing {
-    let mut all = Tracing::default();
+fn tracing(defaults: &Defaults, objects: &[&Telemetry]) -> Tracing {
+    let mut all = Tracing { provider: defaults.tracing.clone(), sampling: defaults.sampling, ..Tracing::default() };
     for rule in objects.iter().flat_map(|o| &o.tracing) {
         if rule.provider.is_some() {
             all.provider.clone_from(&rule.provider);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Format;
+use super::{Format, Line};
 use crate::workload::Name;
 
 /// The provider that is always there: the access log of the proxy itself, as Istio's is called.
@@ -44,7 +44,7 @@ pub enum ProviderKind {
         /// What an entry says: its body.
         format: Format,
         /// What an entry says beside it.
-        labels: Format,
+        labels: BTreeMap<Name, Line>,
     },
 }
 
