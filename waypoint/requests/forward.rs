@@ -113,7 +113,13 @@ pub async fn forward(
         let mut endpoint = match chosen {
             None => return late().answer(is_grpc, record),
             Some(Ok(endpoint)) => endpoint,
-            Some(Err(failure)) => return unavailable(&failure, "no healthy upstream\n").answer(is_grpc, record),
+            Some(Err(failure)) => {
+                let body = match failure {
+                    Failure::TooManyNames(..) => "too many new hosts at once\n",
+                    _ => "no healthy upstream\n",
+                };
+                return unavailable(&failure, body).answer(is_grpc, record);
+            }
         };
         if let Some(policy) = inbound.refused_at(&endpoint) {
             record.endpoint(&endpoint);
