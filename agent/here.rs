@@ -1,6 +1,12 @@
 //! For tests: the control plane's work on a folder, which answers as a Kubernetes API does.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use identity::ca::Authority;
 use kube::{
@@ -28,6 +34,8 @@ use crate::{
 /// A folder, and replicas of the control plane that work on it.
 pub struct Here {
     pub client: Client,
+    /// What replicas work with, which may have fewer rights.
+    limited: Client,
     replicas: Vec<JoinHandle<()>>,
     _state: TempDir,
 }
@@ -57,6 +65,7 @@ pub fn resource(kind: &str) -> ApiResource {
         "HorizontalPodAutoscaler" => ("autoscaling", "v2", "horizontalpodautoscalers"),
         "GatewayClass" => ("gateway.networking.k8s.io", "v1", "gatewayclasses"),
         "Gateway" => ("gateway.networking.k8s.io", "v1", "gateways"),
+        "DestinationRule" => ("networking.istio.io", "v1", "destinationrules"),
         "HTTPRoute" => ("gateway.networking.k8s.io", "v1", "httproutes"),
         "BackendTLSPolicy" => ("gateway.networking.k8s.io", "v1", "backendtlspolicies"),
         "AuthorizationPolicy" => ("security.istio.io", "v1", "authorizationpolicies"),
@@ -70,10 +79,34 @@ impl Here {
         let state = tempfile::tempdir().expect("a directory");
         let settings = Settings { state: state.path().into(), ..Settings::default() };
         let client = Folder::open(settings).expect("opens").client();
-        let here = Self { client, replicas: Vec::new(), _state: state };
+        let here = Self { limited: client.clone(), client, replicas: Vec::new(), _state: state };
         here.put("Namespace", "istio-system", json!({})).await;
         here.put("Namespace", "shop", json!({"metadata": {"labels": {"istio.io/use-waypoint": "waypoint"}}})).await;
         here
+    }
+
+    /// Takes the right to read Secrets from replicas that start later; returns how often they ask all the same.
+    pub fn without_secrets(&mut self) -> Arc<AtomicUsize> {
+        let asked = Arc::<AtomicUsize>::default();
+        let (client, counted) = (self.client.clone(), asked.clone());
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let (client, counted) = (client.clone(), counted.clone());
+            async move {
+                if !request.uri().path().ends_with("/secrets") {
+                    return client.send(request).await;
+                }
+                counted.fetch_add(1, Ordering::Relaxed);
+                let refusal = json!({
+                    "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403, "reason": "Forbidden",
+                    "message": "secrets is forbidden: the account cannot list resource \"secrets\"",
+                });
+                let mut answer = http::Response::new(kube::client::Body::from(refusal.to_string().into_bytes()));
+                *answer.status_mut() = http::StatusCode::FORBIDDEN;
+                Ok(answer)
+            }
+        });
+        self.limited = Client::new(service, "default");
+        asked
     }
 
     /// Starts a replica that deploys this image.
@@ -97,7 +130,7 @@ impl Here {
         let authority = Arc::new(Authority::self_signed("cluster.local").expect("an authority").0);
         let scaling = scale::Settings { namespace: "istio-system".into(), names: Vec::new(), port: 0 };
         let work = Work {
-            client: self.client.clone(),
+            client: self.limited.clone(),
             settings,
             common: feed::Common {
                 trust_domains: vec!["cluster.local".into()],
@@ -106,7 +139,7 @@ impl Here {
                 defaults: crate::l7::defaults::Defaults::default(),
             },
             waypoints: Some(waypoints),
-            scale: Scale::new(self.client.clone(), authority, scaling, Drain::new()),
+            scale: Scale::new(self.limited.clone(), authority, scaling, Drain::new()),
             placement: issue::Placement::default(),
             proof: replica.proof.clone(),
             resources: replica.resources.clone(),

@@ -1,9 +1,16 @@
 //! The Secrets that waypoints need for TLS of their own making: each is watched by its name for as long as a rule names it, and no
 //! other is ever read. What is in one is told to the waypoints of its namespace whose services it is for; a log never has it.
+//!
+//! An operator may leave the control plane without the right to read Secrets, everywhere or but for some namespaces. Then rules that
+//! name one say so, and nothing else depends on it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    pin::pin,
+    time::Duration,
+};
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{
     Api, Client,
@@ -22,8 +29,8 @@ use rustls::{
     sign::CertifiedKey,
 };
 use source::object::ObjectKey;
-use tokio::{sync::mpsc, task::JoinHandle};
-use tracing::warn;
+use tokio::{sync::mpsc, task::JoinHandle, time::sleep};
+use tracing::{info, warn};
 
 /// How many Secrets are watched at most.
 const MOST: usize = 512;
@@ -33,6 +40,14 @@ const AUTHORITIES: &str = "-cacert";
 const CHAIN: [&str; 2] = ["tls.crt", "cert"];
 const KEY: [&str; 2] = ["tls.key", "key"];
 const ROOTS: [&str; 2] = ["ca.crt", "cacert"];
+
+/// How often in a row the right must be refused before a Secret that was read counts as one that may not be: an API server that has just
+/// started may not know its roles yet.
+const REFUSALS: u32 = 5;
+/// How long it is not asked again until then.
+const SOON: Duration = Duration::from_secs(2);
+/// How long it is not asked again where it may not: a right that is granted is found by that.
+const PAUSE: Duration = Duration::from_secs(20);
 
 /// What is in a Secret, or why it cannot be used.
 pub type Found = Result<Content, Name>;
@@ -48,17 +63,29 @@ enum Part {
     Authorities,
 }
 
+/// Why a Secret is not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Unread {
+    /// The right is missing.
+    Forbidden,
+    /// Anything else.
+    Failed(String),
+}
+
+/// What is in a Secret, nothing where there is none.
+type Read = Result<Option<Data>, Unread>;
+
 /// What a watch tells.
 pub struct News {
     key: ObjectKey,
     part: Part,
-    found: Result<Option<Data>, Name>,
+    found: Read,
 }
 
 struct Watch {
     tasks: Vec<JoinHandle<()>>,
-    own: Option<Result<Option<Data>, Name>>,
-    authorities: Option<Result<Option<Data>, Name>>,
+    own: Option<Read>,
+    authorities: Option<Read>,
 }
 
 impl Drop for Watch {
@@ -74,13 +101,15 @@ pub struct Secrets {
     watches: HashMap<ObjectKey, Watch>,
     /// Those for which there is no place.
     refused: BTreeSet<ObjectKey>,
+    /// The namespaces in which a Secret may not be read: what is told of one in the log is not told of each Secret.
+    forbidden: BTreeSet<String>,
 }
 
 impl Secrets {
     /// Makes one that watches nothing yet.
     #[must_use]
     pub fn new(client: Client, sender: mpsc::Sender<News>) -> Self {
-        Self { client, sender, watches: HashMap::new(), refused: BTreeSet::new() }
+        Self { client, sender, watches: HashMap::new(), refused: BTreeSet::new(), forbidden: BTreeSet::new() }
     }
 
     /// Watches these and no others. Only within a runtime.
@@ -108,12 +137,24 @@ impl Secrets {
             let tasks = vec![start(Part::Own), start(Part::Authorities)];
             self.watches.insert(key.clone(), Watch { tasks, own: None, authorities: None });
         }
+        self.forbidden.retain(|namespace| wanted.iter().any(|key| key.namespace == *namespace));
         changed
     }
 
     /// Takes in what a watch tells; of one that was stopped it says nothing any more.
     pub fn hear(&mut self, news: News) -> Changed {
         let Some(watch) = self.watches.get_mut(&news.key) else { return vec![] };
+        let namespace = &news.key.namespace;
+        match &news.found {
+            Err(Unread::Forbidden) if self.forbidden.insert(namespace.clone()) => {
+                warn!(
+                    namespace,
+                    "Secrets may not be read, which rules name by credentialName: those connections are refused"
+                );
+            }
+            Ok(_) if self.forbidden.remove(namespace) => info!(namespace, "Secrets may be read"),
+            _ => {}
+        }
         match news.part {
             Part::Own => watch.own = Some(news.found),
             Part::Authorities => watch.authorities = Some(news.found),
@@ -130,11 +171,11 @@ impl Secrets {
     }
 }
 
-fn judge(key: &ObjectKey, own: &Result<Option<Data>, Name>, authorities: &Result<Option<Data>, Name>) -> Found {
+fn judge(key: &ObjectKey, own: &Read, authorities: &Read) -> Found {
     let ObjectKey { namespace, name } = key;
     let empty = Data::new();
     let (own, others) = match (own, authorities) {
-        (Err(why), _) => return Err(why.clone()),
+        (Err(why), _) => return Err(unread(key, why)),
         (Ok(None), Ok(None) | Err(_)) => {
             return Err(format!("there is no Secret {name} in the waypoint's namespace {namespace}").into());
         }
@@ -170,6 +211,18 @@ fn judge(key: &ObjectKey, own: &Result<Option<Data>, Name>, authorities: &Result
     Ok(Content { pair, roots })
 }
 
+/// Says why a Secret is not read, and what to do where somebody can do something.
+fn unread(ObjectKey { namespace, name }: &ObjectKey, why: &Unread) -> Name {
+    match why {
+        Unread::Forbidden => format!(
+            "Secret {namespace}/{name} may not be read: the control plane lacks the right to get, list and watch secrets in namespace \
+             {namespace}. Install with agent.readSecrets=true, or bind a Role with that right in the namespace to its service account"
+        ),
+        Unread::Failed(error) => format!("Secret {namespace}/{name} cannot be read: {error}"),
+    }
+    .into()
+}
+
 fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, ()> {
     let all: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().map_err(|_| ())?;
     if all.is_empty() { Err(()) } else { Ok(all) }
@@ -183,84 +236,112 @@ fn fits(pair: &Pair) -> Result<(), &'static str> {
     CertifiedKey::new(chain, key).keys_match().map_err(|_| "tls.key is not the key of tls.crt")
 }
 
+/// Why a watch of a Secret is not read on.
+enum End {
+    /// The right is missing.
+    Forbidden,
+    /// Nobody listens.
+    Closed,
+}
+
+/// What was told of a Secret, over all watches of it.
+struct Follower {
+    key: ObjectKey,
+    part: Part,
+    sender: mpsc::Sender<News>,
+    /// What is there was told.
+    known: bool,
+    /// That it may not be read was told.
+    is_forbidden: bool,
+    /// How often in a row the right was refused.
+    refusals: u32,
+}
+
 async fn follow(api: Api<Secret>, key: ObjectKey, part: Part, sender: mpsc::Sender<News>) {
     let name = match part {
         Part::Own => key.name.clone(),
         Part::Authorities => format!("{}{AUTHORITIES}", key.name),
     };
-    let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let mut events = Box::pin(watcher::watcher(api, config).default_backoff());
-    let mut listed = None;
-    let mut known = false;
-    let data = |secret: Secret| secret.data.unwrap_or_default();
-    while let Some(event) = events.next().await {
-        let found = match event {
-            Ok(Event::Init) => {
-                listed = None;
-                continue;
-            }
-            Ok(Event::InitApply(secret)) => {
-                listed = Some(data(secret));
-                continue;
-            }
-            Ok(Event::InitDone) => Ok(listed.take()),
-            Ok(Event::Apply(secret)) => Ok(Some(data(secret))),
-            Ok(Event::Delete(_)) => Ok(None),
-            Err(error) => {
-                warn!(namespace = key.namespace, name, %error, "watch of a Secret failed, trying again");
-                // The last good one stays; who never had one is told why.
-                if known {
+    let mut follower = Follower { key, part, sender, known: false, is_forbidden: false, refusals: 0 };
+    loop {
+        // Begun anew after a refusal: a watch would go on where it was, without a word.
+        let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let events = pin!(watcher::watcher(api.clone(), config).default_backoff());
+        let End::Forbidden = follower.run(events, &name).await else { return };
+        let Some(pause) = follower.refused().await else { return };
+        sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
+    }
+}
+
+impl Follower {
+    async fn run(&mut self, mut events: impl Stream<Item = watcher::Result<Event<Secret>>> + Unpin, name: &str) -> End {
+        let mut listed = None;
+        let data = |secret: Secret| secret.data.unwrap_or_default();
+        while let Some(event) = events.next().await {
+            let found = match event {
+                Ok(Event::Init) => {
+                    listed = None;
                     continue;
                 }
-                Err(format!("Secret {}/{name} cannot be read: {error}", key.namespace).into())
+                Ok(Event::InitApply(secret)) => {
+                    listed = Some(data(secret));
+                    continue;
+                }
+                Ok(Event::InitDone) => Ok(listed.take()),
+                Ok(Event::Apply(secret)) => Ok(Some(data(secret))),
+                Ok(Event::Delete(_)) => Ok(None),
+                Err(error) if is_forbidden(&error) => return End::Forbidden,
+                Err(error) => {
+                    warn!(namespace = self.key.namespace, name, %error, "watch of a Secret failed, trying again");
+                    // The last good one stays; who never had one is told why.
+                    if self.known {
+                        continue;
+                    }
+                    Err(Unread::Failed(error.to_string()))
+                }
+            };
+            if !self.tell(found).await {
+                return End::Closed;
             }
-        };
-        known = found.is_ok();
-        if sender.send(News { key: key.clone(), part, found }).await.is_err() {
-            return;
         }
+        End::Closed
+    }
+
+    /// Takes in that the right was refused; returns when to ask again, if somebody listens.
+    async fn refused(&mut self) -> Option<Duration> {
+        self.refusals += 1;
+        if self.known && self.refusals < REFUSALS {
+            return Some(SOON);
+        }
+        self.tell(Err(Unread::Forbidden)).await.then_some(PAUSE)
+    }
+
+    /// Tells what was found, a missing right once; and whether somebody listens.
+    async fn tell(&mut self, found: Read) -> bool {
+        self.known = found.is_ok();
+        if self.known {
+            self.refusals = 0;
+        }
+        let forbidden = found == Err(Unread::Forbidden);
+        if std::mem::replace(&mut self.is_forbidden, forbidden) && forbidden {
+            return !self.sender.is_closed();
+        }
+        let news = News { key: self.key.clone(), part: self.part, found };
+        self.sender.send(news).await.is_ok()
+    }
+}
+
+/// Tells whether the API server refuses for want of a right.
+fn is_forbidden(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status.code == 403,
+        _ => false,
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)] // a failed step is the test's result
-mod tests {
-    use super::*;
-
-    fn data(pairs: &[(&str, &str)]) -> Data {
-        pairs.iter().map(|(key, text)| ((*key).to_owned(), ByteString((*text).into()))).collect()
-    }
-
-    #[test]
-    fn what_cannot_be_used_says_why_and_not_what() {
-        let made = |name: &str| rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-        let (one, other) = (made("one"), made("other"));
-        let (chain, key, wrong) = (one.cert.pem(), one.signing_key.serialize_pem(), other.signing_key.serialize_pem());
-        let key_of = ObjectKey { namespace: "shop".into(), name: "client".into() };
-        let there = |pairs: &[(&str, &str)]| Ok(Some(data(pairs)));
-        let rows = [
-            (Ok(None), Ok(None), "there is no Secret client"),
-            (Ok(None), there(&[("ca.crt", &chain)]), ""),
-            (there(&[("tls.crt", &chain), ("tls.key", &key)]), Ok(None), ""),
-            (there(&[("cert", &chain), ("key", &key), ("cacert", &chain)]), Ok(None), ""),
-            (there(&[("tls.crt", &chain), ("tls.key", &wrong)]), Ok(None), "tls.key is not the key"),
-            (there(&[("tls.crt", &chain)]), Ok(None), "without its key"),
-            (there(&[("tls.key", &key)]), Ok(None), "without its certificate"),
-            (there(&[("tls.crt", &chain), ("tls.key", "PRIVATE")]), Ok(None), "tls.key holds no key"),
-            (there(&[("tls.crt", "x"), ("tls.key", &key)]), Ok(None), "tls.crt holds no certificates"),
-            (there(&[("ca.crt", "x")]), Ok(None), "ca.crt holds no certificates"),
-            (there(&[("password", "x")]), Ok(None), "neither tls.crt"),
-            (Err("Secret shop/client cannot be read: no".into()), Ok(None), "cannot be read"),
-        ];
-        for (own, others, want) in rows {
-            let found = judge(&key_of, &own, &others);
-            match found {
-                Ok(_) => assert_eq!(want, ""),
-                Err(why) => {
-                    assert!(!want.is_empty() && why.contains(want), "{why}");
-                    assert!(!why.contains("PRIVATE"), "{why}");
-                }
-            }
-        }
-    }
-}
+mod tests;

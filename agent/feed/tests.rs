@@ -382,3 +382,33 @@ async fn nobody_is_a_waypoint_who_is_not() {
     sleep(Duration::from_millis(500)).await;
     assert!(client.keys().is_empty() && client.store.world().services.is_empty());
 }
+
+#[tokio::test]
+async fn without_the_right_to_read_secrets_only_rules_that_need_it_fail() {
+    let mut here = Here::new().await;
+    let asked = here.without_secrets();
+    for service in ["web", "api"] {
+        here.put("Service", service, json!({"spec": {"ports": [{"port": 80}]}})).await;
+        let tls = match service {
+            "web" => json!({"mode": "SIMPLE", "credentialName": "roots"}),
+            _ => json!({"mode": "SIMPLE"}),
+        };
+        let spec = json!({"host": format!("{service}.shop.svc.cluster.local"), "trafficPolicy": {"tls": tls}});
+        here.put("DestinationRule", service, json!({"spec": spec})).await;
+    }
+    here.put("HTTPRoute", "web", route("web", "/", json!([]))).await;
+    here.gateway("waypoint", json!({}), Value::Null).await;
+    here.replica("one");
+    here.until("deployed", async |here| here.find("ServiceAccount", "waypoint").await.map(drop).ok_or(())).await;
+    here.pod("w-0", "waypoint", true).await;
+    let accepted = "WaypointAccepted";
+    for words in ["get, list and watch secrets in namespace shop", "agent.readSecrets=true"] {
+        here.until_condition("DestinationRule", "web", accepted, "PartiallyInvalid", words).await;
+    }
+    here.until_condition("DestinationRule", "api", accepted, "Accepted", "").await;
+    here.until_condition("Gateway", "waypoint", "Programmed", "Programmed", "").await;
+    until_route(&here, "web", "ResolvedWaypoints", "ResolvedWaypoints", "").await;
+    sleep(Duration::from_secs(2)).await;
+    // Once for the Secret, and once for the one with its authorities.
+    assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 2, "it is left at that for a while");
+}

@@ -129,6 +129,26 @@ mod tests {
     }
 
     #[test]
+    fn the_agent_reads_secrets_of_the_mesh_alone_where_it_may_read_no_others() {
+        let everywhere = ["ClusterRole ambient-agent-secrets", "ClusterRoleBinding ambient-agent-secrets"];
+        for (sets, wanted) in [(vec![], &everywhere[..]), (vec!["agent.readSecrets=false".to_owned()], &[])] {
+            let objects = render(&Values::read(&[], &sets).expect("valid"), "mesh").expect("renders");
+            let named = |object: &&DynamicObject| object.name_any() == "ambient-agent-secrets";
+            let titles: Vec<String> = objects.iter().filter(named).map(title).collect();
+            assert_eq!(titles, wanted);
+            let reads = |object: &&DynamicObject| object.data.pointer("/rules").is_some_and(reads_secrets);
+            let readers: Vec<String> = objects.iter().filter(reads).map(title).collect();
+            let all: Vec<&str> = wanted.iter().take(1).copied().chain(["Role mesh/ambient-agent"]).collect();
+            assert_eq!(readers, all);
+        }
+    }
+
+    fn reads_secrets(rules: &Value) -> bool {
+        let resources = rules.as_array().into_iter().flatten().filter_map(|rule| rule["resources"].as_array());
+        resources.flatten().any(|resource| resource == "secrets" || resource == "*")
+    }
+
+    #[test]
     fn the_configuration_of_the_mesh_is_a_config_map_where_there_is_one() {
         let find = |sets: &[&str]| {
             let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();

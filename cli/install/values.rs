@@ -84,6 +84,8 @@ pub enum LogFormat {
 pub struct Agent {
     /// Number of pods: without any, nobody gets a certificate.
     pub replicas: NonZeroU32,
+    /// Whether it may read Secrets of all namespaces, for certificates that rules name.
+    pub read_secrets: bool,
     /// Requests and limits.
     pub resources: Resources,
     /// Level of its log, if not the common one.
@@ -169,7 +171,13 @@ impl Default for Image {
 impl Default for Agent {
     fn default() -> Self {
         let resources = Resources::requests("50m", "64Mi");
-        Self { replicas: NonZeroU32::MIN, resources, log_level: String::new(), env: BTreeMap::new() }
+        Self {
+            replicas: NonZeroU32::MIN,
+            read_secrets: true,
+            resources,
+            log_level: String::new(),
+            env: BTreeMap::new(),
+        }
     }
 }
 

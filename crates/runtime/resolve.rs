@@ -2,9 +2,10 @@
 //! has to wait. While DNS does not answer, the last addresses that it told stay.
 //!
 //! Names that configuration writes and names that clients choose have places of their own: however many names clients think of,
-//! they take no place from the others.
+//! they take no place from the others. Among clients none keeps another one's new name waiting: see [`turns`].
 
 mod system;
+mod turns;
 
 use std::{
     collections::HashMap,
@@ -19,7 +20,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use model::workload::Name;
+use model::{Identity, workload::Name};
 use tokio::{
     sync::Semaphore,
     task::AbortHandle,
@@ -28,7 +29,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use self::system::System;
+use self::{
+    system::System,
+    turns::{Turn, Turns},
+};
 
 /// How long DNS may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LIFE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 /// The shortest and the longest pause after a failure, and for how long it counts that a name has no address (RFC 2308 5, 7).
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// How many questions a resolver asks at once: each takes sockets.
+/// How many questions a resolver asks at once, and again as many for new names of clients: each takes sockets.
 const AT_ONCE: usize = 256;
 /// How many addresses of a name count.
 const MOST_ADDRESSES: usize = 256;
@@ -64,6 +68,11 @@ impl<S: Into<String>> From<S> for Nothing {
         Self { reason: reason.into(), life: None }
     }
 }
+
+/// A client has as many new names asked for at once as it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many new names are asked for at once")]
+pub struct TooMany;
 
 /// How much a resolver remembers.
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +124,7 @@ struct Inner {
     begun: Instant,
     places: RwLock<Places>,
     asking: Semaphore,
+    turns: Arc<Turns>,
 }
 
 type Places = HashMap<Name, Arc<Place>>;
@@ -173,8 +183,8 @@ impl Known {
 
 impl Resolver {
     fn new(look: Look, bounds: Bounds) -> Self {
-        let (places, asking) = (RwLock::default(), Semaphore::new(AT_ONCE));
-        Self(Arc::new(Inner { look, bounds, begun: Instant::now(), places, asking }))
+        let (places, asking, turns) = (RwLock::default(), Semaphore::new(AT_ONCE), Turns::new(AT_ONCE));
+        Self(Arc::new(Inner { look, bounds, begun: Instant::now(), places, asking, turns }))
     }
 
     /// Returns what is known of a name, and uses it; none if nobody asked for it before.
@@ -195,12 +205,24 @@ impl Resolver {
     /// Waits until something is known of all of these names, but not for ever. Only within a runtime.
     pub async fn resolve(&self, names: &[Name]) {
         let end = Instant::now() + 2 * PATIENCE + LIFE.0;
-        let places: Vec<Arc<Place>> = names.iter().map(|name| self.start(name)).collect();
+        // Without a client there is nothing that it could have too many of.
+        let places: Vec<Arc<Place>> = names.iter().filter_map(|name| self.start(name, None).ok()).collect();
         for place in places {
             if timeout_at(end, place.told.cancelled()).await.is_err() {
                 return;
             }
         }
+    }
+
+    /// Waits until something is known of a name that a client chose, but not for ever. Only within a runtime.
+    ///
+    /// # Errors
+    /// Nobody asks for it yet, and the client has as many names asked for as it may: see [`turns`].
+    pub async fn resolve_for(&self, client: &Identity, name: &Name) -> Result<(), TooMany> {
+        let place = self.start(name, Some(client))?;
+        // It has its turn already.
+        let _ = timeout(PATIENCE + LIFE.0, place.told.cancelled()).await;
+        Ok(())
     }
 
     fn now(&self) -> u64 {
@@ -215,12 +237,13 @@ impl Resolver {
         self.0.places.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start(&self, name: &Name) -> Arc<Place> {
+    fn start(&self, name: &Name, client: Option<&Identity>) -> Result<Arc<Place>, TooMany> {
         let mut places = self.write();
         if let Some(place) = places.get(name) {
             place.touch(self.now());
-            return place.clone();
+            return Ok(place.clone());
         }
+        let turn = client.map(|client| self.0.turns.take(client).ok_or(TooMany)).transpose()?;
         if places.len() >= self.0.bounds.most {
             evict(&mut places);
         }
@@ -231,17 +254,18 @@ impl Resolver {
             task: OnceLock::new(),
         });
         places.insert(name.clone(), place.clone());
-        let task = tokio::spawn(self.clone().follow(name.clone(), place.clone()));
+        let task = tokio::spawn(self.clone().follow(name.clone(), place.clone(), client.cloned().zip(turn)));
         place.task.get_or_init(|| task.abort_handle());
-        place
+        Ok(place)
     }
 
     /// Asks for a name again and again, until nobody needs it.
-    async fn follow(self, name: Name, place: Arc<Place>) {
+    async fn follow(self, name: Name, place: Arc<Place>, first: Option<(Identity, Turn)>) {
         let mut again = AGAIN.0;
         let mut good = false;
+        let (client, mut turn) = first.unzip();
         loop {
-            let pause = match self.ask(&name).await {
+            let pause = match self.ask(&name, turn.take()).await {
                 Ok((addresses, life)) if !addresses.is_empty() => {
                     self.put(&name, &place, Ok(tidy(addresses)));
                     (good, again) = (true, AGAIN.0);
@@ -263,12 +287,25 @@ impl Resolver {
             if self.end(&name, &place, pause) {
                 return;
             }
+            // What was never found is asked for on the account of who began it, or bad names that are used would be without bound.
+            if let Some(client) = client.as_ref().filter(|_| !good) {
+                turn = self.0.turns.take(client);
+                if turn.is_none() {
+                    // Who uses it next begins anew.
+                    return self.remove(&name, &place);
+                }
+            }
         }
     }
 
-    async fn ask(&self, name: &Name) -> Answer {
-        let Ok(_turn) = timeout(PATIENCE, self.0.asking.acquire()).await else {
-            return Err("too many other names are being asked for".into());
+    /// Asks once; in its turn, or else when there is room.
+    async fn ask(&self, name: &Name, turn: Option<Turn>) -> Answer {
+        let _turn = match turn {
+            Some(turn) => (Some(turn), None),
+            None => match timeout(PATIENCE, self.0.asking.acquire()).await {
+                Ok(room) => (None, Some(room)),
+                Err(_) => return Err("too many other names are being asked for".into()),
+            },
         };
         let answer = timeout(PATIENCE, (self.0.look)(name.clone())).await;
         answer.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}").into()))
@@ -299,16 +336,24 @@ impl Resolver {
         if is_used() {
             return false;
         }
-        if is_in(&places, name, place) {
-            places.remove(name);
-        }
-        place.give_up();
+        take_away(&mut places, name, place);
         true
+    }
+
+    fn remove(&self, name: &Name, place: &Arc<Place>) {
+        take_away(&mut self.write(), name, place);
     }
 }
 
 fn is_in(places: &Places, name: &Name, place: &Arc<Place>) -> bool {
     places.get(name).is_some_and(|other| Arc::ptr_eq(other, place))
+}
+
+fn take_away(places: &mut Places, name: &Name, place: &Arc<Place>) {
+    if is_in(places, name, place) {
+        places.remove(name);
+    }
+    place.give_up();
 }
 
 /// Makes places free: many at once, as all have to be looked at for it.

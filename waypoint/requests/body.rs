@@ -6,10 +6,15 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
 
+use super::refusal::DEADLINE_EXCEEDED;
 use crate::{telemetry::Record, upstream::Checkout};
+
+/// Why an answer ends that took too long.
+pub const LATE: &str = "the request took too long";
 
 /// Why a body broke.
 #[derive(Debug, thiserror::Error)]
@@ -21,8 +26,11 @@ pub enum Error {
     #[error("the body cannot be sent again")]
     Gone,
     /// The request took too long.
-    #[error("the request took too long")]
+    #[error("{LATE}")]
     TimedOut,
+    /// Nobody waits for the answer any more; what its stream is reset with.
+    #[error("nobody waits for the answer any more")]
+    Stopped(#[source] h2::Error),
     /// A copy fell behind, or what it is a copy of broke.
     #[error("the copy of the body was cut")]
     Cut,
@@ -92,6 +100,21 @@ impl Passed {
             checkout.done();
         }
     }
+
+    /// Ends it as one that took too long.
+    fn late(&mut self) -> Result<Frame<Bytes>, Error> {
+        // The rest of the request would hold its stream open.
+        self.record.stop();
+        self.record.failed("UT", LATE);
+        if !self.record.hears_trailers() {
+            return Err(Error::TimedOut);
+        }
+        self.record.grpc(DEADLINE_EXCEEDED);
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from(DEADLINE_EXCEEDED));
+        trailers.insert("grpc-message", HeaderValue::from_static("upstream request timeout"));
+        Ok(Frame::trailers(trailers))
+    }
 }
 
 impl Body for Answer {
@@ -99,7 +122,8 @@ impl Body for Answer {
     type Error = Error;
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        match self.get_mut() {
+        let answer = self.get_mut();
+        match answer {
             Self::Own(bytes) => {
                 let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
                 Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
@@ -108,8 +132,10 @@ impl Body for Answer {
                 if let Some(deadline) = &mut passed.deadline
                     && deadline.as_mut().poll(context).is_ready()
                 {
-                    passed.record.failed("UT", "the request took too long");
-                    return Poll::Ready(Some(Err(Error::TimedOut)));
+                    let last = passed.late();
+                    // With it goes the rest of the endpoint's answer.
+                    *answer = Self::Own(None);
+                    return Poll::Ready(Some(last));
                 }
                 match ready!(Pin::new(&mut passed.incoming).poll_frame(context)) {
                     Some(Ok(frame)) => {

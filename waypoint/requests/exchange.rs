@@ -22,7 +22,7 @@ use super::{
     cors::{self, Verdict},
     external_auth::{self, custom},
     forward::{self, Plan},
-    headers, rate_limit,
+    grpc_timeout, headers, rate_limit,
     refusal::Refusal,
     replay::Replay,
     session, upgrade,
@@ -74,8 +74,8 @@ pub async fn answer(inbound: Arc<Inbound>, mut request: Request<Incoming>) -> Re
             refusal.not_opening(is_extended).answer(is_grpc, record)
         }
         Ok((mut plan, client)) => {
-            plan.upgrade = client;
-            forward::forward(&inbound, &mut parts, replay, &plan, record, is_grpc).await
+            (plan.upgrade, plan.is_grpc) = (client, is_grpc);
+            forward::forward(&inbound, &mut parts, replay, &plan, record).await
         }
     };
     if let Some(grant) = after.grant {
@@ -128,8 +128,12 @@ async fn decide_over(
     after.granted(rate_limit::check(inbound, parts, about).await?, record);
     let (rule, prefix) = routed?;
     let begun = Instant::now();
+    // As the client says it, whatever a rule makes of its headers.
+    let patience = record.is_grpc().then(|| grpc_timeout::read(&parts.headers)).flatten();
     let Some(rule) = rule else {
-        return Ok(Plan::new(Wanted::of(&inbound.target), authority, None, begun));
+        let mut plan = Plan::new(Wanted::of(&inbound.target), authority, None, begun);
+        plan.patience = patience;
+        return Ok(plan);
     };
     if let Some(fault) = &rule.fault {
         if let Some((share, delay)) = fault.delay
@@ -178,6 +182,7 @@ async fn decide_over(
             headers::request(parts, &mut authority, &backend.filters, prefix)?;
             let filters = backend.filters.clone();
             let mut plan = Plan::new(wanted, authority, Some(rule), begun);
+            plan.patience = patience;
             plan.backend_filters = filters;
             plan.cookie_path = cookie_path;
             Ok(plan)

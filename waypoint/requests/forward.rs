@@ -17,10 +17,10 @@ use model::l7::{
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    body::Answer,
+    body::{Answer, LATE},
     exchange::earlier,
-    headers, mirror,
-    refusal::{Refusal, grpc_status},
+    grpc_timeout, headers, mirror,
+    refusal::{DEADLINE_EXCEEDED, Refusal, grpc_status},
     replay::{Outgoing, Replay},
     session::Keeper,
     upgrade,
@@ -40,6 +40,10 @@ pub struct Plan {
     authority: String,
     rule: Option<Arc<HttpRule>>,
     begun: Instant,
+    /// It is a request of gRPC.
+    pub is_grpc: bool,
+    /// How long the client waits, if it says so.
+    pub patience: Option<Duration>,
     /// What is done for this backend alone.
     pub backend_filters: Vec<Filter>,
     /// What the cookie of its session is for.
@@ -53,7 +57,17 @@ impl Plan {
     #[must_use]
     pub fn new(wanted: Wanted, authority: String, rule: Option<Arc<HttpRule>>, begun: Instant) -> Self {
         let (backend_filters, cookie_path) = (Vec::new(), "/".to_owned());
-        Self { wanted, authority, rule, begun, backend_filters, cookie_path, upgrade: None }
+        Self {
+            wanted,
+            authority,
+            rule,
+            begun,
+            is_grpc: false,
+            patience: None,
+            backend_filters,
+            cookie_path,
+            upgrade: None,
+        }
     }
 }
 
@@ -71,9 +85,8 @@ pub async fn forward(
     replay: Arc<Replay>,
     plan: &Plan,
     mut record: Record,
-    is_grpc: bool,
 ) -> Response<Answer> {
-    let rule = plan.rule.as_deref();
+    let (rule, is_grpc) = (plan.rule.as_deref(), plan.is_grpc);
     let default = Retry::default();
     let retry = rule.map_or(Some(&default), |rule| rule.retry.as_ref().or(Some(&default))).filter(|r| r.attempts > 0);
     if retry.is_none() {
@@ -85,7 +98,7 @@ pub async fn forward(
     if plan.upgrade.is_none() {
         mirror::start(inbound, rule, parts, &plan.authority, &replay, is_grpc);
     }
-    let whole = earlier(plan.begun, [rule.and_then(|r| r.timeout), None]);
+    let whole = earlier(plan.begun, [rule.and_then(|r| r.timeout), plan.patience]);
     let per_try = [rule.and_then(|r| r.backend_timeout), retry.and_then(|r| r.per_try)];
     let mut tried: Vec<SocketAddr> = Vec::new();
     let mut left = retry.map_or(0, |r| r.attempts);
@@ -100,7 +113,13 @@ pub async fn forward(
         let mut endpoint = match chosen {
             None => return late().answer(is_grpc, record),
             Some(Ok(endpoint)) => endpoint,
-            Some(Err(failure)) => return unavailable(&failure, "no healthy upstream\n").answer(is_grpc, record),
+            Some(Err(failure)) => {
+                let body = match failure {
+                    Failure::TooManyNames(..) => "too many new hosts at once\n",
+                    _ => "no healthy upstream\n",
+                };
+                return unavailable(&failure, body).answer(is_grpc, record);
+            }
         };
         if let Some(policy) = inbound.refused_at(&endpoint) {
             record.endpoint(&endpoint);
@@ -126,7 +145,9 @@ pub async fn forward(
             tried.push(endpoint.address);
             let round = retry.map_or(0, |r| r.attempts) - left;
             left -= 1;
-            pause(retry.and_then(|r| r.backoff), round).await;
+            if within(whole, pin!(pause(retry.and_then(|r| r.backoff), round))).await.is_none() {
+                return late().answer(is_grpc, record);
+            }
             continue;
         }
         if again {
@@ -255,6 +276,10 @@ async fn attempt(
     let version = version(parts, endpoint);
     let make = |version| {
         let mut request = request(parts, &plan.authority, endpoint, version, replay.attempt());
+        if let Some(deadline) = deadline.filter(|_| plan.is_grpc) {
+            // What is left for this try: nobody should work on what nobody waits for (as Envoy does it for Istio).
+            grpc_timeout::write(request.headers_mut(), deadline.saturating_duration_since(Instant::now()));
+        }
         if let Some(client) = &plan.upgrade {
             client.ask(&mut request, version);
         }
@@ -291,7 +316,9 @@ async fn within<T>(deadline: Option<Instant>, work: Pin<&mut impl Future<Output 
 
 fn late() -> Refusal {
     let body = "upstream request timeout\n";
-    Refusal::new(StatusCode::GATEWAY_TIMEOUT, "UT", body, "the request took too long")
+    // To a client of gRPC, UNAVAILABLE, for which 504 stands, would say that it should try again.
+    let grpc = Some(DEADLINE_EXCEEDED);
+    Refusal { grpc, ..Refusal::new(StatusCode::GATEWAY_TIMEOUT, "UT", body, LATE) }
 }
 
 /// Makes a request as it goes to an endpoint.

@@ -11,6 +11,7 @@ mod external_auth;
 mod forward;
 mod framing;
 mod gone;
+mod grpc_timeout;
 mod guard;
 mod headers;
 mod mirror;

@@ -12,6 +12,8 @@ use crate::{telemetry::Record, tokens::Fault};
 
 /// The gRPC status of who cannot be reached now.
 const UNAVAILABLE: u32 = 14;
+/// The gRPC status of what took too long.
+pub const DEADLINE_EXCEEDED: u32 = 4;
 
 /// An answer that is made here instead of by an endpoint.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -52,6 +52,10 @@ struct State {
     begun: bool,
     /// The client broke off, or what it sent is no body.
     broken: bool,
+    /// Nobody waits for an answer any more.
+    stopped: bool,
+    /// Who waits for more of it.
+    reader: Option<Waker>,
     messages: Messages,
 }
 
@@ -73,6 +77,8 @@ impl Replay {
             whole: kept,
             begun: false,
             broken: false,
+            stopped: false,
+            reader: None,
             messages: Messages::default(),
         };
         Arc::new(Self { state: Mutex::new(state), bytes: AtomicU64::new(0), empty, hint })
@@ -100,6 +106,19 @@ impl Replay {
     /// Says that it is sent once only.
     pub fn do_not_keep(&self) {
         self.lock().whole = false;
+    }
+
+    /// Breaks it off for whoever sends it: nobody waits for an answer any more. The end of the answer alone does not reset the stream
+    /// of a request that goes on.
+    pub fn stop(&self) {
+        let mut state = self.lock();
+        state.stopped = true;
+        state.taps.clear();
+        let reader = state.reader.take();
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
     }
 
     /// Returns a copy, read along as the body passes; before anything of it does.
@@ -139,6 +158,9 @@ impl Replay {
 
     fn poll(&self, next: &mut usize, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let mut state = self.lock();
+        if state.stopped {
+            return Poll::Ready(Some(Err(Error::Stopped(h2::Reason::CANCEL.into()))));
+        }
         if let Some(bytes) = state.kept.get(*next) {
             *next += 1;
             return Poll::Ready(Some(Ok(Frame::data(bytes.clone()))));
@@ -149,7 +171,11 @@ impl Replay {
         if state.begun && !state.whole && *next == 0 {
             return Poll::Ready(Some(Err(Error::Gone)));
         }
-        let Some(frame) = ready!(state.poll_frame(context)) else {
+        let polled = state.poll_frame(context);
+        if polled.is_pending() {
+            state.waits(context.waker());
+        }
+        let Some(frame) = ready!(polled) else {
             state.end(None);
             return Poll::Ready(None);
         };
@@ -188,6 +214,14 @@ impl State {
             self.taps.clear();
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Error::from)))
+    }
+
+    fn waits(&mut self, waker: &Waker) {
+        match &mut self.reader {
+            // It copies only if it is another one.
+            Some(reader) => reader.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
     }
 
     fn poll_ahead(&mut self, most: usize, context: &mut Context<'_>) -> Poll<Result<(Bytes, bool), Error>> {

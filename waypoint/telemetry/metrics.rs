@@ -111,6 +111,8 @@ pub struct Metrics {
     /// The sets of labels that there are: everything else that comes is one series.
     known: Arc<Mutex<HashSet<LabelSet>>>,
     limit: usize,
+    /// Names that clients chose, and that were not looked for.
+    pub names_refused: Counter,
     /// Those of connections that are passed on.
     pub connections: Connections,
 }
@@ -130,10 +132,13 @@ impl Metrics {
             overflow: Counter::default(),
             known: Arc::default(),
             limit: measures.series,
+            names_refused: Counter::default(),
             connections,
         };
         let overflow = "Requests whose labels were too many: they are counted in one series, with labels overflow";
         registry.register("ambient_metrics_overflow", overflow, metrics.overflow.clone());
+        let refused = "New hosts of wildcards that were not looked for: their client had too many looked for at once";
+        registry.register("ambient_names_refused", refused, metrics.names_refused.clone());
         let istio = registry.sub_registry_with_prefix("istio");
         istio.register("requests", "Requests", metrics.requests.clone());
         istio.register("request_duration_milliseconds", "How long requests took", metrics.durations.clone());

@@ -190,6 +190,19 @@ impl Record {
         self.facts.reason = Some(reason.to_owned());
     }
 
+    /// Tells whether its request is one of gRPC.
+    #[must_use]
+    pub fn is_grpc(&self) -> bool {
+        self.facts.is_grpc
+    }
+
+    /// Tells whether its client hears of a gRPC status in trailers: over HTTP/1.1 they may be lost (RFC 9110 6.5.1), and what is left
+    /// would look whole.
+    #[must_use]
+    pub fn hears_trailers(&self) -> bool {
+        self.facts.is_grpc && self.facts.version == http::Version::HTTP_2
+    }
+
     /// Tells of a gRPC status.
     pub fn grpc(&mut self, status: u32) {
         self.facts.grpc = Some(status);
@@ -209,6 +222,13 @@ impl Record {
             && let Some(status) = trailers.get("grpc-status").and_then(|v| v.to_str().ok()?.parse().ok())
         {
             self.facts.grpc = Some(status);
+        }
+    }
+
+    /// Has nothing more of its request sent: nobody waits for the answer.
+    pub fn stop(&self) {
+        if let Some(body) = &self.body {
+            body.stop();
         }
     }
 

@@ -66,6 +66,9 @@ pub enum Failure {
     /// A name that a client chose, for whose addresses nobody asked yet.
     #[error("{0} is being resolved")]
     Unheard(Name),
+    /// A name that a client chose beside too many others.
+    #[error("host {0} is not looked for: {1} has too many new hosts looked for at once")]
+    TooManyNames(Name, Name),
     /// A name without addresses.
     #[error("host {0} cannot be resolved: {1}")]
     Resolve(Name, Name),
@@ -114,7 +117,7 @@ impl Failure {
             Self::Unresolved(_) | Self::Unheard(_) | Self::Resolve(..) => "DF",
             Self::NotCovered(..) | Self::Astray(..) | Self::Itself(_) => "NR",
             Self::Denied(_) => "DENY",
-            Self::Overflow(..) => "UO",
+            Self::Overflow(..) | Self::TooManyNames(..) => "UO",
             Self::Tunnel(_)
             | Self::Certificate(_)
             | Self::Identity(_)
@@ -127,7 +130,7 @@ impl Failure {
     /// Tells whether it was not tried because there is too much to do already.
     #[must_use]
     pub fn is_overflow(&self) -> bool {
-        matches!(self, Self::Overflow(..))
+        matches!(self, Self::Overflow(..) | Self::TooManyNames(..))
     }
 
     /// Tells whether another endpoint may do better.

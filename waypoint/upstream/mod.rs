@@ -229,7 +229,7 @@ async fn resolved<T>(inbound: &Inbound, mut find: impl FnMut() -> Result<T, Fail
     match find() {
         Err(failure) => {
             // In a box: most names are known.
-            Box::pin(named::learn(&inbound.shared, failure)).await?;
+            Box::pin(named::learn(inbound, failure)).await?;
             find()
         }
         found => found,

@@ -17,11 +17,17 @@ use crate::{Shared, inbound::Inbound};
 /// Waits for names of whose addresses nothing is known yet.
 ///
 /// # Errors
-/// What failed, if it was something else.
-pub async fn learn(shared: &Shared, failure: Failure) -> Result<(), Failure> {
+/// What failed, if it was something else; or its client has too many names asked for already.
+pub async fn learn(inbound: &Inbound, failure: Failure) -> Result<(), Failure> {
+    let (shared, client) = (&inbound.shared, &inbound.client.identity);
     match failure {
         Failure::Unresolved(names) => shared.names.configured.resolve(&names).await,
-        Failure::Unheard(name) => shared.names.requested.resolve(&[name]).await,
+        Failure::Unheard(name) => {
+            if shared.names.requested.resolve_for(client, &name).await.is_err() {
+                shared.metrics.names_refused.inc();
+                return Err(Failure::TooManyNames(name, client.to_string().into()));
+            }
+        }
         other => return Err(other),
     }
     Ok(())

@@ -472,3 +472,41 @@ async fn a_wildcard_leads_to_the_host_that_the_client_names() {
     }
     assert_eq!(servers[0].requests(), 0);
 }
+
+#[tokio::test]
+async fn a_client_that_names_hosts_without_end_keeps_no_other_from_a_new_one() {
+    let servers = [Server::start(Kind::Http).await];
+    // A name server that never answers, but for one name.
+    let look: Look = Arc::new(|name| {
+        Box::pin(async move {
+            match &*name {
+                "good.wild.test" => Ok((vec![[192, 0, 2, 7].into()], Duration::from_secs(60))),
+                _ => std::future::pending().await,
+            }
+        })
+    });
+    let bed = Bed::with_names(&servers, Names::new(&look)).behind("*.wild.test", None);
+    let (greedy, other) = (bed.account("greedy"), bed.account("other"));
+    let asking = (0..300).map(|n| {
+        let greedy = greedy.clone();
+        tokio::spawn(async move { greedy.choose(&format!("slow-{n}.wild.test")).await.map(drop) })
+    });
+    let asking: Vec<_> = asking.collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let refused = 300 - 128;
+    assert_eq!(bed.names_refused(), refused);
+    let found = tokio::time::timeout(Duration::from_secs(1), other.choose("good.wild.test")).await;
+    let address = found.expect("in time").map(|endpoint| endpoint.address.ip()).map_err(|failure| failure.to_string());
+    assert_eq!(address, Ok([192, 0, 2, 7].into()));
+    // Who is refused hears why, and that it may come again.
+    let answer = greedy.ask(&[("host", "more.wild.test")]).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.headers().contains_key("x-envoy-overloaded"));
+    let Err(failure) = greedy.choose("more.wild.test").await else { panic!("it was looked for") };
+    let why = "host more.wild.test is not looked for: spiffe://cluster.local/ns/ns/sa/greedy has too many new hosts looked for at once";
+    assert_eq!((failure.flags(), failure.to_string().as_str()), ("UO", why));
+    assert_eq!(bed.names_refused(), refused + 2);
+    let told = asking.iter().filter(|asked| asked.is_finished()).count() as u64;
+    assert_eq!(told, refused, "the others wait");
+    asking.iter().for_each(tokio::task::JoinHandle::abort);
+}

@@ -78,8 +78,9 @@ fn build(resolv_conf: &[u8]) -> Result<TokioResolver, NetError> {
 fn with(config: ResolverConfig, mut options: ResolverOpts) -> Result<TokioResolver, NetError> {
     // Who asks keeps the answers, and asks again when they end.
     options.cache_size = 0;
-    // Both kinds of addresses are asked for at once, and by two who share it: those of configuration and those of clients.
-    options.max_active_requests = 4 * AT_ONCE;
+    // Both kinds of addresses are asked for at once, and by three who share it: names of configuration, new ones of clients, and those of
+    // clients that are renewed.
+    options.max_active_requests = 6 * AT_ONCE;
     // Not the C library's resolver: in a static binary it would need files that the image does not have.
     TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).with_options(options).build()
 }

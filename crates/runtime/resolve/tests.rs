@@ -198,6 +198,59 @@ async fn names_of_clients_take_no_place_from_names_of_the_configuration() {
     asking.abort();
 }
 
+fn client(name: &str) -> Identity {
+    format!("spiffe://cluster.local/ns/shop/sa/{name}").parse().expect("valid")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_at_its_bound_keeps_no_other_client_from_a_new_name() {
+    let server = Scripted::default();
+    let names = Names::new(&server.look()).requested;
+    let (greedy, other) = (client("greedy"), client("other"));
+    // It asks for as many names of a slow server as it can, and goes on doing so.
+    let asking = (0..2 * AT_ONCE).map(|n| {
+        let (names, greedy) = (names.clone(), greedy.clone());
+        tokio::spawn(async move { names.resolve_for(&greedy, &format!("slow-{n}.test").into()).await })
+    });
+    let asking: Vec<_> = asking.collect();
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(server.questions(), AT_ONCE / 2);
+    assert_eq!(asking.iter().filter(|asked| asked.is_finished()).count(), AT_ONCE * 3 / 2, "they hear so at once");
+    let again: Name = "slow-0.test".into();
+    let waits = timeout(Duration::from_millis(1), names.resolve_for(&greedy, &again)).await;
+    assert!(waits.is_err(), "what is asked for already costs nothing");
+    server.says(addresses(&[1], 300));
+    let begun = Instant::now();
+    assert_eq!(names.resolve_for(&other, &"good.test".into()).await, Ok(()));
+    assert!(names.find("good.test").is_some() && begun.elapsed() < Duration::from_millis(100));
+    // What is known is for all.
+    assert_eq!(names.resolve_for(&greedy, &"good.test".into()).await, Ok(()));
+    let mut refused = 0;
+    for asked in asking {
+        refused += usize::from(asked.await.expect("no panic") == Err(TooMany));
+    }
+    assert_eq!(refused, AT_ONCE * 3 / 2);
+    assert_eq!(names.resolve_for(&greedy, &"later.test".into()).await, Ok(()), "its questions were given up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_that_are_never_found_take_turns_of_who_asked_for_them() {
+    let server = Scripted::default();
+    let names = Names::new(&server.look()).requested;
+    let (greedy, other) = (client("greedy"), client("other"));
+    // For minutes all names that it has are used, and more are asked for: none is ever answered.
+    let name = |n: usize| Name::from(format!("slow-{n}.test"));
+    for n in 0..600 {
+        for n in 0..n {
+            let _ = names.find(&name(n));
+        }
+        let (asked, greedy) = (names.clone(), greedy.clone());
+        tokio::spawn(async move { asked.resolve_for(&greedy, &name(n)).await });
+        sleep(Duration::from_millis(200)).await;
+        assert!(names.0.turns.take(&other).is_some() && names.0.asking.available_permits() == AT_ONCE, "{n}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn too_many_addresses_of_a_name_are_cut() {
     let all: Vec<IpAddr> = (0..2000_u32).map(|n| std::net::Ipv4Addr::from(0xc633_0000 | n).into()).collect();

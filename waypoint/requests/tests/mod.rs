@@ -4,6 +4,8 @@ mod bench;
 mod custom;
 mod external_auth;
 mod fuzz;
+#[allow(clippy::unwrap_used)] // a failed step is the test's result
+mod grpc_timeout;
 mod http2;
 mod messages;
 mod policies;

@@ -222,6 +222,7 @@ fn identity() -> Identity {
 pub struct Bed {
     shared: Arc<Shared>,
     client: SocketAddr,
+    identity: Identity,
     destination: SocketAddr,
     servers: Vec<SocketAddr>,
     service: String,
@@ -264,7 +265,7 @@ impl Bed {
         let shared = Arc::new(shared);
         let servers = servers.iter().map(|server| server.address).collect();
         let (client, destination) = (([10, 0, 0, 1], 1000).into(), ([10, 2, 0, 1], 80).into());
-        let bed = Self { shared, client, destination, servers, service: "web".to_owned() };
+        let bed = Self { shared, client, identity: identity(), destination, servers, service: "web".to_owned() };
         bed.shared.store.update(|world| world.insert_service(service("web")));
         bed.places(&Locality::default(), &vec![Locality::default(); bed.servers.len()]);
         bed
@@ -349,6 +350,16 @@ impl Bed {
         Self { client: (address, 1000).into(), ..self.clone() }
     }
 
+    /// Has another client ask.
+    pub fn account(&self, name: &str) -> Self {
+        Self { identity: Identity::new("", "ns", name).unwrap(), ..self.clone() }
+    }
+
+    /// Returns how many names were not looked for.
+    pub fn names_refused(&self) -> u64 {
+        self.shared.metrics.names_refused.get()
+    }
+
     pub fn destined(&self, destination: SocketAddr) -> Self {
         Self { destination, ..self.clone() }
     }
@@ -357,7 +368,7 @@ impl Bed {
         let service = self.shared.store.world().services.get(&key(&self.service)).unwrap().clone();
         Arc::new(Inbound {
             shared: self.shared.clone(),
-            client: Client { address: self.client, identity: identity(), workload: None },
+            client: Client { address: self.client, identity: self.identity.clone(), workload: None },
             target: Target::Service(service, 80),
             destination: self.destination,
             at_hand: AtHand::default(),

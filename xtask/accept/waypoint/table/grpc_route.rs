@@ -90,6 +90,18 @@ pub const ROWS: &[Row] = &[
         asks: &[("grpc POST /a.B/C", "200 v2"), ("grpc POST /x.Y/C", "200 v1")],
     },
     Row {
+        name: "how long the client waits",
+        selects: V1,
+        objects: &[("GRPCRoute", "rules: [{$g2}]")],
+        asks: &[
+            ("grpc POST /a.B/C grpc-timeout:300m x-echo-delay:1500", "200 grpc=4 ms>=250 ms<1200"),
+            ("grpc POST /a.B/C grpc-timeout:300000u x-echo-delay:1500", "200 grpc=4 ms>=250 ms<1200"),
+            ("grpc POST /a.B/C grpc-timeout:20S", "200 v2 grpc=12"),
+            ("grpc POST /a.B/C grpc-timeout:0m x-echo-delay:500", "200 v2 grpc=12"),
+            ("grpc POST /a.B/C grpc-timeout:x x-echo-delay:500", "200 v2 grpc=12"),
+        ],
+    },
+    Row {
         name: "backend that is not there",
         selects: V1,
         objects: &[(

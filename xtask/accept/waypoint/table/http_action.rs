@@ -255,6 +255,17 @@ pub const ROWS: &[Row] = &[
         asks: &[("/ x-echo-delay:1500", "504 ms>=250"), ("/", "200 v2")],
     },
     Row {
+        name: "timeout of gRPC, the client's or the rule's",
+        selects: V1,
+        objects: &[("HTTPRoute", "rules: [{timeouts: {request: 900ms}, $g2}]")],
+        asks: &[
+            ("grpc POST /a.B/C x-echo-delay:1500", "200 grpc=4 ms>=850 ms<1450"),
+            ("grpc POST /a.B/C x-echo-delay:1500 grpc-timeout:300m", "200 grpc=4 ms>=250 ms<800"),
+            ("grpc POST /a.B/C x-echo-delay:1500 grpc-timeout:1H", "200 grpc=4 ms>=850 ms<1450"),
+            ("grpc POST /a.B/C", "200 v2 grpc=12"),
+        ],
+    },
+    Row {
         name: "timeout 0 is none",
         selects: V1,
         objects: &[("HTTPRoute", "rules: [{timeouts: {request: 0s}, $b2}]")],
