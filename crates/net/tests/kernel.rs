@@ -413,6 +413,53 @@ async fn ports_change_hands_ipv6() {
     ports_change_hands("fd01::1", "fd01::2").await;
 }
 
+/// What the kernel still knows of connections that ended unseen, while the pod was not enrolled, must not stop those of a later enrolment.
+async fn an_end_that_nobody_saw_stops_nothing(node_ip: &str, pod_ip: &str) {
+    let at = |ip: &str, port: u16| SocketAddr::new(ip.parse().unwrap(), port);
+    let w = World::new();
+    w.serve(&w.node, 9000);
+    w.serve(&w.pod, 8000);
+    w.start_proxy();
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    redirect::apply(&w.pod, Mode::Draining).unwrap();
+    let connections = [
+        (&w.node, at(node_ip, 45678), at(pod_ip, 8000)),
+        (&w.pod, at(pod_ip, 45678), at(node_ip, 9000)),
+        // One of ztunnel's own, which are in another zone.
+        (&w.pod, at(pod_ip, 45679), at(node_ip, 9000)),
+    ];
+    let dial = async |(netns, from, to): (&Netns, SocketAddr, SocketAddr), mark| {
+        let options = ConnectOptions { mark, ..ConnectOptions::default() };
+        let socket = sockets::tcp_socket(Some(netns), to.into(), &options).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket.bind(&from.into()).unwrap();
+        Stream::new(timeout(WAIT, sockets::connect(socket, to)).await.expect("connect timed out").unwrap()).await
+    };
+    let mut open = Vec::new();
+    for (connection, mark) in connections.into_iter().zip([None, None, Some(rules::ZTUNNEL_MARK)]) {
+        open.push(dial(connection, mark).await);
+    }
+    redirect::remove(&w.pod).unwrap();
+    for stream in open {
+        stream.stream.set_zero_linger().unwrap();
+    }
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    for (connection, proxied) in connections.into_iter().zip(1..) {
+        dial(connection, None).await.echo().await;
+        assert_eq!(w.proxied(), proxied, "{connection:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_end_that_nobody_saw_stops_nothing_ipv4() {
+    an_end_that_nobody_saw_stops_nothing("10.1.0.1", "10.1.0.2").await;
+}
+
+#[tokio::test]
+async fn an_end_that_nobody_saw_stops_nothing_ipv6() {
+    an_end_that_nobody_saw_stops_nothing("fd01::1", "fd01::2").await;
+}
+
 /// The sum of RFC 1071, over the pseudo header (RFC 9293 3.1) and a segment.
 fn checksum(from: IpAddr, to: IpAddr, segment: &[u8]) -> u16 {
     let octets = |ip: IpAddr| match ip {
