@@ -218,9 +218,7 @@ pub fn pod_table(mode: Mode) -> Table {
         Mode::Draining => (vec![never()], vec![never()]),
     };
     let (unredirected_in, unredirected_out) = match mode {
-        Mode::Capture { .. } => {
-            (stopped(&prerouting, &[Match::Translated, Match::FromLoopback]), stopped(&output, &[Match::Translated]))
-        }
+        Mode::Capture { .. } => (stopped_in(&prerouting), stopped(&output, vec![vec![Match::Translated]])),
         Mode::Draining => (vec![], vec![]),
     };
     Table {
@@ -258,7 +256,8 @@ pub fn pod_table(mode: Mode) -> Table {
             },
             Chain {
                 name: "prerouting-nat",
-                base: Some(Base { kind: Kind::Nat, hook: Hook::Prerouting, priority: -100 }),
+                // Before what the pod itself may have there: the first translation of a connection stays.
+                base: Some(Base { kind: Kind::Nat, hook: Hook::Prerouting, priority: -101 }),
                 rules: prerouting,
             },
             Chain {
@@ -353,7 +352,7 @@ fn guard(chain: &'static str) -> Vec<Rule> {
 /// begins with these ends is not translated; without this it would come to the application past ztunnel and every policy. Its first
 /// packet is repeated, and comes through once the other connection is forgotten, seconds after its end. A reset instead would end a
 /// connection that is older and whose first packet comes a second time, late.
-fn stopped(capture: &[Rule], passed: &[Match]) -> Vec<Rule> {
+fn stopped(capture: &[Rule], passed: Vec<Vec<Match>>) -> Vec<Rule> {
     if capture.is_empty() {
         return vec![];
     }
@@ -361,8 +360,17 @@ fn stopped(capture: &[Rule], passed: &[Match]) -> Vec<Rule> {
         Action::Redirect(_) => Rule { when: rule.when.clone(), then: Action::Drop },
         _ => rule.clone(),
     };
-    let passed = passed.iter().map(|condition| accept(vec![condition.clone()]));
-    passed.chain(capture.iter().map(stop)).collect()
+    passed.into_iter().map(accept).chain(capture.iter().map(stop)).collect()
+}
+
+/// The same on the way in, where another translation than ours leads past the proxy as well, and so does a loopback address, for which
+/// nobody outside has a use: a pod may allow both to itself (`route_localnet`).
+fn stopped_in(capture: &[Rule]) -> Vec<Rule> {
+    let redirected = vec![Match::Translated, Match::Port(Protocol::Tcp, INBOUND_PLAINTEXT_PORT)];
+    let mut rules = stopped(capture, vec![redirected, vec![Match::FromLoopback]]);
+    rules.iter_mut().for_each(|rule| rule.when.retain(|condition| !matches!(condition, Match::NotLoopback { .. })));
+    rules.dedup();
+    rules
 }
 
 /// Matches nothing (TCP to the broadcast address does not exist), yet needs translation, which keeps
@@ -426,6 +434,7 @@ impl fmt::Display for Base {
             (-150, _) => "mangle".to_owned(),
             (0, _) => "filter".to_owned(),
             (-100, Hook::Prerouting) => "dstnat".to_owned(),
+            (-101, Hook::Prerouting) => "dstnat - 1".to_owned(),
             (100, Hook::Postrouting) => "srcnat".to_owned(),
             (90, Hook::Postrouting) => "srcnat - 10".to_owned(),
             (-90, Hook::Prerouting) => "dstnat + 10".to_owned(),

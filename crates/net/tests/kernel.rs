@@ -532,6 +532,67 @@ async fn no_connection_gets_past_ipv6() {
     no_connection_gets_past("fd01::1", "fd01::2").await;
 }
 
+/// A pod may translate what comes to it by rules of its own. Whoever comes that way comes through the proxy all the same, or not at all.
+async fn a_translation_of_the_pod_leads_not_past_the_proxy(node_ip: &str, pod_ip: &str) {
+    let (to, elsewhere) = (SocketAddr::new(ip(pod_ip), 8000).to_string(), SocketAddr::new(ip(pod_ip), 80));
+    let w = World::new();
+    w.serve(&w.pod, 8000);
+    w.start_proxy();
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    let add = |priority: i32, rule: &str| {
+        let chain = format!("chain pre {{ type nat hook prerouting priority {priority}; {rule}; }}");
+        run_in(
+            &w.pod,
+            &format!("echo 'table inet other; delete table inet other; table inet other {{ {chain}; }}' | nft -f -"),
+        );
+    };
+    // At the place where it is usual, and later than ours: a container that runs before the others makes such rules.
+    add(-100, "tcp dport 8000 redirect to :9999");
+    let mut stream = w.dial(&w.node, &to).await;
+    stream.echo().await;
+    assert_eq!((w.proxied(), stream.seen), (1, ip(node_ip)));
+    // Before ours.
+    add(-150, "tcp dport 80 redirect to :8000");
+    let socket = sockets::tcp_socket(Some(&w.node), elsewhere.into(), &ConnectOptions::default()).unwrap();
+    let connected = timeout(Duration::from_millis(300), sockets::connect(socket, elsewhere)).await;
+    assert!(connected.is_err(), "past the proxy, or never in question: {connected:?}");
+    redirect::apply(&w.pod, Mode::Draining).unwrap();
+    w.dial(&w.node, &elsewhere.to_string()).await.echo().await;
+}
+
+#[tokio::test]
+async fn a_translation_of_the_pod_leads_not_past_the_proxy_ipv4() {
+    a_translation_of_the_pod_leads_not_past_the_proxy("10.1.0.1", "10.1.0.2").await;
+}
+
+#[tokio::test]
+async fn a_translation_of_the_pod_leads_not_past_the_proxy_ipv6() {
+    a_translation_of_the_pod_leads_not_past_the_proxy("fd01::1", "fd01::2").await;
+}
+
+/// A pod may take packets for its loopback addresses from outside; the kernel does not, unless told to.
+#[tokio::test]
+async fn nobody_outside_reaches_a_loopback_address() {
+    let w = World::new();
+    w.serve(&w.pod, 8000);
+    w.start_proxy();
+    for netns in [&w.node, &w.pod] {
+        run_in(netns, "sysctl -qw net.ipv4.conf.all.route_localnet=1");
+    }
+    // The node sends there what it has for its own loopback: looked up before its own addresses.
+    let there = "ip rule add pref 1 to 127.0.0.9 lookup 7 && ip route add 127.0.0.9 via 10.1.0.2 dev veth0 src 10.1.0.1 table 7 &&
+        ip rule add pref 2 lookup local && ip rule del pref 0";
+    run_in(&w.node, there);
+    w.dial(&w.node, "127.0.0.9:8000").await.echo().await;
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    let to: SocketAddr = "127.0.0.9:8000".parse().unwrap();
+    let socket = sockets::tcp_socket(Some(&w.node), to.into(), &ConnectOptions::default()).unwrap();
+    let connected = timeout(Duration::from_millis(300), sockets::connect(socket, to)).await;
+    assert!(connected.is_err(), "{connected:?}");
+    w.dial(&w.pod, "127.0.0.9:8000").await.echo().await;
+    assert_eq!(w.proxied(), 0);
+}
+
 async fn older_streams_are_cut(node_ip: &str, pod_ip: &str) {
     let at = |ip: &str, port: u16| SocketAddr::new(ip.parse().unwrap(), port).to_string();
     let (out, inward) = (at(node_ip, 9000), at(pod_ip, 8000));
