@@ -625,6 +625,42 @@ async fn older_streams_are_cut_on_demand_ipv6() {
     older_streams_are_cut("fd01::1", "fd01::2").await;
 }
 
+/// A program may bind a socket to an interface; what is counted as cut is cut.
+#[tokio::test]
+async fn a_stream_that_is_bound_to_an_interface_is_cut() {
+    let w = World::new();
+    w.serve(&w.node, 9000);
+    let mut bound = Vec::new();
+    for to in ["10.1.0.1:9000", "[fd01::1]:9000"].map(|to| to.parse::<SocketAddr>().unwrap()) {
+        let socket = sockets::tcp_socket(Some(&w.pod), to.into(), &ConnectOptions::default()).unwrap();
+        socket.bind_device(Some(b"eth0")).unwrap();
+        bound.push(Stream::new(timeout(WAIT, sockets::connect(socket, to)).await.expect("timed out").unwrap()).await);
+    }
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    assert_eq!(redirect::cut_bypassing_streams(&w.pod).unwrap(), 2);
+    for stream in &mut bound {
+        assert!(timeout(WAIT, stream.stream.read(&mut [0; 1])).await.expect("not cut").is_err());
+    }
+}
+
+/// Between a look and what follows from it, others may get the same two ends.
+#[tokio::test]
+async fn a_stream_with_the_same_ends_is_not_cut_for_another() {
+    let w = World::new();
+    w.serve(&w.node, 9000);
+    let (from, to) = ("10.1.0.2:45678".parse().unwrap(), "10.1.0.1:9000".parse().unwrap());
+    let old = dial_from(&w, from, to, None).await;
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    let older = redirect::bypassing_streams(&w.pod).unwrap();
+    old.stream.set_zero_linger().unwrap();
+    drop(old);
+    w.start_proxy();
+    let mut new = dial_from(&w, from, to, None).await;
+    w.pod.enter(|| older.iter().for_each(|stream| net::streams::destroy(stream).unwrap())).unwrap();
+    new.echo().await;
+    assert_eq!((older.len(), w.proxied()), (1, 1));
+}
+
 /// A connection under a client's address must not have the same two ends as one of the client's own.
 #[tokio::test]
 async fn a_new_connection_does_not_take_an_older_one_over() {
