@@ -67,6 +67,15 @@ impl Conntrack {
             Err(error) => Err(error),
         }
     }
+
+    /// Lets the kernel forget the connection with these ends, unless it translates it.
+    pub fn forget(&mut self, from: SocketAddr, to: SocketAddr) -> Result<(), Error> {
+        match self.0.get(question(from, to)) {
+            Ok(answer) => to_forget(&answer).map_or(Ok(()), |message| forget(&mut self.0, message)),
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// Lets the kernel forget the connections that it does not translate; one that goes on is tracked anew by its next packet.
@@ -80,16 +89,17 @@ pub fn forget_untranslated() -> Result<(), Error> {
         Err(error) if error.errno().is_some() => return Ok(()),
         known => known?,
     };
-    for message in known.iter().filter_map(|answer| forget(answer)) {
-        match link.request(message) {
-            Err(error) if error.is_not_found() => {}
-            done => done?,
-        }
-    }
-    Ok(())
+    known.iter().filter_map(|answer| to_forget(answer)).try_for_each(|message| forget(&mut link, message))
 }
 
-fn forget(answer: &[u8]) -> Option<Message> {
+fn forget(link: &mut Link, message: Message) -> Result<(), Error> {
+    match link.request(message) {
+        Err(error) if error.is_not_found() => Ok(()),
+        done => done,
+    }
+}
+
+fn to_forget(answer: &[u8]) -> Option<Message> {
     let (family, attributes) = (*answer.first()?, answer.get(4..)?);
     let original = attribute(attributes, ORIGINAL)?;
     // CTA_PROTO_NUM.
@@ -152,7 +162,7 @@ mod tests {
     fn a_malformed_answer_is_no_answer() {
         for answer in [&[][..], &[2, 0, 0], &[2, 0, 0, 0], &[2, 0, 0, 0, 8, 0, 2, 0, 1, 2, 3, 4], &[255; 64]] {
             assert_eq!(tracked(answer), None, "{answer:?}");
-            assert!(forget(answer).is_none(), "{answer:?}");
+            assert!(to_forget(answer).is_none(), "{answer:?}");
         }
     }
 }

@@ -74,7 +74,14 @@ pub fn bypassing_streams(pod: &Netns) -> Result<Vec<Stream>, Error> {
 /// Returns how many there were.
 pub fn cut_bypassing_streams(pod: &Netns) -> Result<usize, Error> {
     let bypassing = bypassing_streams(pod)?;
-    inside(pod, || bypassing.iter().try_for_each(streams::destroy))?;
+    inside(pod, || {
+        let mut conntrack = Conntrack::open()?;
+        bypassing.iter().try_for_each(|stream| {
+            streams::destroy(stream)?;
+            // For ten seconds after a reset the kernel would take who comes back from the same port for the same connection.
+            conntrack.forget(stream.local, stream.remote)
+        })
+    })?;
     Ok(bypassing.len())
 }
 

@@ -316,10 +316,10 @@ async fn what_ztunnel_closed_is_no_older_stream_ipv6() {
     what_ztunnel_closed_is_no_older_stream("fd01::1", "fd01::2").await;
 }
 
-/// Opens a connection from a chosen port of the pod, which others may have towards other peers.
-async fn dial_from(w: &World, from: SocketAddr, to: SocketAddr, mark: Option<u32>) -> Stream {
+/// Opens a connection from a chosen port, which others may have towards other peers.
+async fn dial_from(netns: &Netns, from: SocketAddr, to: SocketAddr, mark: Option<u32>) -> Stream {
     let options = ConnectOptions { mark, ..ConnectOptions::default() };
-    let socket = sockets::tcp_socket(Some(&w.pod), to.into(), &options).unwrap();
+    let socket = sockets::tcp_socket(Some(netns), to.into(), &options).unwrap();
     socket.set_reuse_address(true).unwrap();
     socket.bind(&from.into()).unwrap();
     Stream::new(timeout(WAIT, sockets::connect(socket, to)).await.expect("connect timed out").unwrap()).await
@@ -333,11 +333,11 @@ async fn a_port_is_no_connection(node_ip: &str, pod_ip: &str) {
     let peers = [9000, 9001, 9002].map(|port| at(node_ip, port));
     let w = World::new();
     peers.iter().for_each(|to| w.serve(&w.node, to.port()));
-    let mut streams = vec![dial_from(&w, from, peers[0], None).await];
+    let mut streams = vec![dial_from(&w.pod, from, peers[0], None).await];
     w.start_proxy();
     redirect::apply(&w.pod, CAPTURE).unwrap();
     for to in &peers[1..] {
-        streams.push(dial_from(&w, from, *to, None).await);
+        streams.push(dial_from(&w.pod, from, *to, None).await);
     }
     for stream in &mut streams {
         stream.echo().await;
@@ -382,7 +382,7 @@ async fn ports_change_hands(node_ip: &str, pod_ip: &str) {
     let (ztunnel, application) = (Some(rules::ZTUNNEL_MARK), None);
     for (first, then, proxied) in [(ztunnel, application, 1), (application, ztunnel, 2)] {
         let from = at(pod_ip, 45678 + proxied);
-        drop((dial_from(&w, from, to, first).await, reset(&w.node, to.port())));
+        drop((dial_from(&w.pod, from, to, first).await, reset(&w.node, to.port())));
         let left = async {
             let ends = |s: &net::streams::Stream| [s.local.port(), s.remote.port()].contains(&from.port());
             while w.pod.enter(|| net::streams::list().unwrap().iter().any(ends)).unwrap() {
@@ -391,7 +391,7 @@ async fn ports_change_hands(node_ip: &str, pod_ip: &str) {
         };
         timeout(WAIT, left).await.expect("not reset");
         let begun = Instant::now();
-        dial_from(&w, from, to, then).await.echo().await;
+        dial_from(&w.pod, from, to, then).await.echo().await;
         assert!(begun.elapsed() < Duration::from_millis(700), "the first packet was lost");
         assert_eq!(w.proxied(), usize::from(proxied), "{first:?} {then:?}");
     }
@@ -428,25 +428,18 @@ async fn an_end_that_nobody_saw_stops_nothing(node_ip: &str, pod_ip: &str) {
         // One of ztunnel's own, which are in another zone.
         (&w.pod, at(pod_ip, 45679), at(node_ip, 9000)),
     ];
-    let dial = async |(netns, from, to): (&Netns, SocketAddr, SocketAddr), mark| {
-        let options = ConnectOptions { mark, ..ConnectOptions::default() };
-        let socket = sockets::tcp_socket(Some(netns), to.into(), &options).unwrap();
-        socket.set_reuse_address(true).unwrap();
-        socket.bind(&from.into()).unwrap();
-        Stream::new(timeout(WAIT, sockets::connect(socket, to)).await.expect("connect timed out").unwrap()).await
-    };
     let mut open = Vec::new();
-    for (connection, mark) in connections.into_iter().zip([None, None, Some(rules::ZTUNNEL_MARK)]) {
-        open.push(dial(connection, mark).await);
+    for ((netns, from, to), mark) in connections.into_iter().zip([None, None, Some(rules::ZTUNNEL_MARK)]) {
+        open.push(dial_from(netns, from, to, mark).await);
     }
     redirect::remove(&w.pod).unwrap();
     for stream in open {
         stream.stream.set_zero_linger().unwrap();
     }
     redirect::apply(&w.pod, CAPTURE).unwrap();
-    for (connection, proxied) in connections.into_iter().zip(1..) {
-        dial(connection, None).await.echo().await;
-        assert_eq!(w.proxied(), proxied, "{connection:?}");
+    for ((netns, from, to), proxied) in connections.into_iter().zip(1..) {
+        dial_from(netns, from, to, None).await.echo().await;
+        assert_eq!(w.proxied(), proxied, "{from} {to}");
     }
 }
 
@@ -625,6 +618,45 @@ async fn older_streams_are_cut_on_demand_ipv6() {
     older_streams_are_cut("fd01::1", "fd01::2").await;
 }
 
+/// Who was cut comes back at once, also from the same port.
+async fn who_was_cut_comes_back(node_ip: &str, pod_ip: &str) {
+    let at = |ip: &str, port: u16| SocketAddr::new(ip.parse().unwrap(), port);
+    let w = World::new();
+    w.serve(&w.node, 9000);
+    w.serve(&w.pod, 8000);
+    w.start_proxy();
+    let connections = [(&w.node, at(node_ip, 45678), at(pod_ip, 8000)), (&w.pod, at(pod_ip, 45678), at(node_ip, 9000))];
+    let mut old = Vec::new();
+    for (netns, from, to) in connections {
+        old.push(dial_from(netns, from, to, None).await);
+    }
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    for stream in &mut old {
+        stream.echo().await;
+    }
+    assert_eq!(redirect::cut_bypassing_streams(&w.pod).unwrap(), 2);
+    for stream in &mut old {
+        assert!(timeout(WAIT, stream.stream.read(&mut [0; 1])).await.expect("not cut").is_err());
+    }
+    drop(old);
+    for ((netns, from, to), proxied) in connections.into_iter().zip(1..) {
+        let begun = Instant::now();
+        dial_from(netns, from, to, None).await.echo().await;
+        assert!(begun.elapsed() < Duration::from_millis(700), "the first packet was lost");
+        assert_eq!(w.proxied(), proxied, "{from} {to}");
+    }
+}
+
+#[tokio::test]
+async fn who_was_cut_comes_back_ipv4() {
+    who_was_cut_comes_back("10.1.0.1", "10.1.0.2").await;
+}
+
+#[tokio::test]
+async fn who_was_cut_comes_back_ipv6() {
+    who_was_cut_comes_back("fd01::1", "fd01::2").await;
+}
+
 /// A program may bind a socket to an interface; what is counted as cut is cut.
 #[tokio::test]
 async fn a_stream_that_is_bound_to_an_interface_is_cut() {
@@ -649,13 +681,13 @@ async fn a_stream_with_the_same_ends_is_not_cut_for_another() {
     let w = World::new();
     w.serve(&w.node, 9000);
     let (from, to) = ("10.1.0.2:45678".parse().unwrap(), "10.1.0.1:9000".parse().unwrap());
-    let old = dial_from(&w, from, to, None).await;
+    let old = dial_from(&w.pod, from, to, None).await;
     redirect::apply(&w.pod, CAPTURE).unwrap();
     let older = redirect::bypassing_streams(&w.pod).unwrap();
     old.stream.set_zero_linger().unwrap();
     drop(old);
     w.start_proxy();
-    let mut new = dial_from(&w, from, to, None).await;
+    let mut new = dial_from(&w.pod, from, to, None).await;
     w.pod.enter(|| older.iter().for_each(|stream| net::streams::destroy(stream).unwrap())).unwrap();
     new.echo().await;
     assert_eq!((older.len(), w.proxied()), (1, 1));
