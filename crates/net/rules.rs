@@ -218,7 +218,7 @@ pub fn pod_table(mode: Mode) -> Table {
         Mode::Draining => (vec![never()], vec![never()]),
     };
     let (unredirected_in, unredirected_out) = match mode {
-        Mode::Capture { .. } => (stopped_in(&prerouting), stopped(&output, vec![vec![Match::Translated]])),
+        Mode::Capture { .. } => (stopped_in(&prerouting), stopped_out(&output)),
         Mode::Draining => (vec![], vec![]),
     };
     Table {
@@ -262,7 +262,7 @@ pub fn pod_table(mode: Mode) -> Table {
             },
             Chain {
                 name: "output-nat",
-                base: Some(Base { kind: Kind::Nat, hook: Hook::Output, priority: -100 }),
+                base: Some(Base { kind: Kind::Nat, hook: Hook::Output, priority: -101 }),
                 rules: output,
             },
             Chain { name: UNREDIRECTED_IN, base: None, rules: unredirected_in },
@@ -345,29 +345,32 @@ fn guard(chain: &'static str) -> Vec<Rule> {
     vec![Rule { when: vec![Match::Tcp, Match::Syn], then: Action::Jump(chain) }]
 }
 
-/// Stops what these rules would have redirected and did not.
+/// Stops what these rules would have redirected and did not, on its way out.
 ///
 /// The kernel translates a connection by its first packet only, and takes for a later one whatever has the two ends of a connection that it
 /// knows: one that is older than the rules, and any that somebody made it believe in by a segment out of nothing. A connection that
 /// begins with these ends is not translated; without this it would come to the application past ztunnel and every policy. Its first
 /// packet is repeated, and comes through once the other connection is forgotten, seconds after its end. A reset instead would end a
 /// connection that is older and whose first packet comes a second time, late.
-fn stopped(capture: &[Rule], passed: Vec<Vec<Match>>) -> Vec<Rule> {
-    if capture.is_empty() {
-        return vec![];
-    }
+///
+/// What goes to the proxy is let through without a word: by now it has a loopback address.
+fn stopped_out(capture: &[Rule]) -> Vec<Rule> {
     let stop = |rule: &Rule| match rule.then {
         Action::Redirect(_) => Rule { when: rule.when.clone(), then: Action::Drop },
         _ => rule.clone(),
     };
-    passed.into_iter().map(accept).chain(capture.iter().map(stop)).collect()
+    capture.iter().map(stop).collect()
 }
 
 /// The same on the way in, where another translation than ours leads past the proxy as well, and so does a loopback address, for which
 /// nobody outside has a use: a pod may allow both to itself (`route_localnet`).
 fn stopped_in(capture: &[Rule]) -> Vec<Rule> {
+    if capture.is_empty() {
+        return vec![];
+    }
     let redirected = vec![Match::Translated, Match::Port(Protocol::Tcp, INBOUND_PLAINTEXT_PORT)];
-    let mut rules = stopped(capture, vec![redirected, vec![Match::FromLoopback]]);
+    let mut rules = vec![accept(redirected), accept(vec![Match::FromLoopback])];
+    rules.extend(stopped_out(capture));
     rules.iter_mut().for_each(|rule| rule.when.retain(|condition| !matches!(condition, Match::NotLoopback { .. })));
     rules.dedup();
     rules

@@ -525,32 +525,46 @@ async fn no_connection_gets_past_ipv6() {
     no_connection_gets_past("fd01::1", "fd01::2").await;
 }
 
-/// A pod may translate what comes to it by rules of its own. Whoever comes that way comes through the proxy all the same, or not at all.
+/// A pod may translate addresses by rules of its own. Whoever comes or goes that way does so through the proxy all the same, or not at all.
 async fn a_translation_of_the_pod_leads_not_past_the_proxy(node_ip: &str, pod_ip: &str) {
-    let (to, elsewhere) = (SocketAddr::new(ip(pod_ip), 8000).to_string(), SocketAddr::new(ip(pod_ip), 80));
+    let at = |ip: &str, port: u16| SocketAddr::new(ip.parse().unwrap(), port).to_string();
     let w = World::new();
     w.serve(&w.pod, 8000);
+    w.serve(&w.node, 9000);
     w.start_proxy();
     redirect::apply(&w.pod, CAPTURE).unwrap();
-    let add = |priority: i32, rule: &str| {
-        let chain = format!("chain pre {{ type nat hook prerouting priority {priority}; {rule}; }}");
+    let add = |priority: i32, come: &str, go: &str| {
+        let chain =
+            |hook: &str, rule: &str| format!("chain {hook} {{ type nat hook {hook} priority {priority}; {rule}; }}");
+        let chains = [chain("prerouting", come), chain("output", go)].join("; ");
         run_in(
             &w.pod,
-            &format!("echo 'table inet other; delete table inet other; table inet other {{ {chain}; }}' | nft -f -"),
+            &format!("echo 'table inet other; delete table inet other; table inet other {{ {chains}; }}' | nft -f -"),
         );
     };
+    let there = |port: u16| {
+        if ip(node_ip).is_ipv4() { format!("ip to {node_ip}:{port}") } else { format!("ip6 to [{node_ip}]:{port}") }
+    };
     // At the place where it is usual, and later than ours: a container that runs before the others makes such rules.
-    add(-100, "tcp dport 8000 redirect to :9999");
-    let mut stream = w.dial(&w.node, &to).await;
-    stream.echo().await;
-    assert_eq!((w.proxied(), stream.seen), (1, ip(node_ip)));
+    add(-100, "tcp dport 8000 redirect to :9999", &format!("tcp dport 90 dnat {}", there(9000)));
+    let mut streams = [w.dial(&w.node, &at(pod_ip, 8000)).await, w.dial(&w.pod, &at(node_ip, 90)).await];
+    for stream in &mut streams {
+        stream.echo().await;
+    }
+    assert_eq!((w.proxied(), streams[0].seen), (2, ip(node_ip)));
     // Before ours.
-    add(-150, "tcp dport 80 redirect to :8000");
-    let socket = sockets::tcp_socket(Some(&w.node), elsewhere.into(), &ConnectOptions::default()).unwrap();
-    let connected = timeout(Duration::from_millis(300), sockets::connect(socket, elsewhere)).await;
-    assert!(connected.is_err(), "past the proxy, or never in question: {connected:?}");
+    add(-150, "tcp dport 80 redirect to :8000", &format!("tcp dport 90 dnat {}", there(9000)));
+    let past = [(&w.node, at(pod_ip, 80)), (&w.pod, at(node_ip, 90))];
+    for (netns, to) in &past {
+        let to: SocketAddr = to.parse().unwrap();
+        let socket = sockets::tcp_socket(Some(netns), to.into(), &ConnectOptions::default()).unwrap();
+        let connected = timeout(Duration::from_millis(300), sockets::connect(socket, to)).await;
+        assert!(connected.is_err(), "{to}: past the proxy, or never in question: {connected:?}");
+    }
     redirect::apply(&w.pod, Mode::Draining).unwrap();
-    w.dial(&w.node, &elsewhere.to_string()).await.echo().await;
+    for (netns, to) in &past {
+        w.dial(netns, to).await.echo().await;
+    }
 }
 
 #[tokio::test]
