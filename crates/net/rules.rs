@@ -282,22 +282,34 @@ pub fn pod_table(mode: Mode) -> Table {
 }
 
 /// The rules on the node: what the node's own sockets (the kubelet) send to an enrolled pod carries
-/// the probe source, which the pod's rules let through.
+/// the probe source, which the pod's rules let through; and nobody else's packets do.
 pub fn host_table() -> Table {
     let snat = |set, v6, source: IpAddr| Rule {
         when: vec![Match::Tcp, Match::HasSocket, Match::InSet(set, v6)],
         then: Action::Snat(source),
     };
+    let forged = |source: IpAddr| Rule { when: vec![Match::Source(source)], then: Action::Drop };
     Table {
         name: HOST_TABLE,
         sets: vec![Set { name: PROBES_V4, v6: false }, Set { name: PROBES_V6, v6: true }],
-        chains: vec![Chain {
-            name: "postrouting",
-            // Before the masquerading of kube-proxy and of CNI plugins, which sits at 100: the first
-            // translation of a connection stays.
-            base: Some(Base { kind: Kind::Nat, hook: Hook::Postrouting, priority: 90 }),
-            rules: vec![snat(PROBES_V4, false, PROBE_SOURCE_V4.into()), snat(PROBES_V6, true, PROBE_SOURCE_V6.into())],
-        }],
+        chains: vec![
+            // Only the node's own packets have that source, and they are not received. Whoever else shows it wants past a pod's policies.
+            Chain {
+                name: "prerouting",
+                base: Some(Base { kind: Kind::Filter, hook: Hook::Prerouting, priority: -300 }),
+                rules: [PROBE_SOURCE_V4.into(), PROBE_SOURCE_V6.into()].map(forged).into(),
+            },
+            Chain {
+                name: "postrouting",
+                // Before the masquerading of kube-proxy and of CNI plugins, which sits at 100: the first
+                // translation of a connection stays.
+                base: Some(Base { kind: Kind::Nat, hook: Hook::Postrouting, priority: 90 }),
+                rules: vec![
+                    snat(PROBES_V4, false, PROBE_SOURCE_V4.into()),
+                    snat(PROBES_V6, true, PROBE_SOURCE_V6.into()),
+                ],
+            },
+        ],
     }
 }
 

@@ -758,6 +758,50 @@ async fn probes_of_the_node_bypass_the_proxy() {
     assert_no_trace(&w.node);
 }
 
+/// Whoever else on a node's networks shows the source of probes, and sees the answers, must not get past the proxy.
+async fn nobody_else_is_the_node(source: &str, pod_ip: &str) {
+    use std::os::fd::{AsFd, AsRawFd};
+    let (w, other) = (World::new(), fresh_netns());
+    w.serve(&w.pod, 8000);
+    w.start_proxy();
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    let path = format!("/proc/{}/fd/{}", std::process::id(), other.as_fd().as_raw_fd());
+    run_in(
+        &w.node,
+        &format!(
+            "ip link add veth1 type veth peer name eth0 netns {path} && ip link set veth1 up &&
+             sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 &&
+             ip addr add 10.2.0.1/24 dev veth1 && ip -6 addr add fd02::1/64 dev veth1 nodad &&
+             ip route add 169.254.7.127 dev veth1 && ip -6 route add fd16:9254:7127:1337:ffff:ffff:ffff:ffff dev veth1"
+        ),
+    );
+    run_in(
+        &other,
+        "ip link set eth0 up && ip addr add 169.254.7.127/32 dev eth0 &&
+         ip -6 addr add fd16:9254:7127:1337:ffff:ffff:ffff:ffff/128 dev eth0 nodad &&
+         ip route add 10.0.0.0/8 dev eth0 && ip -6 route add fd02::/64 dev eth0 && ip -6 route add fd01::/64 via fd02::1 &&
+         ip route replace 10.1.0.0/24 via 10.2.0.1",
+    );
+    let to = SocketAddr::new(ip(pod_ip), 8000);
+    assert_eq!(w.dial(&other, &to.to_string()).await.seen, ip(source), "the test's network does not work");
+    redirect::reconcile_host(&w.node, &[ip(pod_ip)]).unwrap();
+    let socket = sockets::tcp_socket(Some(&other), to.into(), &ConnectOptions::default()).unwrap();
+    let connected = timeout(Duration::from_millis(300), sockets::connect(socket, to)).await;
+    assert!(connected.is_err(), "past the proxy, or never in question: {connected:?}");
+    assert_eq!(w.dial(&w.node, &to.to_string()).await.seen, ip(source));
+    assert_eq!(w.proxied(), 0);
+}
+
+#[tokio::test]
+async fn nobody_else_is_the_node_ipv4() {
+    nobody_else_is_the_node("169.254.7.127", "10.1.0.2").await;
+}
+
+#[tokio::test]
+async fn nobody_else_is_the_node_ipv6() {
+    nobody_else_is_the_node("fd16:9254:7127:1337:ffff:ffff:ffff:ffff", "fd01::2").await;
+}
+
 #[test]
 fn the_kernel_holds_what_the_text_says() {
     let netns = fresh_netns();
