@@ -870,6 +870,11 @@ fn what_is_lost_is_noticed_and_restored() {
         assert_eq!(redirect::verify(&netns, CAPTURE).unwrap(), Check::Repaired, "after `{damage}`");
         assert_eq!(redirect::verify(&netns, CAPTURE).unwrap(), Check::Intact, "after `{damage}`");
     }
+    // The same rules at another place: as an earlier version may have had them.
+    let mut moved = rules::pod_table(CAPTURE);
+    moved.chains.iter_mut().filter_map(|chain| chain.base.as_mut()).for_each(|base| base.priority += 1);
+    netns.run(|| net::nft::replace(&moved)).unwrap().unwrap();
+    assert_eq!(redirect::verify(&netns, CAPTURE).unwrap(), Check::Repaired);
     // Somebody else's table is none of our business.
     run_in(&netns, "nft add table inet other");
     assert_eq!(redirect::verify(&netns, CAPTURE).unwrap(), Check::Intact);
