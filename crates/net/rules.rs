@@ -227,6 +227,7 @@ pub fn pod_table(mode: Mode) -> Table {
         chains: vec![
             // An application may get a port that ztunnel had towards the same peer a moment ago, and the other way round. Without a zone the
             // new connection would be taken for the rest of the other: not redirected, or redirected to ztunnel by itself.
+            // To change the zone, or what is in it, is to cut what ztunnel has open then: the kernel would no longer find its connections.
             Chain {
                 name: "output-zone",
                 base: Some(Base { kind: Kind::Filter, hook: Hook::Output, priority: -300 }),
