@@ -13,10 +13,20 @@ use crate::rules::{MARK_MASK, OUTBOUND_PORT, REPLY_MARK};
 
 /// `IPCTNL_MSG_CT_GET` of linux/netfilter/nfnetlink_conntrack.h, under its subsystem.
 const GET: u16 = (libc::NFNL_SUBSYS_CTNETLINK as u16) << 8 | 1;
+/// `IPCTNL_MSG_CT_DELETE`, under the same.
+const DELETE: u16 = (libc::NFNL_SUBSYS_CTNETLINK as u16) << 8 | 2;
 /// `CTA_TUPLE_ORIG`: the connection as its first packet had it.
 const ORIGINAL: u16 = 1;
 /// `CTA_TUPLE_REPLY`: the same as its answers have it, after translation.
 const REPLY: u16 = 2;
+/// `CTA_STATUS`.
+const STATUS: u16 = 3;
+/// `CTA_ID`.
+const ID: u16 = 12;
+/// `CTA_ZONE`; absent where a connection has none, or one direction alone has it: then its ends tell.
+const ZONE: u16 = 18;
+/// `IPS_SRC_NAT` and `IPS_DST_NAT` of linux/netfilter/nf_conntrack_common.h.
+const TRANSLATED: u32 = 1 << 4 | 1 << 5;
 /// `CTA_MARK`; absent where it is zero.
 const MARK: u16 = 8;
 /// `CTA_TUPLE_IP`.
@@ -57,6 +67,51 @@ impl Conntrack {
             Err(error) => Err(error),
         }
     }
+
+    /// Lets the kernel forget the connection with these ends, unless it translates it.
+    pub fn forget(&mut self, from: SocketAddr, to: SocketAddr) -> Result<(), Error> {
+        match self.0.get(question(from, to)) {
+            Ok(answer) => to_forget(&answer).map_or(Ok(()), |message| forget(&mut self.0, message)),
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Lets the kernel forget the connections that it does not translate; one that goes on is tracked anew by its next packet.
+///
+/// With the last rule that needs it, the kernel stops tracking and sees no end any more, but keeps what it knew: for five days, of a
+/// connection that was open. Enrolled again within these, a pod could have no new connection with the same two ends.
+pub fn forget_untranslated() -> Result<(), Error> {
+    let mut link = Link::open(libc::NETLINK_NETFILTER)?;
+    let known = match link.dump(Message::new("the tracked connections", GET, 0).body(&[0; 4])) {
+        // Without nf_conntrack_netlink nobody can be told to forget.
+        Err(error) if error.errno().is_some() => return Ok(()),
+        known => known?,
+    };
+    known.iter().filter_map(|answer| to_forget(answer)).try_for_each(|message| forget(&mut link, message))
+}
+
+fn forget(link: &mut Link, message: Message) -> Result<(), Error> {
+    match link.request(message) {
+        Err(error) if error.is_not_found() => Ok(()),
+        done => done,
+    }
+}
+
+fn to_forget(answer: &[u8]) -> Option<Message> {
+    let (family, attributes) = (*answer.first()?, answer.get(4..)?);
+    let original = attribute(attributes, ORIGINAL)?;
+    // CTA_PROTO_NUM.
+    let protocol = *attribute(attribute(original, PROTOCOL)?, 1)?.first()?;
+    let status = u32::from_be_bytes(*attribute(attributes, STATUS)?.first_chunk()?);
+    if i32::from(protocol) != libc::IPPROTO_TCP || status & TRANSLATED != 0 {
+        return None;
+    }
+    // By number too: another one may have the same ends by now.
+    let m = Message::new("to forget a connection", DELETE, 0).body(&[family, 0, 0, 0]);
+    let m = m.attr(ORIGINAL | libc::NLA_F_NESTED as u16, original).attr(ID, attribute(attributes, ID)?);
+    Some(if let Some(zone) = attribute(attributes, ZONE) { m.attr(ZONE, zone) } else { m })
 }
 
 fn question(from: SocketAddr, to: SocketAddr) -> Message {
@@ -107,6 +162,7 @@ mod tests {
     fn a_malformed_answer_is_no_answer() {
         for answer in [&[][..], &[2, 0, 0], &[2, 0, 0, 0], &[2, 0, 0, 0, 8, 0, 2, 0, 1, 2, 3, 4], &[255; 64]] {
             assert_eq!(tracked(answer), None, "{answer:?}");
+            assert!(to_forget(answer).is_none(), "{answer:?}");
         }
     }
 }

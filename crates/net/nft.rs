@@ -52,8 +52,7 @@ pub fn is_intact(table: &Table) -> Result<bool, Error> {
         let ask =
             message("chain", libc::NFT_MSG_GETCHAIN, 0).text(CHAIN_TABLE, table.name).text(CHAIN_NAME, chain.name);
         match link.get(ask) {
-            Ok(found) if found.get(4..).is_some_and(|b| attribute(b, CHAIN_HOOK).is_some() == chain.base.is_some()) => {
-            }
+            Ok(found) if found.get(4..).map(place) == Some(chain.base.map(|b| (b.hook as u32, b.priority as u32))) => {}
             Ok(_) => return Ok(false),
             Err(e) if e.is_not_found() => return Ok(false),
             Err(e) => return Err(e),
@@ -168,6 +167,13 @@ fn delete_table(name: &str) -> Message {
 const CHAIN_TABLE: u16 = 1;
 const CHAIN_NAME: u16 = 3;
 const CHAIN_HOOK: u16 = 4;
+
+/// Where packets meet a chain: hook and priority.
+fn place(chain: &[u8]) -> Option<(u32, u32)> {
+    let hook = attribute(chain, CHAIN_HOOK)?;
+    let number = |which| Some(u32::from_be_bytes(*attribute(hook, which)?.first_chunk()?));
+    Some((number(1)?, number(2)?))
+}
 
 fn new_chain(table: &Table, chain: &Chain) -> Message {
     let new = message(format!("chain {}", chain.name), libc::NFT_MSG_NEWCHAIN, libc::NLM_F_CREATE)

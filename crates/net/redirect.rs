@@ -9,7 +9,7 @@ use crate::netlink;
 use crate::netns::{self, Netns};
 use crate::rules::{HOST_TABLE, Mode, POD_TABLE, host_table, pod_table};
 use crate::streams::Stream;
-use crate::{nft, route, streams};
+use crate::{conntrack, nft, route, streams};
 
 /// A change that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +74,14 @@ pub fn bypassing_streams(pod: &Netns) -> Result<Vec<Stream>, Error> {
 /// Returns how many there were.
 pub fn cut_bypassing_streams(pod: &Netns) -> Result<usize, Error> {
     let bypassing = bypassing_streams(pod)?;
-    inside(pod, || bypassing.iter().try_for_each(streams::destroy))?;
+    inside(pod, || {
+        let mut conntrack = Conntrack::open()?;
+        bypassing.iter().try_for_each(|stream| {
+            streams::destroy(stream)?;
+            // For ten seconds after a reset the kernel would take who comes back from the same port for the same connection.
+            conntrack.forget(stream.local, stream.remote)
+        })
+    })?;
     Ok(bypassing.len())
 }
 
@@ -87,8 +94,10 @@ pub fn address_at_proxy(pod: &Netns, local: SocketAddr, remote: SocketAddr) -> R
 /// Removes every trace. Streams that still run through ztunnel are cut: drain first.
 pub fn remove(pod: &Netns) -> Result<(), Error> {
     inside(pod, || {
+        let enrolled = nft::exists(POD_TABLE)?;
         nft::remove(POD_TABLE)?;
-        route::remove()
+        route::remove()?;
+        if enrolled { conntrack::forget_untranslated() } else { Ok(()) }
     })
 }
 

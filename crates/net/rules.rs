@@ -218,9 +218,7 @@ pub fn pod_table(mode: Mode) -> Table {
         Mode::Draining => (vec![never()], vec![never()]),
     };
     let (unredirected_in, unredirected_out) = match mode {
-        Mode::Capture { .. } => {
-            (stopped(&prerouting, &[Match::Translated, Match::FromLoopback]), stopped(&output, &[Match::Translated]))
-        }
+        Mode::Capture { .. } => (stopped_in(&prerouting), stopped_out(&output)),
         Mode::Draining => (vec![], vec![]),
     };
     Table {
@@ -229,6 +227,7 @@ pub fn pod_table(mode: Mode) -> Table {
         chains: vec![
             // An application may get a port that ztunnel had towards the same peer a moment ago, and the other way round. Without a zone the
             // new connection would be taken for the rest of the other: not redirected, or redirected to ztunnel by itself.
+            // To change the zone, or what is in it, is to cut what ztunnel has open then: the kernel would no longer find its connections.
             Chain {
                 name: "output-zone",
                 base: Some(Base { kind: Kind::Filter, hook: Hook::Output, priority: -300 }),
@@ -258,12 +257,13 @@ pub fn pod_table(mode: Mode) -> Table {
             },
             Chain {
                 name: "prerouting-nat",
-                base: Some(Base { kind: Kind::Nat, hook: Hook::Prerouting, priority: -100 }),
+                // Before what the pod itself may have there: the first translation of a connection stays.
+                base: Some(Base { kind: Kind::Nat, hook: Hook::Prerouting, priority: -101 }),
                 rules: prerouting,
             },
             Chain {
                 name: "output-nat",
-                base: Some(Base { kind: Kind::Nat, hook: Hook::Output, priority: -100 }),
+                base: Some(Base { kind: Kind::Nat, hook: Hook::Output, priority: -101 }),
                 rules: output,
             },
             Chain { name: UNREDIRECTED_IN, base: None, rules: unredirected_in },
@@ -283,22 +283,34 @@ pub fn pod_table(mode: Mode) -> Table {
 }
 
 /// The rules on the node: what the node's own sockets (the kubelet) send to an enrolled pod carries
-/// the probe source, which the pod's rules let through.
+/// the probe source, which the pod's rules let through; and nobody else's packets do.
 pub fn host_table() -> Table {
     let snat = |set, v6, source: IpAddr| Rule {
         when: vec![Match::Tcp, Match::HasSocket, Match::InSet(set, v6)],
         then: Action::Snat(source),
     };
+    let forged = |source: IpAddr| Rule { when: vec![Match::Source(source)], then: Action::Drop };
     Table {
         name: HOST_TABLE,
         sets: vec![Set { name: PROBES_V4, v6: false }, Set { name: PROBES_V6, v6: true }],
-        chains: vec![Chain {
-            name: "postrouting",
-            // Before the masquerading of kube-proxy and of CNI plugins, which sits at 100: the first
-            // translation of a connection stays.
-            base: Some(Base { kind: Kind::Nat, hook: Hook::Postrouting, priority: 90 }),
-            rules: vec![snat(PROBES_V4, false, PROBE_SOURCE_V4.into()), snat(PROBES_V6, true, PROBE_SOURCE_V6.into())],
-        }],
+        chains: vec![
+            // Only the node's own packets have that source, and they are not received. Whoever else shows it wants past a pod's policies.
+            Chain {
+                name: "prerouting",
+                base: Some(Base { kind: Kind::Filter, hook: Hook::Prerouting, priority: -300 }),
+                rules: [PROBE_SOURCE_V4.into(), PROBE_SOURCE_V6.into()].map(forged).into(),
+            },
+            Chain {
+                name: "postrouting",
+                // Before the masquerading of kube-proxy and of CNI plugins, which sits at 100: the first
+                // translation of a connection stays.
+                base: Some(Base { kind: Kind::Nat, hook: Hook::Postrouting, priority: 90 }),
+                rules: vec![
+                    snat(PROBES_V4, false, PROBE_SOURCE_V4.into()),
+                    snat(PROBES_V6, true, PROBE_SOURCE_V6.into()),
+                ],
+            },
+        ],
     }
 }
 
@@ -346,23 +358,35 @@ fn guard(chain: &'static str) -> Vec<Rule> {
     vec![Rule { when: vec![Match::Tcp, Match::Syn], then: Action::Jump(chain) }]
 }
 
-/// Stops what these rules would have redirected and did not.
+/// Stops what these rules would have redirected and did not, on its way out.
 ///
 /// The kernel translates a connection by its first packet only, and takes for a later one whatever has the two ends of a connection that it
 /// knows: one that is older than the rules, and any that somebody made it believe in by a segment out of nothing. A connection that
 /// begins with these ends is not translated; without this it would come to the application past ztunnel and every policy. Its first
 /// packet is repeated, and comes through once the other connection is forgotten, seconds after its end. A reset instead would end a
 /// connection that is older and whose first packet comes a second time, late.
-fn stopped(capture: &[Rule], passed: &[Match]) -> Vec<Rule> {
-    if capture.is_empty() {
-        return vec![];
-    }
+///
+/// What goes to the proxy is let through without a word: by now it has a loopback address.
+fn stopped_out(capture: &[Rule]) -> Vec<Rule> {
     let stop = |rule: &Rule| match rule.then {
         Action::Redirect(_) => Rule { when: rule.when.clone(), then: Action::Drop },
         _ => rule.clone(),
     };
-    let passed = passed.iter().map(|condition| accept(vec![condition.clone()]));
-    passed.chain(capture.iter().map(stop)).collect()
+    capture.iter().map(stop).collect()
+}
+
+/// The same on the way in, where another translation than ours leads past the proxy as well, and so does a loopback address, for which
+/// nobody outside has a use: a pod may allow both to itself (`route_localnet`).
+fn stopped_in(capture: &[Rule]) -> Vec<Rule> {
+    if capture.is_empty() {
+        return vec![];
+    }
+    let redirected = vec![Match::Translated, Match::Port(Protocol::Tcp, INBOUND_PLAINTEXT_PORT)];
+    let mut rules = vec![accept(redirected), accept(vec![Match::FromLoopback])];
+    rules.extend(stopped_out(capture));
+    rules.iter_mut().for_each(|rule| rule.when.retain(|condition| !matches!(condition, Match::NotLoopback { .. })));
+    rules.dedup();
+    rules
 }
 
 /// Matches nothing (TCP to the broadcast address does not exist), yet needs translation, which keeps
@@ -426,6 +450,7 @@ impl fmt::Display for Base {
             (-150, _) => "mangle".to_owned(),
             (0, _) => "filter".to_owned(),
             (-100, Hook::Prerouting) => "dstnat".to_owned(),
+            (-101, Hook::Prerouting) => "dstnat - 1".to_owned(),
             (100, Hook::Postrouting) => "srcnat".to_owned(),
             (90, Hook::Postrouting) => "srcnat - 10".to_owned(),
             (-90, Hook::Prerouting) => "dstnat + 10".to_owned(),

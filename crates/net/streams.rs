@@ -14,8 +14,6 @@ use crate::rules::{
 const BY_FAMILY: u16 = 20;
 /// `SOCK_DESTROY` of linux/sock_diag.h.
 const DESTROY: u16 = 21;
-/// `INET_DIAG_NOCOOKIE` of linux/inet_diag.h: any socket of that name.
-const NO_COOKIE: [u8; 8] = [0xff; 8];
 /// `INET_DIAG_MARK` of linux/inet_diag.h.
 const MARK: u16 = 15;
 /// `TCP_ESTABLISHED` of net/tcp_states.h.
@@ -36,6 +34,8 @@ pub struct Stream {
     pub mark: Option<u32>,
     /// Where it is in its life, as `tcp_states.h` of Linux numbers it.
     state: u8,
+    /// What the kernel tells it from others by: the interface that it is bound to, and a number that no other socket ever has.
+    id: [u8; 12],
 }
 
 impl Stream {
@@ -108,7 +108,7 @@ pub fn list() -> Result<Vec<Stream>, Error> {
     Ok(out)
 }
 
-/// Cuts a stream: both ends see a reset. One that has ended by itself meanwhile is no error.
+/// Cuts a stream: both ends see a reset. One that has ended by itself meanwhile is no error, and one that has its ends since is left alone.
 ///
 /// Needs a kernel with `CONFIG_INET_DIAG_DESTROY`, as all distributions build it; without it the kernel refuses.
 pub fn destroy(stream: &Stream) -> Result<(), Error> {
@@ -127,7 +127,7 @@ pub fn destroy(stream: &Stream) -> Result<(), Error> {
             IpAddr::V6(ip) => body[at..at + 16].copy_from_slice(&ip.octets()),
         }
     }
-    body[48..56].copy_from_slice(&NO_COOKIE);
+    body[44..56].copy_from_slice(&stream.id);
     let mut link = Link::open(libc::NETLINK_SOCK_DIAG)?;
     match link.request(Message::new("to cut a connection", DESTROY, 0).body(&body)) {
         Err(e) if e.is_not_found() => Ok(()),
@@ -135,7 +135,7 @@ pub fn destroy(stream: &Stream) -> Result<(), Error> {
     }
 }
 
-/// struct inet_diag_msg: family, state, timer, retransmits, id {sport, dport, src[16], dst[16], ...},
+/// struct inet_diag_msg: family, state, timer, retransmits, id {sport, dport, src[16], dst[16], interface, cookie[8]},
 /// expires, queues, uid, inode: 72 bytes, then attributes.
 fn stream(answer: &[u8]) -> Option<Stream> {
     let port = |at: usize| Some(u16::from_be_bytes([*answer.get(at)?, *answer.get(at + 1)?]));
@@ -147,13 +147,14 @@ fn stream(answer: &[u8]) -> Option<Stream> {
             Ipv4Addr::from(*answer.get(at..)?.first_chunk::<4>()?).into()
         })
     };
-    let state = *answer.get(1)?;
+    let (state, id) = (*answer.get(1)?, *answer.get(40..)?.first_chunk()?);
     let mark = answer.get(72..).and_then(|b| attribute(b, MARK)).and_then(|v| v.first_chunk::<4>());
     Some(Stream {
         local: SocketAddr::new(address(8)?, port(4)?),
         remote: SocketAddr::new(address(24)?, port(6)?),
         mark: mark.map(|m| u32::from_ne_bytes(*m)),
         state,
+        id,
     })
 }
 
@@ -165,7 +166,7 @@ mod tests {
 
     fn of(local: &str, remote: &str, mark: Option<u32>, state: u8) -> Stream {
         let address = |text: &str| text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
-        Stream { local: address(local), remote: address(remote), mark, state }
+        Stream { local: address(local), remote: address(remote), mark, state, id: [0; 12] }
     }
 
     #[test]

@@ -316,10 +316,10 @@ async fn what_ztunnel_closed_is_no_older_stream_ipv6() {
     what_ztunnel_closed_is_no_older_stream("fd01::1", "fd01::2").await;
 }
 
-/// Opens a connection from a chosen port of the pod, which others may have towards other peers.
-async fn dial_from(w: &World, from: SocketAddr, to: SocketAddr, mark: Option<u32>) -> Stream {
+/// Opens a connection from a chosen port, which others may have towards other peers.
+async fn dial_from(netns: &Netns, from: SocketAddr, to: SocketAddr, mark: Option<u32>) -> Stream {
     let options = ConnectOptions { mark, ..ConnectOptions::default() };
-    let socket = sockets::tcp_socket(Some(&w.pod), to.into(), &options).unwrap();
+    let socket = sockets::tcp_socket(Some(netns), to.into(), &options).unwrap();
     socket.set_reuse_address(true).unwrap();
     socket.bind(&from.into()).unwrap();
     Stream::new(timeout(WAIT, sockets::connect(socket, to)).await.expect("connect timed out").unwrap()).await
@@ -333,11 +333,11 @@ async fn a_port_is_no_connection(node_ip: &str, pod_ip: &str) {
     let peers = [9000, 9001, 9002].map(|port| at(node_ip, port));
     let w = World::new();
     peers.iter().for_each(|to| w.serve(&w.node, to.port()));
-    let mut streams = vec![dial_from(&w, from, peers[0], None).await];
+    let mut streams = vec![dial_from(&w.pod, from, peers[0], None).await];
     w.start_proxy();
     redirect::apply(&w.pod, CAPTURE).unwrap();
     for to in &peers[1..] {
-        streams.push(dial_from(&w, from, *to, None).await);
+        streams.push(dial_from(&w.pod, from, *to, None).await);
     }
     for stream in &mut streams {
         stream.echo().await;
@@ -382,7 +382,7 @@ async fn ports_change_hands(node_ip: &str, pod_ip: &str) {
     let (ztunnel, application) = (Some(rules::ZTUNNEL_MARK), None);
     for (first, then, proxied) in [(ztunnel, application, 1), (application, ztunnel, 2)] {
         let from = at(pod_ip, 45678 + proxied);
-        drop((dial_from(&w, from, to, first).await, reset(&w.node, to.port())));
+        drop((dial_from(&w.pod, from, to, first).await, reset(&w.node, to.port())));
         let left = async {
             let ends = |s: &net::streams::Stream| [s.local.port(), s.remote.port()].contains(&from.port());
             while w.pod.enter(|| net::streams::list().unwrap().iter().any(ends)).unwrap() {
@@ -391,7 +391,7 @@ async fn ports_change_hands(node_ip: &str, pod_ip: &str) {
         };
         timeout(WAIT, left).await.expect("not reset");
         let begun = Instant::now();
-        dial_from(&w, from, to, then).await.echo().await;
+        dial_from(&w.pod, from, to, then).await.echo().await;
         assert!(begun.elapsed() < Duration::from_millis(700), "the first packet was lost");
         assert_eq!(w.proxied(), usize::from(proxied), "{first:?} {then:?}");
     }
@@ -411,6 +411,46 @@ async fn ports_change_hands_ipv4() {
 #[tokio::test]
 async fn ports_change_hands_ipv6() {
     ports_change_hands("fd01::1", "fd01::2").await;
+}
+
+/// What the kernel still knows of connections that ended unseen, while the pod was not enrolled, must not stop those of a later enrolment.
+async fn an_end_that_nobody_saw_stops_nothing(node_ip: &str, pod_ip: &str) {
+    let at = |ip: &str, port: u16| SocketAddr::new(ip.parse().unwrap(), port);
+    let w = World::new();
+    w.serve(&w.node, 9000);
+    w.serve(&w.pod, 8000);
+    w.start_proxy();
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    redirect::apply(&w.pod, Mode::Draining).unwrap();
+    let connections = [
+        (&w.node, at(node_ip, 45678), at(pod_ip, 8000)),
+        (&w.pod, at(pod_ip, 45678), at(node_ip, 9000)),
+        // One of ztunnel's own, which are in another zone.
+        (&w.pod, at(pod_ip, 45679), at(node_ip, 9000)),
+    ];
+    let mut open = Vec::new();
+    for ((netns, from, to), mark) in connections.into_iter().zip([None, None, Some(rules::ZTUNNEL_MARK)]) {
+        open.push(dial_from(netns, from, to, mark).await);
+    }
+    redirect::remove(&w.pod).unwrap();
+    for stream in open {
+        stream.stream.set_zero_linger().unwrap();
+    }
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    for ((netns, from, to), proxied) in connections.into_iter().zip(1..) {
+        dial_from(netns, from, to, None).await.echo().await;
+        assert_eq!(w.proxied(), proxied, "{from} {to}");
+    }
+}
+
+#[tokio::test]
+async fn an_end_that_nobody_saw_stops_nothing_ipv4() {
+    an_end_that_nobody_saw_stops_nothing("10.1.0.1", "10.1.0.2").await;
+}
+
+#[tokio::test]
+async fn an_end_that_nobody_saw_stops_nothing_ipv6() {
+    an_end_that_nobody_saw_stops_nothing("fd01::1", "fd01::2").await;
 }
 
 /// The sum of RFC 1071, over the pseudo header (RFC 9293 3.1) and a segment.
@@ -485,6 +525,81 @@ async fn no_connection_gets_past_ipv6() {
     no_connection_gets_past("fd01::1", "fd01::2").await;
 }
 
+/// A pod may translate addresses by rules of its own. Whoever comes or goes that way does so through the proxy all the same, or not at all.
+async fn a_translation_of_the_pod_leads_not_past_the_proxy(node_ip: &str, pod_ip: &str) {
+    let at = |ip: &str, port: u16| SocketAddr::new(ip.parse().unwrap(), port).to_string();
+    let w = World::new();
+    w.serve(&w.pod, 8000);
+    w.serve(&w.node, 9000);
+    w.start_proxy();
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    let add = |priority: i32, come: &str, go: &str| {
+        let chain =
+            |hook: &str, rule: &str| format!("chain {hook} {{ type nat hook {hook} priority {priority}; {rule}; }}");
+        let chains = [chain("prerouting", come), chain("output", go)].join("; ");
+        run_in(
+            &w.pod,
+            &format!("echo 'table inet other; delete table inet other; table inet other {{ {chains}; }}' | nft -f -"),
+        );
+    };
+    let there = |port: u16| {
+        if ip(node_ip).is_ipv4() { format!("ip to {node_ip}:{port}") } else { format!("ip6 to [{node_ip}]:{port}") }
+    };
+    // At the place where it is usual, and later than ours: a container that runs before the others makes such rules.
+    add(-100, "tcp dport 8000 redirect to :9999", &format!("tcp dport 90 dnat {}", there(9000)));
+    let mut streams = [w.dial(&w.node, &at(pod_ip, 8000)).await, w.dial(&w.pod, &at(node_ip, 90)).await];
+    for stream in &mut streams {
+        stream.echo().await;
+    }
+    assert_eq!((w.proxied(), streams[0].seen), (2, ip(node_ip)));
+    // Before ours.
+    add(-150, "tcp dport 80 redirect to :8000", &format!("tcp dport 90 dnat {}", there(9000)));
+    let past = [(&w.node, at(pod_ip, 80)), (&w.pod, at(node_ip, 90))];
+    for (netns, to) in &past {
+        let to: SocketAddr = to.parse().unwrap();
+        let socket = sockets::tcp_socket(Some(netns), to.into(), &ConnectOptions::default()).unwrap();
+        let connected = timeout(Duration::from_millis(300), sockets::connect(socket, to)).await;
+        assert!(connected.is_err(), "{to}: past the proxy, or never in question: {connected:?}");
+    }
+    redirect::apply(&w.pod, Mode::Draining).unwrap();
+    for (netns, to) in &past {
+        w.dial(netns, to).await.echo().await;
+    }
+}
+
+#[tokio::test]
+async fn a_translation_of_the_pod_leads_not_past_the_proxy_ipv4() {
+    a_translation_of_the_pod_leads_not_past_the_proxy("10.1.0.1", "10.1.0.2").await;
+}
+
+#[tokio::test]
+async fn a_translation_of_the_pod_leads_not_past_the_proxy_ipv6() {
+    a_translation_of_the_pod_leads_not_past_the_proxy("fd01::1", "fd01::2").await;
+}
+
+/// A pod may take packets for its loopback addresses from outside; the kernel does not, unless told to.
+#[tokio::test]
+async fn nobody_outside_reaches_a_loopback_address() {
+    let w = World::new();
+    w.serve(&w.pod, 8000);
+    w.start_proxy();
+    for netns in [&w.node, &w.pod] {
+        run_in(netns, "sysctl -qw net.ipv4.conf.all.route_localnet=1");
+    }
+    // The node sends there what it has for its own loopback: looked up before its own addresses.
+    let there = "ip rule add pref 1 to 127.0.0.9 lookup 7 && ip route add 127.0.0.9 via 10.1.0.2 dev veth0 src 10.1.0.1 table 7 &&
+        ip rule add pref 2 lookup local && ip rule del pref 0";
+    run_in(&w.node, there);
+    w.dial(&w.node, "127.0.0.9:8000").await.echo().await;
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    let to: SocketAddr = "127.0.0.9:8000".parse().unwrap();
+    let socket = sockets::tcp_socket(Some(&w.node), to.into(), &ConnectOptions::default()).unwrap();
+    let connected = timeout(Duration::from_millis(300), sockets::connect(socket, to)).await;
+    assert!(connected.is_err(), "{connected:?}");
+    w.dial(&w.pod, "127.0.0.9:8000").await.echo().await;
+    assert_eq!(w.proxied(), 0);
+}
+
 async fn older_streams_are_cut(node_ip: &str, pod_ip: &str) {
     let at = |ip: &str, port: u16| SocketAddr::new(ip.parse().unwrap(), port).to_string();
     let (out, inward) = (at(node_ip, 9000), at(pod_ip, 8000));
@@ -515,6 +630,81 @@ async fn older_streams_are_cut_on_demand_ipv4() {
 #[tokio::test]
 async fn older_streams_are_cut_on_demand_ipv6() {
     older_streams_are_cut("fd01::1", "fd01::2").await;
+}
+
+/// Who was cut comes back at once, also from the same port.
+async fn who_was_cut_comes_back(node_ip: &str, pod_ip: &str) {
+    let at = |ip: &str, port: u16| SocketAddr::new(ip.parse().unwrap(), port);
+    let w = World::new();
+    w.serve(&w.node, 9000);
+    w.serve(&w.pod, 8000);
+    w.start_proxy();
+    let connections = [(&w.node, at(node_ip, 45678), at(pod_ip, 8000)), (&w.pod, at(pod_ip, 45678), at(node_ip, 9000))];
+    let mut old = Vec::new();
+    for (netns, from, to) in connections {
+        old.push(dial_from(netns, from, to, None).await);
+    }
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    for stream in &mut old {
+        stream.echo().await;
+    }
+    assert_eq!(redirect::cut_bypassing_streams(&w.pod).unwrap(), 2);
+    for stream in &mut old {
+        assert!(timeout(WAIT, stream.stream.read(&mut [0; 1])).await.expect("not cut").is_err());
+    }
+    drop(old);
+    for ((netns, from, to), proxied) in connections.into_iter().zip(1..) {
+        let begun = Instant::now();
+        dial_from(netns, from, to, None).await.echo().await;
+        assert!(begun.elapsed() < Duration::from_millis(700), "the first packet was lost");
+        assert_eq!(w.proxied(), proxied, "{from} {to}");
+    }
+}
+
+#[tokio::test]
+async fn who_was_cut_comes_back_ipv4() {
+    who_was_cut_comes_back("10.1.0.1", "10.1.0.2").await;
+}
+
+#[tokio::test]
+async fn who_was_cut_comes_back_ipv6() {
+    who_was_cut_comes_back("fd01::1", "fd01::2").await;
+}
+
+/// A program may bind a socket to an interface; what is counted as cut is cut.
+#[tokio::test]
+async fn a_stream_that_is_bound_to_an_interface_is_cut() {
+    let w = World::new();
+    w.serve(&w.node, 9000);
+    let mut bound = Vec::new();
+    for to in ["10.1.0.1:9000", "[fd01::1]:9000"].map(|to| to.parse::<SocketAddr>().unwrap()) {
+        let socket = sockets::tcp_socket(Some(&w.pod), to.into(), &ConnectOptions::default()).unwrap();
+        socket.bind_device(Some(b"eth0")).unwrap();
+        bound.push(Stream::new(timeout(WAIT, sockets::connect(socket, to)).await.expect("timed out").unwrap()).await);
+    }
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    assert_eq!(redirect::cut_bypassing_streams(&w.pod).unwrap(), 2);
+    for stream in &mut bound {
+        assert!(timeout(WAIT, stream.stream.read(&mut [0; 1])).await.expect("not cut").is_err());
+    }
+}
+
+/// Between a look and what follows from it, others may get the same two ends.
+#[tokio::test]
+async fn a_stream_with_the_same_ends_is_not_cut_for_another() {
+    let w = World::new();
+    w.serve(&w.node, 9000);
+    let (from, to) = ("10.1.0.2:45678".parse().unwrap(), "10.1.0.1:9000".parse().unwrap());
+    let old = dial_from(&w.pod, from, to, None).await;
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    let older = redirect::bypassing_streams(&w.pod).unwrap();
+    old.stream.set_zero_linger().unwrap();
+    drop(old);
+    w.start_proxy();
+    let mut new = dial_from(&w.pod, from, to, None).await;
+    w.pod.enter(|| older.iter().for_each(|stream| net::streams::destroy(stream).unwrap())).unwrap();
+    new.echo().await;
+    assert_eq!((older.len(), w.proxied()), (1, 1));
 }
 
 /// A connection under a client's address must not have the same two ends as one of the client's own.
@@ -566,6 +756,50 @@ async fn probes_of_the_node_bypass_the_proxy() {
     assert!(!run_in(&w.node, "nft list ruleset").contains("fd01::2"));
     redirect::remove_host(&w.node).unwrap();
     assert_no_trace(&w.node);
+}
+
+/// Whoever else on a node's networks shows the source of probes, and sees the answers, must not get past the proxy.
+async fn nobody_else_is_the_node(source: &str, pod_ip: &str) {
+    use std::os::fd::{AsFd, AsRawFd};
+    let (w, other) = (World::new(), fresh_netns());
+    w.serve(&w.pod, 8000);
+    w.start_proxy();
+    redirect::apply(&w.pod, CAPTURE).unwrap();
+    let path = format!("/proc/{}/fd/{}", std::process::id(), other.as_fd().as_raw_fd());
+    run_in(
+        &w.node,
+        &format!(
+            "ip link add veth1 type veth peer name eth0 netns {path} && ip link set veth1 up &&
+             sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 &&
+             ip addr add 10.2.0.1/24 dev veth1 && ip -6 addr add fd02::1/64 dev veth1 nodad &&
+             ip route add 169.254.7.127 dev veth1 && ip -6 route add fd16:9254:7127:1337:ffff:ffff:ffff:ffff dev veth1"
+        ),
+    );
+    run_in(
+        &other,
+        "ip link set eth0 up && ip addr add 169.254.7.127/32 dev eth0 &&
+         ip -6 addr add fd16:9254:7127:1337:ffff:ffff:ffff:ffff/128 dev eth0 nodad &&
+         ip route add 10.0.0.0/8 dev eth0 && ip -6 route add fd02::/64 dev eth0 && ip -6 route add fd01::/64 via fd02::1 &&
+         ip route replace 10.1.0.0/24 via 10.2.0.1",
+    );
+    let to = SocketAddr::new(ip(pod_ip), 8000);
+    assert_eq!(w.dial(&other, &to.to_string()).await.seen, ip(source), "the test's network does not work");
+    redirect::reconcile_host(&w.node, &[ip(pod_ip)]).unwrap();
+    let socket = sockets::tcp_socket(Some(&other), to.into(), &ConnectOptions::default()).unwrap();
+    let connected = timeout(Duration::from_millis(300), sockets::connect(socket, to)).await;
+    assert!(connected.is_err(), "past the proxy, or never in question: {connected:?}");
+    assert_eq!(w.dial(&w.node, &to.to_string()).await.seen, ip(source));
+    assert_eq!(w.proxied(), 0);
+}
+
+#[tokio::test]
+async fn nobody_else_is_the_node_ipv4() {
+    nobody_else_is_the_node("169.254.7.127", "10.1.0.2").await;
+}
+
+#[tokio::test]
+async fn nobody_else_is_the_node_ipv6() {
+    nobody_else_is_the_node("fd16:9254:7127:1337:ffff:ffff:ffff:ffff", "fd01::2").await;
 }
 
 #[test]
@@ -636,6 +870,11 @@ fn what_is_lost_is_noticed_and_restored() {
         assert_eq!(redirect::verify(&netns, CAPTURE).unwrap(), Check::Repaired, "after `{damage}`");
         assert_eq!(redirect::verify(&netns, CAPTURE).unwrap(), Check::Intact, "after `{damage}`");
     }
+    // The same rules at another place: as an earlier version may have had them.
+    let mut moved = rules::pod_table(CAPTURE);
+    moved.chains.iter_mut().filter_map(|chain| chain.base.as_mut()).for_each(|base| base.priority += 1);
+    netns.run(|| net::nft::replace(&moved)).unwrap().unwrap();
+    assert_eq!(redirect::verify(&netns, CAPTURE).unwrap(), Check::Repaired);
     // Somebody else's table is none of our business.
     run_in(&netns, "nft add table inet other");
     assert_eq!(redirect::verify(&netns, CAPTURE).unwrap(), Check::Intact);
