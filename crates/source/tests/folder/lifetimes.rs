@@ -116,3 +116,17 @@ async fn what_is_made_for_a_gateway_goes_with_it() {
         Api::<ConfigMap>::namespaced(here.client.clone(), "shop").list(&Default::default()).await.expect("listed");
     assert_eq!(left.items.iter().map(ResourceExt::name_any).collect::<Vec<_>>(), ["free", "shared"]);
 }
+
+/// Who removes a state removes it under the hands of those who still write.
+#[tokio::test]
+async fn a_state_that_was_removed_is_not_made_anew_by_a_write() {
+    let here = Here::new();
+    here.namespace("shop").await;
+    std::fs::remove_dir_all(here.path("state/pods")).expect("removed");
+    here.pod("shop", "web-1").await;
+    std::fs::remove_dir_all(here.path("state")).expect("removed");
+    let object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "later" } });
+    let object: Namespace = serde_json::from_value(object).expect("a namespace");
+    let made = Api::all(here.client.clone()).create(&PostParams::default(), &object).await;
+    assert!(made.is_err() && !here.path("state").exists(), "{made:?}");
+}
