@@ -17,6 +17,7 @@ use nix::{
     unistd::{Pid, geteuid},
 };
 use serde::{Deserialize, Serialize};
+use source::folder::make_below;
 
 /// The name of a sandbox for which none is given.
 pub const DEFAULT: &str = "default";
@@ -167,17 +168,12 @@ impl Place {
         self.dir.join("sandbox.log")
     }
 
-    /// Makes a directory of a sandbox that runs, with what leads to it from the sandbox's own, which is never made anew: it may
-    /// just have been removed.
+    /// Makes a directory of a sandbox that runs, with what leads to it from the sandbox's own.
     ///
     /// # Errors
     /// It cannot be made.
     pub fn make(&self, directory: &Path) -> io::Result<()> {
-        let below: Vec<&Path> = directory.ancestors().take_while(|path| *path != self.dir).collect();
-        below.into_iter().rev().try_for_each(|path| match fs::create_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            made => made,
-        })
+        make_below(&self.dir, directory, 0o777)
     }
 
     /// Takes the place for a new sandbox, or for the removal of a dead one.

@@ -61,19 +61,19 @@ impl Conntrack {
     /// Asks for the connection with these ends, whichever of them began it. None if it is not tracked: it has carried nothing since tracking
     /// began, or is over.
     pub fn get(&mut self, from: SocketAddr, to: SocketAddr) -> Result<Option<Tracked>, Error> {
-        match self.0.get(question(from, to)) {
-            Ok(answer) => tracked(&answer).map(Some).ok_or(Error::Malformed),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.ask(from, to)?.map(|answer| tracked(&answer).ok_or(Error::Malformed)).transpose()
     }
 
     /// Lets the kernel forget the connection with these ends, unless it translates it.
     pub fn forget(&mut self, from: SocketAddr, to: SocketAddr) -> Result<(), Error> {
+        let message = self.ask(from, to)?.and_then(|answer| to_forget(&answer));
+        message.map_or(Ok(()), |message| forget(&mut self.0, message))
+    }
+
+    fn ask(&mut self, from: SocketAddr, to: SocketAddr) -> Result<Option<Vec<u8>>, Error> {
         match self.0.get(question(from, to)) {
-            Ok(answer) => to_forget(&answer).map_or(Ok(()), |message| forget(&mut self.0, message)),
-            Err(error) if error.is_not_found() => Ok(()),
-            Err(error) => Err(error),
+            Err(error) if error.is_not_found() => Ok(None),
+            answer => answer.map(Some),
         }
     }
 }

@@ -68,18 +68,12 @@ fn is_ours(mark: u32) -> bool {
 /// node do not count.
 pub fn bypassing() -> Result<Vec<Stream>, Error> {
     let mut conntrack = Conntrack::open()?;
-    let mut found = list()?;
-    found.retain(may_bypass);
     // The application's end of a served stream looks like any other; connection tracking knows what became of it.
-    let mut answered = Ok(());
-    found.retain(|stream| {
-        let tracked = conntrack.get(stream.local, stream.remote);
-        tracked.map(|tracked| stream.bypasses(tracked)).unwrap_or_else(|error| {
-            answered = Err(error);
-            false
-        })
-    });
-    answered.map(|()| found)
+    let mut check = |stream: Stream| {
+        let tracked = conntrack.get(stream.local, stream.remote)?;
+        Ok(stream.bypasses(tracked).then_some(stream))
+    };
+    list()?.into_iter().filter(may_bypass).filter_map(|stream| check(stream).transpose()).collect()
 }
 
 /// Whether a socket may belong to a stream that leaves the pod without ztunnel, as far as the socket alone tells. One of which no mark

@@ -93,6 +93,19 @@ pub struct Lock {
     _file: Flock<File>,
 }
 
+/// Makes a directory, with what leads to it from a root, which is never made anew: who has removed that wants nothing to come back from
+/// a writer who has not heard of it yet.
+///
+/// # Errors
+/// Those of the file system; the root is not there.
+pub fn make_below(root: &Path, directory: &Path, mode: u32) -> io::Result<()> {
+    let below: Vec<&Path> = directory.ancestors().take_while(|path| *path != root).collect();
+    below.into_iter().rev().try_for_each(|path| match DirBuilder::new().mode(mode).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    })
+}
+
 /// The directory.
 #[derive(Debug)]
 pub struct Disk {
@@ -213,23 +226,13 @@ impl Disk {
         let put = || -> io::Result<()> {
             let text = serde_yaml::to_string(stored).map_err(io::Error::other)?;
             let directory = path.parent().unwrap_or(&self.root);
-            self.make(directory)?;
+            make_below(&self.root, directory, 0o700)?;
             let new = directory.join(NEW);
             let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
             file.write_all(text.as_bytes())?;
             fs::rename(&new, &path)
         };
         put().map_err(|error| failed("write", &path, &error))
-    }
-
-    /// Makes a directory, with what leads to it from the state's own, which is never made anew: who removes that wants nothing to come
-    /// back, from a writer who has not heard of it yet.
-    fn make(&self, directory: &Path) -> io::Result<()> {
-        let below: Vec<&Path> = directory.ancestors().take_while(|path| *path != self.root).collect();
-        below.into_iter().rev().try_for_each(|path| match DirBuilder::new().mode(0o700).create(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            made => made,
-        })
     }
 
     /// Removes an object, and the directory of its namespace when nothing else is in it. Only with the lock.

@@ -40,6 +40,7 @@ use tokio::sync::watch;
 
 pub use crate::folder::{
     api::Body,
+    disk::make_below,
     kinds::{KINDS, Key, Kind},
     path::{FieldPath, Step},
     problem::Problem,
